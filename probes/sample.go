@@ -1,0 +1,211 @@
+// Package probes measures what the running kernel sees: traffic by interface
+// and protocol, connections, executed programs. Each probe owns its kernel
+// resources; Live runs them together and delivers one Sample an interval.
+package probes
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Source delivers samples. Live, the running kernel, is one; a test's fake is
+// another.
+type Source interface {
+	// Samples has capacity one and the latest sample wins: a slow reader
+	// misses intermediate totals, never an event (events of an unread sample
+	// are carried over into the next). Closed when the source ends; Err then
+	// says why.
+	Samples() <-chan Sample
+	// SetInterval changes the time between samples from the next one on.
+	SetInterval(time.Duration)
+	// Err is nil until Samples is closed, and then unless the source failed.
+	Err() error
+	// Close detaches and frees everything the source holds in the kernel.
+	Close() error
+}
+
+// Sample is everything the probes counted up to one moment. Totals run since
+// the source started, rates are over Interval. A sample is never changed once
+// it has been sent.
+type Sample struct {
+	// Time is the wall clock at the end of the interval.
+	Time time.Time
+	// Interval is the monotonic time since the sample before.
+	Interval time.Duration
+
+	Interfaces  []Interface  // by ifindex
+	Protocols   []Protocol   // by interface, direction, then packets, most first
+	Connections []Connection // in no particular order
+	// NewConnections are the tuples that appeared in this interval, oldest
+	// first, as the kernel announced them: those already evicted from the
+	// table are among them.
+	NewConnections []Connection
+	Execs          Execs
+	Lost           Lost
+	Self           Self
+}
+
+// Hook is where in the kernel received frames are counted. Sent frames are
+// always counted by tc egress.
+type Hook string
+
+// The hooks, and the words --hook takes for them.
+const (
+	HookAuto       Hook = "auto"        // only as a wish, never in a sample
+	HookXDP        Hook = "xdp"         // native XDP, in the driver
+	HookXDPGeneric Hook = "xdp-generic" // XDP emulated behind the driver
+	HookTC         Hook = "tc"          // tcx, a bpf_link, Linux 6.6
+	HookClsact     Hook = "clsact"      // filters on a clsact qdisc, before 6.6
+	HookNone       Hook = ""            // not watched; HookReason says why
+)
+
+// Interface is one network interface: what ebpftop counted on it, and what
+// the kernel itself says of it. Packets are frames on the wire, bytes run from
+// the Ethernet header on, without the frame check sequence.
+type Interface struct {
+	Name    string `json:"name"`
+	Ifindex int    `json:"ifindex"`
+	Hook    Hook   `json:"hook"`
+	// HookReason says why that hook, or why none ("driver refused XDP: ...").
+	HookReason string `json:"hook_reason"`
+
+	RXPackets uint64  `json:"rx_packets"`
+	RXBytes   uint64  `json:"rx_bytes"`
+	TXPackets uint64  `json:"tx_packets"`
+	TXBytes   uint64  `json:"tx_bytes"`
+	RXPPS     float64 `json:"rx_pps"` // packets per second
+	RXBPS     float64 `json:"rx_bps"` // bits per second
+	TXPPS     float64 `json:"tx_pps"`
+	TXBPS     float64 `json:"tx_bps"`
+	Malformed uint64  `json:"malformed"`
+
+	State     string         `json:"state"` // up, down, unknown, ... (RFC 2863)
+	Kind      string         `json:"kind"`  // veth, bridge, ...; device for hardware
+	MTU       int            `json:"mtu"`   // bytes
+	MAC       string         `json:"mac"`
+	Addresses []netip.Prefix `json:"addresses"`
+	Driver    DriverStats    `json:"driver"`
+	// Foreign names the packet programs of others on the interface, as
+	// "xdp: name" or "tcx ingress: name".
+	Foreign []string `json:"foreign_programs"`
+}
+
+// DriverStats are the interface's own statistics, since the interface was
+// made (rtnl_link_stats64).
+type DriverStats struct {
+	RXPackets uint64 `json:"rx_packets"`
+	RXBytes   uint64 `json:"rx_bytes"`
+	RXDropped uint64 `json:"rx_dropped"`
+	RXErrors  uint64 `json:"rx_errors"`
+	TXPackets uint64 `json:"tx_packets"`
+	TXBytes   uint64 `json:"tx_bytes"`
+	TXDropped uint64 `json:"tx_dropped"`
+	TXErrors  uint64 `json:"tx_errors"`
+}
+
+// Direction is rx for received frames, tx for sent ones.
+type Direction string
+
+// The two directions, as seen from the host.
+const (
+	RX Direction = "rx"
+	TX Direction = "tx"
+)
+
+// Protocol is the traffic of one protocol on one interface in one direction.
+// Number is set for IP traffic, Ethertype for the rest, never both.
+type Protocol struct {
+	Interface string    `json:"interface"`
+	Direction Direction `json:"direction"`
+	Name      string    `json:"protocol"`
+	Number    *uint8    `json:"number"`    // IP protocol number
+	Ethertype *uint16   `json:"ethertype"` // of a frame that is not IP
+	Packets   uint64    `json:"packets"`
+	Bytes     uint64    `json:"bytes"`
+	PPS       float64   `json:"pps"` // packets per second
+	BPS       float64   `json:"bps"` // bits per second
+}
+
+// Endpoint is one end of a connection. Port is 0 where the protocol has no
+// ports, or the frame was a later fragment that carries none.
+type Endpoint netip.AddrPort
+
+// String is "10.0.0.1:80" or "[fd00::1]:80", and the bare address without a port.
+func (e Endpoint) String() string {
+	ap := netip.AddrPort(e)
+	if ap.Port() == 0 {
+		return ap.Addr().String()
+	}
+	return ap.String()
+}
+
+// MarshalText renders the endpoint as String does.
+func (e Endpoint) MarshalText() ([]byte, error) {
+	ap := netip.AddrPort(e)
+	if ap.Port() == 0 {
+		return ap.Addr().MarshalText()
+	}
+	return ap.MarshalText()
+}
+
+// TCPFlags is a set of TCP flag bits as in octet 13 of the header.
+type TCPFlags uint8
+
+// Connection is one 5-tuple on one interface, both directions in one row. The
+// local end is the destination of received and the source of sent frames.
+type Connection struct {
+	Interface string    `json:"interface"`
+	Protocol  string    `json:"protocol"`
+	Local     Endpoint  `json:"local"`
+	Remote    Endpoint  `json:"remote"`
+	RXPackets uint64    `json:"rx_packets"`
+	RXBytes   uint64    `json:"rx_bytes"`
+	TXPackets uint64    `json:"tx_packets"`
+	TXBytes   uint64    `json:"tx_bytes"`
+	FirstSeen time.Time `json:"first_seen"`
+	LastSeen  time.Time `json:"last_seen"`
+	RXFlags   TCPFlags  `json:"rx_tcp_flags"` // all flags seen so far
+	TXFlags   TCPFlags  `json:"tx_tcp_flags"`
+}
+
+// Execs are the programs executed on the host, in all its containers.
+type Execs struct {
+	// Hook says how they are seen: "btf raw tracepoint", "syscall tracepoint",
+	// "kprobe", or "" where the kernel offers none (HookReason says why).
+	Hook       string `json:"hook"`
+	HookReason string `json:"hook_reason,omitempty"`
+	Total      uint64 `json:"total"`
+	// Failed counts execve and execveat calls that failed; nil where the hook
+	// cannot see them.
+	Failed    *uint64 `json:"failed"`
+	PerSecond float64 `json:"per_second"`
+	// Events are the programs executed in this interval, oldest first.
+	Events []Exec `json:"events"`
+}
+
+// Exec is one program executed. Strings are as the kernel has them: they can
+// hold any byte, and must be escaped before they reach a terminal.
+type Exec struct {
+	Time     time.Time `json:"time"`
+	PID      uint32    `json:"pid"`
+	PPID     uint32    `json:"ppid"` // 0 where the hook cannot see it
+	UID      uint32    `json:"uid"`
+	Comm     string    `json:"comm"`
+	Filename string    `json:"filename"`
+	Args     []string  `json:"args"`
+	// ArgsTruncated says that the arguments were longer than what is kept.
+	ArgsTruncated bool `json:"args_truncated"`
+}
+
+// Lost counts what could not be shown. Totals are exact all the same.
+type Lost struct {
+	ConnectionEvents   uint64 `json:"connection_events"`   // ring buffer was full
+	ExecEvents         uint64 `json:"exec_events"`         // ring buffer was full
+	ConnectionsEvicted uint64 `json:"connections_evicted"` // table was full
+}
+
+// Self is what ebpftop itself costs.
+type Self struct {
+	CPU float64 // share of one core over the interval, 0.01 is 1 %
+	RSS uint64  // resident memory in bytes
+}
