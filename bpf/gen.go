@@ -1,0 +1,7 @@
+// Package bpf holds the programs that run in the kernel, as Go values that
+// load them. The C is in this folder and in ../headers; `make generate`
+// compiles it, so that building ebpftop needs Go alone.
+package bpf
+
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package bpf -type traffic -type connection -type connection_key4 -type connection_key6 -type connection_event -type connection_counts Packets packets.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -mcpu=v3
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package bpf -type exec_event -type exec_flags Execs execs.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -mcpu=v3

@@ -1,0 +1,27 @@
+//go:build ignore
+
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* The packet program's entries, one for each hook. All there is to know about
+ * them is in headers/packets.h. */
+#include "packets.h"
+
+SEC("xdp")
+int xdp_rx(struct xdp_md *ctx)
+{
+	return packet_xdp(ctx);
+}
+
+/* For tcx as for a classifier on a clsact qdisc: same context, same verdicts. */
+SEC("tc")
+int tc_rx(struct __sk_buff *skb)
+{
+	return packet_tc(skb, DIRECTION_RX);
+}
+
+SEC("tc")
+int tc_tx(struct __sk_buff *skb)
+{
+	return packet_tc(skb, DIRECTION_TX);
+}
+
+char __license[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,42 @@
+// Command ebpftop shows live what the kernel sees: protocols, connections,
+// executed programs, interfaces.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// errSilent ends the command with exit status 1 where all has been said.
+var errSilent = errors.New("see above")
+
+// run is the whole command, and returns its exit status.
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	// A reader that went away is an error to return, not a signal to die of.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, errSilent) {
+		fmt.Fprintln(errOut, "ebpftop:", oneLine(err))
+	}
+	if err != nil {
+		return 1
+	}
+	return 0
+}

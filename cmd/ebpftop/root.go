@@ -1,0 +1,37 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func newRootCommand() *cobra.Command {
+	var watch watchFlags
+	root := &cobra.Command{
+		Use:   "ebpftop",
+		Short: "See live what the Linux kernel sees",
+		Long: `ebpftop shows live what the Linux kernel sees: the protocol mix of every
+interface, connections as they appear, programs as they are executed.
+It counts every frame in the kernel and passes every frame on.`,
+		Example: `  sudo ebpftop                      every interface that is up
+  sudo ebpftop -i 'eth*' -i wg0     some of them
+  sudo ebpftop --port 443           connections to one local port
+  sudo ebpftop stats --json         the same numbers for scripts
+  sudo ebpftop demo                 a small lab with traffic, to look around`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts, err := watch.options()
+			if err != nil {
+				return err
+			}
+			return runDashboard(cmd.Context(), opts)
+		},
+	}
+	watch.register(root, defaultDashboardInterval)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetVersionTemplate("ebpftop {{.Version}}\n")
+	root.AddCommand(newStatsCommand(), newDoctorCommand(), newDemoCommand(), newVersionCommand())
+	return root
+}

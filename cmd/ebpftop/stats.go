@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui"
+)
+
+func newStatsCommand() *cobra.Command {
+	var watch watchFlags
+	var asJSON bool
+	var count uint
+	cmd := &cobra.Command{
+		Use:   "stats",
+		Short: "Print the same numbers without a screen",
+		Long: `Print what the dashboard shows, once an interval: a compact table, or with
+--json one object on a line. Totals count from the start of the command;
+*_bps are bits per second. The first object comes only after everything is
+attached: what happens after it is in a later one.`,
+		Example: `  sudo ebpftop stats --json --count 1 | jq '.interfaces[] | {name, rx_pps}'
+  sudo ebpftop stats --interval 10s -i eth0`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts, err := watch.options()
+			if err != nil {
+				return err
+			}
+			print := printTable
+			if asJSON {
+				print = printJSON
+			}
+			return runStats(cmd.Context(), opts, count, cmd.OutOrStdout(), print)
+		},
+	}
+	watch.register(cmd, defaultStatsInterval)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object an interval, each on a line")
+	cmd.Flags().UintVar(&count, "count", 0, "stop after this many intervals (default never)")
+	return cmd
+}
+
+// runStats prints samples until it has printed count of them (0: no limit),
+// the context ends, or nobody reads any more: all of these are a good end.
+func runStats(ctx context.Context, opts probes.Options, count uint, out io.Writer, print printer) (err error) {
+	source, err := probes.NewLive(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	buffered := bufio.NewWriterSize(out, 64<<10)
+	for sample := range source.Samples() {
+		if err := errors.Join(print(buffered, &sample), buffered.Flush()); err != nil {
+			if errors.Is(err, syscall.EPIPE) {
+				return nil
+			}
+			return fmt.Errorf("write: %w", err)
+		}
+		if count--; count == 0 {
+			return nil
+		}
+	}
+	return source.Err()
+}
+
+// printer writes one sample.
+type printer func(out io.Writer, sample *probes.Sample) error
+
+// statsObject is a sample as `stats --json` prints it.
+type statsObject struct {
+	Time            time.Time           `json:"time"`
+	IntervalSeconds float64             `json:"interval_seconds"`
+	Interfaces      []probes.Interface  `json:"interfaces"`
+	Protocols       []probes.Protocol   `json:"protocols"`
+	Connections     []probes.Connection `json:"connections"`
+	Execs           probes.Execs        `json:"execs"`
+	Lost            probes.Lost         `json:"lost"`
+}
+
+func printJSON(out io.Writer, s *probes.Sample) error {
+	object := statsObject{
+		Time:            s.Time,
+		IntervalSeconds: s.Interval.Seconds(),
+		Interfaces:      notNil(s.Interfaces),
+		Protocols:       notNil(s.Protocols),
+		Connections:     notNil(s.Connections),
+		Execs:           s.Execs,
+		Lost:            s.Lost,
+	}
+	object.Execs.Events = notNil(object.Execs.Events)
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(object)
+}
+
+// notNil makes an absent list an empty one: [] in JSON, not null.
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func printTable(out io.Writer, s *probes.Sample) error {
+	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(table, "%s\thook\trx pps\trx bit/s\ttx pps\ttx bit/s\tmalformed\t\n", s.Time.Format(time.TimeOnly))
+	for _, i := range s.Interfaces {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", ui.Escape(i.Name), i.Hook,
+			ui.SI(i.RXPPS), ui.SI(i.RXBPS), ui.SI(i.TXPPS), ui.SI(i.TXBPS), i.Malformed)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%d connections, %d new; %d programs executed, %s/s; lost %d connection and %d exec events, evicted %d connections\n\n",
+		len(s.Connections), len(s.NewConnections), s.Execs.Total, ui.SI(s.Execs.PerSecond),
+		s.Lost.ConnectionEvents, s.Lost.ExecEvents, s.Lost.ConnectionsEvicted)
+	return err
+}

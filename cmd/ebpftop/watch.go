@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+const (
+	defaultDashboardInterval = 500 * time.Millisecond
+	defaultStatsInterval     = time.Second
+	shortestInterval         = 50 * time.Millisecond
+	longestInterval          = time.Hour
+
+	defaultMaxConnections = 65536
+	mostMaxConnections    = 16 << 20 // some 2 GiB of kernel memory
+)
+
+// watchFlags choose what to watch, for every command that watches.
+type watchFlags struct {
+	interfaces     []string
+	hook           string
+	ports          []uint
+	maxConnections uint32
+	interval       time.Duration
+}
+
+func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
+	flags := cmd.Flags()
+	flags.StringSliceVarP(&w.interfaces, "interface", "i", nil,
+		"interface to watch, globs allowed, repeatable (default all that are up, but lo)")
+	flags.StringVar(&w.hook, "hook", string(probes.HookAuto),
+		"where to count received frames: auto, xdp, xdp-generic, tc, clsact")
+	flags.UintSliceVar(&w.ports, "port", nil,
+		"track only connections of this local port, repeatable")
+	flags.Uint32Var(&w.maxConnections, "max-connections", defaultMaxConnections,
+		"size of the connection table of each of IPv4 and IPv6")
+	flags.DurationVar(&w.interval, "interval", interval, "time between samples")
+}
+
+// options checks the flags.
+func (w *watchFlags) options() (opts probes.Options, err error) {
+	if opts.Hook, err = probes.ParseHook(w.hook); err != nil {
+		return opts, fmt.Errorf("--hook: %w", err)
+	}
+	for _, port := range w.ports {
+		if port == 0 || port > 65535 {
+			return opts, fmt.Errorf("--port %d: use a port from 1 to 65535", port)
+		}
+		opts.Ports = append(opts.Ports, uint16(port))
+	}
+	if w.maxConnections == 0 || w.maxConnections > mostMaxConnections {
+		return opts, fmt.Errorf("--max-connections %d: use 1 to %d", w.maxConnections, mostMaxConnections)
+	}
+	if w.interval < shortestInterval || w.interval > longestInterval {
+		return opts, fmt.Errorf("--interval %v: use %v to %v", w.interval, shortestInterval, longestInterval)
+	}
+	opts.Interfaces = w.interfaces
+	opts.MaxConnections = w.maxConnections
+	opts.Interval = w.interval
+	return opts, nil
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The few fields of kernel structures that the programs read. CO-RE finds
+ * where the running kernel keeps them, by name, at load.
+ */
+#ifndef EBPFTOP_KERNEL_H
+#define EBPFTOP_KERNEL_H
+
+#include <linux/types.h>
+
+#define CORE __attribute__((preserve_access_index))
+
+struct mm_struct {
+	unsigned long arg_start;
+	unsigned long arg_end;
+} CORE;
+
+struct task_struct {
+	int tgid;
+	struct mm_struct *mm;
+	struct task_struct *real_parent;
+} CORE;
+
+struct linux_binprm {
+	const char *filename;
+} CORE;
+
+#undef CORE
+
+#endif /* EBPFTOP_KERNEL_H */

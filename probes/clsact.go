@@ -1,0 +1,168 @@
+package probes
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A clsact filter has no bpf_link: it outlives the process that made it. So
+// each carries its process's pid in its name, and the next start removes those
+// whose process is gone.
+const filterPrefix = "ebpftop:"
+
+// clsactFilter is a filter of ours on an interface's clsact qdisc.
+type clsactFilter struct {
+	ifindex int
+	parent  uint32
+	name    string
+}
+
+func clsactParent(direction Direction) uint32 {
+	if direction == RX {
+		return netlink.HANDLE_MIN_INGRESS
+	}
+	return netlink.HANDLE_MIN_EGRESS
+}
+
+// attachClsact adds a filter for one direction. Priority 0 lets the kernel
+// choose one before all that are there, so it never displaces a filter.
+func attachClsact(program *ebpf.Program, ifindex int, direction Direction) (io.Closer, error) {
+	if err := addClsact(ifindex); err != nil {
+		return nil, err
+	}
+	filter := &clsactFilter{
+		ifindex: ifindex,
+		parent:  clsactParent(direction),
+		name:    filterPrefix + strconv.Itoa(os.Getpid()),
+	}
+	err := netlink.FilterAdd(&netlink.BpfFilter{
+		FilterAttrs: netlink.FilterAttrs{
+			LinkIndex: ifindex,
+			Parent:    filter.parent,
+			Protocol:  unix.ETH_P_ALL,
+		},
+		Fd:           program.FD(),
+		Name:         filter.name,
+		DirectAction: true,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("add clsact filter: %w", err), removeIfEmpty(ifindex))
+	}
+	return filter, nil
+}
+
+// addClsact makes sure that the interface has a clsact qdisc.
+func addClsact(ifindex int) error {
+	err := netlink.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: ifindex,
+		Handle:    netlink.MakeHandle(0xffff, 0),
+		Parent:    netlink.HANDLE_CLSACT,
+	}})
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("add clsact qdisc: %w", err)
+	}
+	return nil
+}
+
+// Close removes the filter, and the qdisc with the last filter on it.
+func (f *clsactFilter) Close() error {
+	own := func(name string) bool { return name == f.name }
+	if err := removeFilters(f.ifindex, f.parent, own); err != nil {
+		return err
+	}
+	return removeIfEmpty(f.ifindex)
+}
+
+// removeFilters deletes the bpf filters whose name matches. An interface that
+// is gone has none.
+func removeFilters(ifindex int, parent uint32, match func(name string) bool) error {
+	filters, err := listFilters(ifindex, parent)
+	if err != nil {
+		return err
+	}
+	for _, filter := range filters {
+		bpf, ok := filter.(*netlink.BpfFilter)
+		if !ok || !match(bpf.Name) {
+			continue
+		}
+		if err := netlink.FilterDel(bpf); err != nil && !isGone(err) {
+			return fmt.Errorf("remove clsact filter %s: %w", bpf.Name, err)
+		}
+	}
+	return nil
+}
+
+func listFilters(ifindex int, parent uint32) ([]netlink.Filter, error) {
+	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
+	filters, err := netlink.FilterList(device, parent)
+	if err != nil && !isGone(err) {
+		return nil, fmt.Errorf("list clsact filters: %w", err)
+	}
+	return filters, nil
+}
+
+// removeIfEmpty deletes a clsact qdisc without filters: it does nothing, and
+// was most likely ours.
+func removeIfEmpty(ifindex int) error {
+	for _, direction := range []Direction{RX, TX} {
+		filters, err := listFilters(ifindex, clsactParent(direction))
+		if err != nil || len(filters) > 0 {
+			return err
+		}
+	}
+	err := netlink.QdiscDel(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: ifindex,
+		Handle:    netlink.MakeHandle(0xffff, 0),
+		Parent:    netlink.HANDLE_CLSACT,
+	}})
+	if err != nil && !isGone(err) {
+		return fmt.Errorf("remove clsact qdisc: %w", err)
+	}
+	return nil
+}
+
+// isGone tells that the interface, its qdisc or the filter no longer exists.
+func isGone(err error) bool {
+	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL)
+}
+
+// removeStaleFilters removes what processes that were killed left behind on
+// the interfaces of this network namespace.
+func removeStaleFilters(links []netlink.Link) error {
+	var errs []error
+	for _, l := range links {
+		ifindex, removed := l.Attrs().Index, false
+		stale := func(name string) bool {
+			pid, ours := strings.CutPrefix(name, filterPrefix)
+			ours = ours && !isEbpftop(pid)
+			removed = removed || ours
+			return ours
+		}
+		for _, direction := range []Direction{RX, TX} {
+			errs = append(errs, removeFilters(ifindex, clsactParent(direction), stale))
+		}
+		if removed {
+			errs = append(errs, removeIfEmpty(ifindex))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isEbpftop tells whether a process with that pid still runs our program. The
+// pid may have been given to another since.
+func isEbpftop(pid string) bool {
+	own, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return true // cannot tell: leave it alone
+	}
+	other, err := os.Readlink("/proc/" + pid + "/exe")
+	return err == nil && strings.TrimSuffix(other, " (deleted)") == strings.TrimSuffix(own, " (deleted)")
+}

@@ -1,0 +1,77 @@
+package probes
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+)
+
+// ParseHook reads the word that --hook takes.
+func ParseHook(word string) (Hook, error) {
+	switch hook := Hook(word); hook {
+	case HookAuto, HookXDP, HookXDPGeneric, HookTC, HookClsact:
+		return hook, nil
+	}
+	return "", fmt.Errorf("unknown hook %q: use auto, xdp, xdp-generic, tc or clsact", word)
+}
+
+// linkFacts is what the choice of a hook depends on.
+type linkFacts struct {
+	kind        string // "device" for hardware, else what it is made of: veth, bridge, ...
+	hasEthernet bool   // frames begin with an Ethernet header
+	foreignXDP  bool   // someone else's XDP program is attached
+	carriesSSH  bool   // the user's own session runs over it
+}
+
+func factsOf(link netlink.Link, carriesSSH bool) linkFacts {
+	attrs := link.Attrs()
+	return linkFacts{
+		kind:        link.Type(),
+		hasEthernet: attrs.EncapType == "ether" || attrs.EncapType == "loopback",
+		foreignXDP:  attrs.Xdp != nil && attrs.Xdp.Attached,
+		carriesSSH:  carriesSSH,
+	}
+}
+
+// hooksToTry lists the hooks for received frames in the order to try them,
+// and why the first one is preferred. XDP generic comes before tc only on
+// hardware: there it switches GRO off and sees frames one by one, while on a
+// virtual device it would take a 64 KiB aggregate for one frame.
+func hooksToTry(wish Hook, facts linkFacts) (hooks []Hook, reason string) {
+	tc := []Hook{HookTC, HookClsact}
+	switch {
+	case wish == HookTC:
+		return tc, "asked for"
+	case wish == HookClsact:
+		return tc[1:], "asked for"
+	case facts.foreignXDP:
+		return tc, "XDP is taken by another program"
+	case !facts.hasEthernet:
+		return tc, "XDP needs an Ethernet header"
+	case wish == HookXDPGeneric:
+		return append([]Hook{HookXDPGeneric}, tc...), "asked for"
+	case wish == HookXDP:
+		return append([]Hook{HookXDP, HookXDPGeneric}, tc...), "asked for"
+	case facts.carriesSSH:
+		return tc, "carries your SSH session, which attaching XDP could interrupt"
+	case facts.kind != "device":
+		return tc, "virtual device: " + facts.kind
+	}
+	return append([]Hook{HookXDP, HookXDPGeneric}, tc...), "native XDP in the driver"
+}
+
+// refusals collects why hooks were refused, for the reason shown to the user.
+type refusals []string
+
+func (r *refusals) add(hook Hook, err error) {
+	*r = append(*r, fmt.Sprintf("%s refused: %v", hook, err))
+}
+
+// reason explains a hook that is not the first choice.
+func (r refusals) reason(preferred string) string {
+	if len(r) == 0 {
+		return preferred
+	}
+	return strings.Join(r, "; ")
+}

@@ -1,0 +1,303 @@
+package probes
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+)
+
+// foreignAge is how old the list of other programs on an interface may get.
+// Attaching one sends no message, so it must be asked for, and asking costs
+// two system calls for each interface.
+const foreignAge = 2 * time.Second
+
+// watched is an interface that matches the user's choice.
+type watched struct {
+	name    string
+	tap     *tap   // nil if nothing could be attached
+	refusal string // why not
+	past    *tally
+
+	foreign     []string
+	foreignTime time.Time
+}
+
+// interfaces follows the network interfaces of the namespace and keeps the
+// packet program on those that the user chose.
+type interfaces struct {
+	packets *packets
+	wish    Hook
+	globs   []string // names or patterns; empty: all that are up but loopback
+	ssh     session
+
+	byIndex map[int]*watched
+	names   map[uint32]string // of interfaces by id
+}
+
+func newInterfaces(p *packets, wish Hook, globs []string) (*interfaces, error) {
+	for _, glob := range globs {
+		if _, err := path.Match(glob, ""); err != nil {
+			return nil, fmt.Errorf("interface pattern %q: %w", glob, err)
+		}
+	}
+	return &interfaces{
+		packets: p,
+		wish:    wish,
+		globs:   globs,
+		ssh:     findSession(),
+		byIndex: make(map[int]*watched),
+		names:   make(map[uint32]string),
+	}, nil
+}
+
+// name is an interfaceNames.
+func (i *interfaces) name(id uint32) (string, bool) {
+	name, ok := i.names[id]
+	return name, ok
+}
+
+// matches tells whether the user wants the interface watched.
+func (i *interfaces) matches(attrs *netlink.LinkAttrs) bool {
+	if len(i.globs) == 0 {
+		return attrs.Flags&net.FlagUp != 0 && attrs.Flags&net.FlagLoopback == 0
+	}
+	return slices.ContainsFunc(i.globs, func(glob string) bool {
+		ok, _ := path.Match(glob, attrs.Name) // checked by newInterfaces
+		return ok
+	})
+}
+
+// check fails on a name without wildcards that no interface has: a typing
+// error, better said at once than shown as an empty screen.
+func (i *interfaces) check(links []netlink.Link) error {
+	for _, glob := range i.globs {
+		exists := slices.ContainsFunc(links, func(l netlink.Link) bool {
+			ok, _ := path.Match(glob, l.Attrs().Name)
+			return ok
+		})
+		if !exists && !strings.ContainsAny(glob, `*?[\`) {
+			return fmt.Errorf("no interface %q here: `ip -br link` lists those there are", glob)
+		}
+	}
+	return nil
+}
+
+// reconcile attaches to interfaces that came, and lets go of those that went.
+// An interface that cannot be watched is shown with the reason: it does not
+// keep the others from being watched.
+func (i *interfaces) reconcile(links []netlink.Link) error {
+	var errs []error
+	present := make(map[int]bool, len(links))
+	var carriers []int // of the SSH session; asked for only if there is a new interface
+	for _, l := range links {
+		attrs := l.Attrs()
+		present[attrs.Index] = true
+		w := i.byIndex[attrs.Index]
+		if w == nil {
+			if i.matches(attrs) {
+				if carriers == nil {
+					carriers = i.ssh.carriers(links)
+				}
+				i.watch(l, slices.Contains(carriers, attrs.Index))
+			}
+			continue
+		}
+		if w.name != attrs.Name {
+			w.name = attrs.Name
+			if w.tap != nil {
+				i.names[w.tap.id] = attrs.Name
+			}
+		}
+	}
+	for ifindex, w := range i.byIndex {
+		if !present[ifindex] {
+			errs = append(errs, i.unwatch(ifindex, w))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (i *interfaces) watch(l netlink.Link, carriesSSH bool) {
+	attrs := l.Attrs()
+	w := &watched{name: attrs.Name, past: newTally()}
+	hooks, reason := hooksToTry(i.wish, factsOf(l, carriesSSH))
+	tap, err := i.packets.attach(l, hooks, reason)
+	if err != nil {
+		w.refusal = err.Error()
+	} else {
+		w.tap = tap
+		i.names[tap.id] = attrs.Name
+	}
+	i.byIndex[attrs.Index] = w
+}
+
+func (i *interfaces) unwatch(ifindex int, w *watched) error {
+	delete(i.byIndex, ifindex)
+	if w.tap == nil {
+		return nil
+	}
+	delete(i.names, w.tap.id)
+	if err := w.tap.Close(); err != nil {
+		return fmt.Errorf("detach from %s: %w", w.name, err)
+	}
+	return nil
+}
+
+// Close detaches from all interfaces.
+func (i *interfaces) Close() error {
+	var errs []error
+	for ifindex, w := range i.byIndex {
+		errs = append(errs, i.unwatch(ifindex, w))
+	}
+	return errors.Join(errs...)
+}
+
+// poll describes every watched interface and, by way of protocols, counts it.
+func (i *interfaces) poll(links []netlink.Link, p *protocols, interval time.Duration) ([]Interface, []Protocol, error) {
+	addresses, err := addressesByIndex()
+	if err != nil {
+		return nil, nil, err
+	}
+	rows := make([]Interface, 0, len(i.byIndex))
+	var traffic []Protocol
+	var errs []error
+	for _, l := range links {
+		w := i.byIndex[l.Attrs().Index]
+		if w == nil {
+			continue
+		}
+		row := describe(l, addresses[l.Attrs().Index])
+		row.Foreign = w.foreignPrograms(l)
+		row.HookReason = w.refusal
+		if w.tap != nil {
+			row.Hook, row.HookReason = w.tap.hook, w.tap.reason
+			traffic, err = p.poll(w.tap, w.past, interval, &row, traffic)
+			errs = append(errs, err)
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b Interface) int { return cmp.Compare(a.Ifindex, b.Ifindex) })
+	return rows, traffic, errors.Join(errs...)
+}
+
+// describe fills in what the kernel says of an interface.
+func describe(l netlink.Link, addresses []netip.Prefix) Interface {
+	attrs := l.Attrs()
+	row := Interface{
+		Name:      attrs.Name,
+		Ifindex:   attrs.Index,
+		State:     attrs.OperState.String(),
+		Kind:      l.Type(),
+		MTU:       attrs.MTU,
+		MAC:       attrs.HardwareAddr.String(),
+		Addresses: addresses,
+	}
+	if s := attrs.Statistics; s != nil {
+		row.Driver = DriverStats{
+			RXPackets: s.RxPackets, RXBytes: s.RxBytes, RXDropped: s.RxDropped, RXErrors: s.RxErrors,
+			TXPackets: s.TxPackets, TXBytes: s.TxBytes, TXDropped: s.TxDropped, TXErrors: s.TxErrors,
+		}
+	}
+	return row
+}
+
+// addressesByIndex lists the addresses of all interfaces by ifindex.
+func addressesByIndex() (map[int][]netip.Prefix, error) {
+	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	addresses := make(map[int][]netip.Prefix)
+	for _, a := range list {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		if !ok {
+			continue
+		}
+		ones, _ := a.Mask.Size()
+		addresses[a.LinkIndex] = append(addresses[a.LinkIndex], netip.PrefixFrom(ip.Unmap(), ones))
+	}
+	return addresses, nil
+}
+
+// listLinks lists the interfaces of the namespace. A dump that a change
+// interrupted is repeated; the last one counts, since a message of the change
+// is on its way.
+func listLinks() ([]netlink.Link, error) {
+	var links []netlink.Link
+	var err error
+	for range 5 {
+		links, err = netlink.LinkList()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	return links, nil
+}
+
+// foreignPrograms lists the packet programs of others on the interface.
+func (w *watched) foreignPrograms(l netlink.Link) []string {
+	if now := time.Now(); now.Sub(w.foreignTime) > foreignAge {
+		w.foreign, w.foreignTime = w.listForeign(l), now
+	}
+	return w.foreign
+}
+
+// listForeign asks for the programs and leaves out our own. What cannot be
+// asked (no tcx before Linux 6.6) is not there.
+func (w *watched) listForeign(l netlink.Link) []string {
+	var own []ebpf.ProgramID
+	if w.tap != nil {
+		own = w.tap.programIDs()
+	}
+	var foreign []string
+	add := func(where string, id ebpf.ProgramID) {
+		if !slices.Contains(own, id) {
+			foreign = append(foreign, where+": "+programName(id))
+		}
+	}
+	if xdp := l.Attrs().Xdp; xdp != nil && xdp.Attached {
+		add("xdp", ebpf.ProgramID(xdp.ProgId))
+	}
+	for where, attach := range map[string]ebpf.AttachType{
+		"tcx ingress": ebpf.AttachTCXIngress,
+		"tcx egress":  ebpf.AttachTCXEgress,
+	} {
+		result, err := link.QueryPrograms(link.QueryOptions{Target: l.Attrs().Index, Attach: attach})
+		if err != nil {
+			continue
+		}
+		for _, program := range result.Programs {
+			add(where, program.ID)
+		}
+	}
+	slices.Sort(foreign)
+	return foreign
+}
+
+// programName is the program's name, or its number where it cannot be asked.
+func programName(id ebpf.ProgramID) string {
+	number := fmt.Sprintf("#%d", id)
+	program, err := ebpf.NewProgramFromID(id)
+	if err != nil {
+		return number
+	}
+	defer program.Close()
+	info, err := program.Info()
+	if err != nil || info.Name == "" {
+		return number
+	}
+	return info.Name
+}

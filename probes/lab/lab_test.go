@@ -1,0 +1,333 @@
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// victimVariable makes the test binary the process that TestKilled kills.
+const victimVariable = "EBPFTOP_LAB_TEST_VICTIM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(victimVariable) == "" {
+		os.Exit(m.Run())
+	}
+	if err := victim(); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+// victim connects its namespace to one of its own, starts a program in that,
+// says so and waits to be killed.
+func victim() error {
+	here, err := Current()
+	if err != nil {
+		return err
+	}
+	own, err := New()
+	if err != nil {
+		return err
+	}
+	if err := Veth(here, "outer", own, "inner"); err != nil {
+		return err
+	}
+	if err := own.Start(exec.Command("sleep", "1000")); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	select {}
+}
+
+func newNamespace(t *testing.T) *Namespace {
+	t.Helper()
+	n, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func links(t *testing.T, n *Namespace) []string {
+	t.Helper()
+	var names []string
+	err := n.Do(func() error {
+		links, err := netlink.LinkList()
+		for _, link := range links {
+			names = append(names, link.Attrs().Name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func TestDo(t *testing.T) {
+	RequireRoot(t)
+	here, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNamespace(t)
+
+	var inside string
+	err = n.Do(func() (err error) {
+		inside, err = os.Readlink(threadNamespace)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inside == here {
+		t.Errorf("Do ran in %s, the namespace of the test", inside)
+	}
+
+	want := errors.New("from inside")
+	if err := n.Do(func() error { return want }); !errors.Is(err, want) {
+		t.Errorf("Do returned %v, want %v", err, want)
+	}
+	if err := n.Do(func() error { runtime.Goexit(); return nil }); err == nil {
+		t.Error("Do returned no error for a function that ended its goroutine")
+	}
+	assertResident(t, inside)
+}
+
+// assertResident checks that one thread lives in the namespace, and no other
+// stayed behind.
+func assertResident(t *testing.T, namespace string) {
+	t.Helper()
+	threads, err := filepath.Glob("/proc/self/task/*/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	residents := 0
+	for _, thread := range threads {
+		// Fails for a thread that has ended since.
+		if ns, err := os.Readlink(thread); err == nil && ns == namespace {
+			residents++
+		}
+	}
+	if residents != 1 {
+		t.Errorf("%d threads live in %s, want 1", residents, namespace)
+	}
+}
+
+func TestMainThreadStaysHome(t *testing.T) {
+	RequireRoot(t)
+	here, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		newNamespace(t)
+	}
+	if main, err := os.Readlink(fmt.Sprintf("/proc/self/task/%d/ns/net", os.Getpid())); err != nil || main != here {
+		t.Errorf("main thread is in %s (%v), want %s", main, err, here)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	RequireRoot(t)
+	n, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sleeper := exec.Command("sleep", "1000")
+	if err := n.Start(sleeper); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := sleeper.Wait(); !errors.As(err, &exit) {
+		t.Errorf("process started in a closed namespace ended with %v, want it killed", err)
+	}
+	if err := n.Start(exec.Command("true")); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Start in a closed namespace: %v, want %v", err, os.ErrClosed)
+	}
+	if err := n.Do(func() error { return nil }); err == nil {
+		t.Error("Do in a closed namespace: no error")
+	}
+	if err := n.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("second Close: %v, want %v", err, os.ErrClosed)
+	}
+}
+
+func TestStart(t *testing.T) {
+	RequireRoot(t)
+	n := newNamespace(t)
+	var inside string
+	err := n.Do(func() (err error) {
+		inside, err = os.Readlink(threadNamespace)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	cmd := exec.Command("readlink", "/proc/self/ns/net")
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := n.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(out.String()); got != inside {
+		t.Errorf("process ran in %s, want %s", got, inside)
+	}
+}
+
+func TestKilled(t *testing.T) {
+	RequireRoot(t)
+	n := newNamespace(t)
+	changes := make(chan netlink.LinkUpdate, 16)
+	done := make(chan struct{})
+	defer close(done)
+	if err := n.Do(func() error { return netlink.LinkSubscribe(changes, done) }); err != nil {
+		t.Fatal(err)
+	}
+
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), victimVariable+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("victim says %q (%v)", line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // reports the kill
+
+	// The kernel deletes our end of the pair when it removes the namespace
+	// that the other end is in.
+	timeout := time.After(10 * time.Second)
+	for {
+		select {
+		case change := <-changes:
+			if change.Header.Type == unix.RTM_DELLINK && change.Attrs().Name == "outer" {
+				return
+			}
+		case <-timeout:
+			t.Fatalf("namespace of a killed process is still there: %v", links(t, n))
+		}
+	}
+}
+
+func TestLinks(t *testing.T) {
+	RequireRoot(t)
+	client, server, hub := newNamespace(t), newNamespace(t), newNamespace(t)
+	for _, step := range []error{
+		Veth(client, "eth0", hub, "to-client"),
+		Veth(server, "eth0", hub, "to-server"),
+		hub.AddBridge("br0", "to-client", "to-server"),
+		client.AddAddress("eth0", "10.1.0.1/24"),
+		server.AddAddress("eth0", "10.1.0.2/24"),
+		client.AddAddress("eth0", "fd01::1/64"),
+		server.AddAddress("eth0", "fd01::2/64"),
+	} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	link, err := hub.Link("br0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if link.Type() != "bridge" || link.Attrs().Flags&net.FlagUp == 0 {
+		t.Errorf("br0 is a %s with flags %v, want a bridge that is up", link.Type(), link.Attrs().Flags)
+	}
+
+	for _, address := range []string{"10.1.0.2:0", "[fd01::2]:0"} {
+		greet(t, client, server, address)
+	}
+
+	if err := client.DeleteLink("eth0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Link("eth0"); !errors.As(err, &netlink.LinkNotFoundError{}) {
+		t.Errorf("deleted interface: %v", err)
+	}
+}
+
+// greet sends one byte by TCP from client to the address in server.
+func greet(t *testing.T, client, server *Namespace, address string) {
+	t.Helper()
+	var listener net.Listener
+	err := server.Do(func() (err error) {
+		listener, err = net.Listen("tcp", address)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	err = client.Do(func() error {
+		conn, err := net.DialTimeout("tcp", listener.Addr().String(), 10*time.Second)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte{1})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if n, err := conn.Read(make([]byte, 8)); n != 1 {
+		t.Errorf("server read %d bytes (%v) at %s, want 1", n, err, address)
+	}
+}
+
+func TestLinkErrors(t *testing.T) {
+	RequireRoot(t)
+	n := newNamespace(t)
+	_, linkErr := n.Link("nosuch")
+	for name, err := range map[string]error{
+		"AddAddress of a missing interface":  n.AddAddress("nosuch", "10.1.0.1/24"),
+		"AddAddress of a malformed address":  n.AddAddress("lo", "10.1.0"),
+		"AddBridge with a missing port":      n.AddBridge("br0", "nosuch"),
+		"Veth with a name that is too long":  Veth(n, "a-name-longer-than-fifteen", n, "b"),
+		"Inject into a missing interface":    n.Inject("nosuch"),
+		"Link of a missing interface":        linkErr,
+		"DeleteLink of a missing interface":  n.DeleteLink("nosuch"),
+		"Inject of a frame without a header": n.Inject("lo", []byte{1}),
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// commands are harmless, quick and on every Linux.
+var commands = [][]string{
+	{"true"},
+	{"echo", "hello", "from", "the", "lab"},
+	{"uname", "-a"},
+	{"id", "-u"},
+	{"date", "+%H:%M:%S"},
+	{"ls", "-l", "/proc/self/ns"},
+	{"sh", "-c", "exit 0"},
+}
+
+// programs executes a few programs a second on the client.
+func programs(ctx context.Context, n *Network) error {
+	// One thread starts them all and stays until the last has ended: the death
+	// of the thread is what would kill them.
+	return n.Client.Do(func() error {
+		return repeat(ctx, 400*time.Millisecond, 20*time.Second, func() error {
+			return execute(ctx, commands[rand.IntN(len(commands))])
+		})
+	})
+}
+
+func execute(ctx context.Context, command []string) error {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("run %v: %w", command, err)
+	}
+	return nil
+}

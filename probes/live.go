@@ -1,0 +1,241 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf/rlimit"
+	"github.com/vishvananda/netlink"
+)
+
+// Options choose what Live watches.
+type Options struct {
+	// Interfaces are names or shell patterns; none means every interface that
+	// is up except loopback, those that appear later included.
+	Interfaces []string
+	Hook       Hook
+	// Ports narrows connection tracking to these local ports, in the kernel.
+	Ports []uint16
+	// MaxConnections bounds the table of each of IPv4 and IPv6.
+	MaxConnections uint32
+	Interval       time.Duration
+}
+
+// Live is the running kernel as a Source. One goroutine owns the probes and
+// samples them once an interval.
+type Live struct {
+	packets     *packets
+	interfaces  *interfaces
+	protocols   *protocols
+	connections *connections
+	execs       *execs
+	self        self
+	clock       *clock
+
+	mailbox   *mailbox
+	intervals chan time.Duration
+	cancel    context.CancelFunc
+	stopped   chan struct{}
+	err       error // set before stopped and the mailbox are closed
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// NewLive attaches everything before it returns; what happens after that is
+// counted. Until Close, or the end of ctx, samples come once an interval.
+func NewLive(ctx context.Context, opts Options) (*Live, error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("raise the locked memory limit (needs CAP_SYS_RESOURCE before Linux 5.11): %w", err)
+	}
+	l := &Live{
+		clock:     newClock(),
+		mailbox:   newMailbox(),
+		intervals: make(chan time.Duration, 1),
+		stopped:   make(chan struct{}),
+	}
+	ctx, l.cancel = context.WithCancel(ctx)
+	changed, err := l.open(ctx, opts)
+	if err != nil {
+		l.cancel()
+		return nil, errors.Join(err, l.release())
+	}
+	go l.run(ctx, opts.Interval, changed)
+	return l, nil
+}
+
+// open makes the probes and attaches to the interfaces there are. The channel
+// it returns tells of changes to interfaces.
+func (l *Live) open(ctx context.Context, opts Options) (changed <-chan struct{}, err error) {
+	if l.packets, err = newPackets(opts.MaxConnections, opts.Ports); err != nil {
+		return nil, err
+	}
+	if l.protocols, err = newProtocols(); err != nil {
+		return nil, err
+	}
+	if l.connections, err = newConnections(l.packets, l.clock); err != nil {
+		return nil, err
+	}
+	if l.execs, err = newExecs(l.clock); err != nil {
+		return nil, err
+	}
+	if l.interfaces, err = newInterfaces(l.packets, opts.Hook, opts.Interfaces); err != nil {
+		return nil, err
+	}
+	// Subscribed before the list is taken, so that no interface falls between.
+	if changed, err = subscribe(ctx); err != nil {
+		return nil, err
+	}
+	links, err := listLinks()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.interfaces.check(links); err != nil {
+		return nil, err
+	}
+	if err := removeStaleFilters(links); err != nil {
+		return nil, err
+	}
+	return changed, l.interfaces.reconcile(links)
+}
+
+// subscribe asks the kernel to tell of interfaces that come, go or change. The
+// messages only say that something did: the list is then taken anew.
+func subscribe(ctx context.Context) (<-chan struct{}, error) {
+	changed := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case changed <- struct{}{}:
+		default: // one is enough
+		}
+	}
+	updates := make(chan netlink.LinkUpdate)
+	err := netlink.LinkSubscribeWithOptions(updates, ctx.Done(), netlink.LinkSubscribeOptions{
+		ErrorCallback: func(error) { notify() }, // messages may be lost: look
+	})
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to interface changes: %w", err)
+	}
+	go func() {
+		for range updates {
+			notify()
+		}
+	}()
+	return changed, nil
+}
+
+// run samples until ctx ends or a probe fails.
+func (l *Live) run(ctx context.Context, interval time.Duration, changed <-chan struct{}) {
+	defer close(l.stopped)
+	defer close(l.mailbox.box)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	last := time.Now()
+	for l.err == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case interval := <-l.intervals:
+			ticker.Reset(interval)
+		case <-changed:
+			l.err = l.follow()
+		case <-ticker.C:
+			now := time.Now()
+			var sample Sample
+			if sample, l.err = l.sample(now, now.Sub(last)); l.err == nil {
+				l.mailbox.put(sample)
+			}
+			last = now
+		}
+	}
+}
+
+// follow attaches to new interfaces without waiting for the next sample.
+func (l *Live) follow() error {
+	links, err := listLinks()
+	if err != nil {
+		return err
+	}
+	return l.interfaces.reconcile(links)
+}
+
+// sample asks all probes.
+func (l *Live) sample(now time.Time, interval time.Duration) (s Sample, err error) {
+	l.clock.update()
+	s.Time, s.Interval = now, interval
+	links, err := listLinks()
+	if err != nil {
+		return s, err
+	}
+	if err := l.interfaces.reconcile(links); err != nil {
+		return s, err
+	}
+	if s.Interfaces, s.Protocols, err = l.interfaces.poll(links, l.protocols, interval); err != nil {
+		return s, err
+	}
+	if s.Connections, s.NewConnections, s.Lost, err = l.connections.poll(l.interfaces.name); err != nil {
+		return s, err
+	}
+	if s.Execs, s.Lost.ExecEvents, err = l.execs.poll(interval); err != nil {
+		return s, err
+	}
+	s.Self, err = l.self.poll(interval)
+	return s, err
+}
+
+// Samples is the Source's channel of samples.
+func (l *Live) Samples() <-chan Sample { return l.mailbox.box }
+
+// SetInterval changes the time between samples.
+func (l *Live) SetInterval(interval time.Duration) {
+	select {
+	case <-l.intervals: // a wish not yet taken up is replaced
+	default:
+	}
+	select {
+	case l.intervals <- interval:
+	default:
+	}
+}
+
+// Err says why samples ended: nil after Close or the end of the context.
+func (l *Live) Err() error {
+	select {
+	case <-l.stopped:
+		return l.err
+	default:
+		return nil
+	}
+}
+
+// Close detaches from all interfaces and frees everything. It waits for a
+// sample under way.
+func (l *Live) Close() error {
+	l.closeOnce.Do(func() {
+		l.cancel()
+		<-l.stopped
+		l.closeErr = l.release()
+	})
+	return l.closeErr
+}
+
+// release closes what was opened, last first.
+func (l *Live) release() error {
+	var errs []error
+	if l.interfaces != nil {
+		errs = append(errs, l.interfaces.Close())
+	}
+	if l.execs != nil {
+		errs = append(errs, l.execs.Close())
+	}
+	if l.connections != nil {
+		errs = append(errs, l.connections.Close())
+	}
+	if l.packets != nil {
+		errs = append(errs, l.packets.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,39 @@
+package probes
+
+// eventsCarried bounds the events that wait for a slow reader: the oldest are
+// dropped beyond it, and counted as lost.
+const eventsCarried = 16384
+
+// mailbox hands samples to one reader. The latest wins, but takes over the
+// events of the one it replaces.
+type mailbox struct {
+	box     chan Sample // capacity one
+	dropped Lost        // events dropped here, since start
+}
+
+func newMailbox() *mailbox {
+	return &mailbox{box: make(chan Sample, 1)}
+}
+
+// put never blocks. Only one goroutine may call it.
+func (m *mailbox) put(sample Sample) {
+	select {
+	case unread := <-m.box:
+		sample.NewConnections = carry(unread.NewConnections, sample.NewConnections, &m.dropped.ConnectionEvents)
+		sample.Execs.Events = carry(unread.Execs.Events, sample.Execs.Events, &m.dropped.ExecEvents)
+	default:
+	}
+	sample.Lost.ConnectionEvents += m.dropped.ConnectionEvents
+	sample.Lost.ExecEvents += m.dropped.ExecEvents
+	m.box <- sample
+}
+
+// carry puts older events before newer ones, within the bound.
+func carry[T any](older, newer []T, dropped *uint64) []T {
+	events := append(older[:len(older):len(older)], newer...)
+	if surplus := len(events) - eventsCarried; surplus > 0 {
+		*dropped += uint64(surplus)
+		events = events[surplus:]
+	}
+	return events
+}

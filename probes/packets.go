@@ -1,0 +1,210 @@
+package probes
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/bpf"
+)
+
+// packets owns the packet program: what its copies share (the connection
+// tables), and the making of a copy for each interface. A copy of its own
+// spares every packet the question which interface it is on.
+type packets struct {
+	spec   *ebpf.CollectionSpec
+	shared map[string]*ebpf.Map
+	nextID uint32
+}
+
+// sharedMaps are the maps that all interfaces use together.
+var sharedMaps = []string{
+	bpf.PacketsMapConnections4, bpf.PacketsMapConnections6,
+	bpf.PacketsMapConnectionEvents, bpf.PacketsMapConnectionTotals,
+}
+
+// newPackets makes the shared maps. maxConnections is for each of IPv4 and
+// IPv6; ports, if any, are the local ports to which tracking is narrowed.
+func newPackets(maxConnections uint32, ports []uint16) (*packets, error) {
+	spec, err := bpf.LoadPackets()
+	if err != nil {
+		return nil, fmt.Errorf("read the packet program: %w", err)
+	}
+	spec.Maps[bpf.PacketsMapConnections4].MaxEntries = maxConnections
+	spec.Maps[bpf.PacketsMapConnections6].MaxEntries = maxConnections
+	if err := configure(spec, ports); err != nil {
+		return nil, fmt.Errorf("configure the packet program: %w", err)
+	}
+	p := &packets{spec: spec, shared: make(map[string]*ebpf.Map)}
+	for _, name := range sharedMaps {
+		m, err := ebpf.NewMap(spec.Maps[name])
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("create map %s: %w", name, err), p.Close())
+		}
+		p.shared[name] = m
+	}
+	return p, nil
+}
+
+// configure sets what is the same for all interfaces.
+func configure(spec *ebpf.CollectionSpec, ports []uint16) error {
+	var bitmap [65536 / 8]uint8
+	for _, port := range ports {
+		bitmap[port>>3] |= 1 << (port & 7)
+	}
+	frags := hasHelper(asm.FnXdpGetBuffLen)
+	if frags {
+		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h
+		spec.Programs[bpf.PacketsProgXdpRx].Flags |= xdpHasFrags
+	}
+	return errors.Join(
+		spec.Variables[bpf.PacketsVarHasCoarseClock].Set(hasHelper(asm.FnKtimeGetCoarseNs)),
+		spec.Variables[bpf.PacketsVarHasXdpFrags].Set(frags),
+		spec.Variables[bpf.PacketsVarFilterPorts].Set(len(ports) > 0),
+		spec.Variables[bpf.PacketsVarLocalPorts].Set(bitmap),
+	)
+}
+
+func hasHelper(helper asm.BuiltinFunc) bool {
+	return features.HaveProgramHelper(ebpf.XDP, helper) == nil
+}
+
+// Close frees the shared maps.
+func (p *packets) Close() error {
+	var errs []error
+	for _, m := range p.shared {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// tap is the packet program on one interface.
+type tap struct {
+	id     uint32 // interface id in the connection tables, never used twice
+	hook   Hook
+	reason string // why that hook
+
+	collection *ebpf.Collection
+	links      []io.Closer
+}
+
+// attach puts the packet program on an interface, at the first hook of the
+// list that the kernel grants.
+func (p *packets) attach(l netlink.Link, hooks []Hook, reason string) (*tap, error) {
+	var refused refusals
+	for _, hook := range hooks {
+		t, err := p.attachAt(l, hook)
+		if err == nil {
+			t.reason = refused.reason(reason)
+			return t, nil
+		}
+		refused.add(hook, err)
+	}
+	return nil, errors.New(refused.reason(""))
+}
+
+// attachAt loads a copy of the program and attaches it: all of it or nothing.
+func (p *packets) attachAt(l netlink.Link, hook Hook) (*tap, error) {
+	p.nextID++
+	t := &tap{id: p.nextID, hook: hook}
+	if err := t.load(p, l); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	receive := t.collection.Programs[receiveProgram(hook)]
+	if err := t.keep(attachReceive(hook, receive, l.Attrs().Index)); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	send := t.collection.Programs[bpf.PacketsProgTcTx]
+	if err := t.keep(attachSend(hook, send, l.Attrs().Index)); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+func receiveProgram(hook Hook) string {
+	if hook == HookXDP || hook == HookXDPGeneric {
+		return bpf.PacketsProgXdpRx
+	}
+	return bpf.PacketsProgTcRx
+}
+
+func (t *tap) keep(link io.Closer, err error) error {
+	if err == nil {
+		t.links = append(t.links, link)
+	}
+	return err
+}
+
+// load makes the interface's own copy of program and counters.
+func (t *tap) load(p *packets, l netlink.Link) error {
+	spec := p.spec.Copy()
+	wanted := receiveProgram(t.hook)
+	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool {
+		return name != wanted && name != bpf.PacketsProgTcTx
+	})
+	facts := factsOf(l, false)
+	err := errors.Join(
+		spec.Variables[bpf.PacketsVarInterfaceId].Set(t.id),
+		spec.Variables[bpf.PacketsVarHasEthernet].Set(facts.hasEthernet),
+	)
+	if err != nil {
+		return fmt.Errorf("configure the packet program: %w", err)
+	}
+	t.collection, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
+		MapReplacements: p.shared,
+	})
+	if err != nil {
+		return fmt.Errorf("load the packet program: %w", err)
+	}
+	return t.makeOtherRows()
+}
+
+// makeOtherRows makes the rows that count ethertypes for which the table has
+// no room: the program must not need room to count them.
+func (t *tap) makeOtherRows() error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	zero := make([]bpf.PacketsTraffic, cpus)
+	for direction := range directions {
+		key := ethertypeKey(direction, ethertypeOther)
+		if err := t.collection.Maps[bpf.PacketsMapEthertypes].Put(key, zero); err != nil {
+			return fmt.Errorf("prepare map ethertypes: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close detaches the program and frees its maps.
+func (t *tap) Close() error {
+	var errs []error
+	for _, l := range t.links {
+		errs = append(errs, l.Close())
+	}
+	if t.collection != nil {
+		t.collection.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// programIDs are the kernel's numbers of the tap's programs.
+func (t *tap) programIDs() []ebpf.ProgramID {
+	var ids []ebpf.ProgramID
+	for _, program := range t.collection.Programs {
+		info, err := program.Info()
+		if err != nil {
+			continue // an unknown number hides nothing of others
+		}
+		if id, ok := info.ID(); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

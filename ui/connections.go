@@ -1,0 +1,269 @@
+package ui
+
+import (
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// minRows is how much of the connection table every frame brings: more than
+// any screen shows, so that paging finds its rows already there.
+const minRows = 256
+
+// connectionsPane lists connections. The table can be long: a frame brings
+// only the rows that may be looked at, see query.need.
+type connectionsPane struct {
+	keys   KeyMap
+	conns  connFrame
+	now    time.Time
+	every  time.Duration
+	cursor cursor[connKey]
+	order  order
+	input  textinput.Model
+	ascii  bool
+	fresh  bool
+}
+
+func newConnectionsPane(keys KeyMap, ascii bool) *connectionsPane {
+	p := &connectionsPane{keys: keys, ascii: ascii, input: textinput.New()}
+	p.input.Prompt = ""
+	p.input.CharLimit = 80
+	// Pasting by key would run a clipboard program, as root.
+	p.input.KeyMap.Paste.Unbind()
+	return p
+}
+
+func (p *connectionsPane) Name() string { return "Connections" }
+
+func (p *connectionsPane) Keys() []key.Binding {
+	if p.typing() {
+		return []key.Binding{p.keys.Accept, p.keys.Clear}
+	}
+	return []key.Binding{p.keys.Sort, p.keys.Filter}
+}
+
+// typing reports whether key presses are text.
+func (p *connectionsPane) typing() bool { return p.input.Focused() }
+
+// back gives the filter up, and says whether there was any.
+func (p *connectionsPane) back() bool {
+	was := p.typing() || p.input.Value() != ""
+	p.input.Reset()
+	p.input.Blur()
+	return was
+}
+
+// ask puts what this pane wants to see into q.
+func (p *connectionsPane) ask(q *query) {
+	q.order, q.filter = p.order, p.input.Value()
+	q.page = max(p.cursor.page, 1)
+	q.need = minRows
+	for q.need < p.cursor.index+2*q.page {
+		q.need *= 2
+	}
+	q.pin, q.pinned = p.cursor.key, p.cursor.pinned && p.cursor.known
+}
+
+func (p *connectionsPane) keyAt(i int) (connKey, bool) {
+	if i < 0 || i >= len(p.conns.rows) {
+		return connKey{}, false
+	}
+	return keyOf(&p.conns.rows[i].Connection), true
+}
+
+func (p *connectionsPane) find(k connKey) (int, bool) {
+	if k == p.conns.pin && p.conns.query.pinned {
+		return p.conns.pinAt, p.conns.pinAt >= 0
+	}
+	return indexIn(len(p.conns.rows), p.keyAt)(k)
+}
+
+func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case frameMsg:
+		p.conns, p.fresh, p.now = msg.conns, true, msg.time
+		p.cursor.follow(p.conns.matching, p.find, p.keyAt)
+	case tea.PasteMsg:
+		return p.typed(msg)
+	case tea.KeyPressMsg:
+		switch {
+		case p.typing() && key.Matches(msg, p.keys.Accept):
+			p.input.Blur()
+		case p.typing():
+			return p.typed(msg)
+		case key.Matches(msg, p.keys.Filter):
+			return p.input.Focus()
+		case key.Matches(msg, p.keys.Sort):
+			p.order = busiest - p.order
+			p.top()
+		default:
+			p.cursor.update(msg, &p.keys, p.conns.matching, p.keyAt)
+		}
+	}
+	return nil
+}
+
+// typed edits the filter. What it selects anew is seen from the top.
+func (p *connectionsPane) typed(msg tea.Msg) tea.Cmd {
+	switch m := msg.(type) {
+	case tea.PasteMsg:
+		m.Content = p.accepted(m.Content)
+		msg = m
+	case tea.KeyPressMsg:
+		m.Text = p.accepted(m.Text)
+		msg = m
+	}
+	before := p.input.Value()
+	var cmd tea.Cmd
+	p.input, cmd = p.input.Update(msg)
+	if p.input.Value() != before {
+		p.top()
+	}
+	return cmd
+}
+
+// accepted is the part of s that the filter line can show as it is.
+func (p *connectionsPane) accepted(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !visible(r) || (p.ascii && r > 0x7e) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+func (p *connectionsPane) top() { p.cursor = cursor[connKey]{page: p.cursor.page} }
+
+func (p *connectionsPane) columns() []column {
+	return []column{
+		{title: "proto", width: 5, grow: 1, limit: 7},
+		{title: "local", width: 15, grow: 8, limit: 47},
+		{title: "remote", width: 15, grow: 8, limit: 47},
+		{title: "rx bit/s", width: 8, right: true},
+		{title: "tx bit/s", width: 8, right: true},
+		{title: "rx", width: 6, right: true, drop: 8},
+		{title: "tx", width: 6, right: true, drop: 8},
+		{title: "age", width: 3, right: true},
+		{title: "idle", width: 4, right: true, drop: 5},
+		{title: "flags", width: 6, drop: 6},
+		{title: "interface", width: 9, grow: 2, limit: 15, drop: 7},
+	}
+}
+
+func (p *connectionsPane) View(a area) view {
+	s := a.Styles
+	v := view{Title: p.Name(), Info: p.info(a)}
+	if p.conns.query.scope != "" {
+		v.Title += " of " + s.Escape(p.conns.query.scope)
+	}
+	if p.typing() || p.input.Value() != "" {
+		v.Lines = append(v.Lines, p.filterLine(a))
+	}
+	if p.conns.matching == 0 {
+		if p.fresh {
+			v.Lines = append(v.Lines, empty(a, p.nothing())...)
+		}
+		return v
+	}
+	t := newTable(s, a.Width, p.columns())
+	v.Lines = append(v.Lines, t.heading())
+	var below []string
+	if a.Zoomed && p.cursor.index < len(p.conns.rows) {
+		below = details(a, p.details(s, &p.conns.rows[p.cursor.index]))
+		below = below[:min(len(below), a.Height/2)]
+	}
+	end := a.Height - len(below)
+	from, to := p.cursor.window(end-len(v.Lines), p.conns.matching)
+	// Rows not here yet come with the next frame, in an instant.
+	for i := from; i < min(to, len(p.conns.rows)); i++ {
+		v.Lines = append(v.Lines, t.row(p.row(s, &t, &p.conns.rows[i]), a.Width, a.Focused && i == p.cursor.index))
+	}
+	for below != nil && len(v.Lines) < end {
+		v.Lines = append(v.Lines, "")
+	}
+	v.Lines = append(v.Lines, below...)
+	return v
+}
+
+func (p *connectionsPane) nothing() string {
+	switch {
+	case p.conns.total == 0:
+		return "no connections yet"
+	case p.input.Value() != "":
+		return "no connection matches the filter"
+	default:
+		return "no connections on this interface yet"
+	}
+}
+
+func (p *connectionsPane) info(a area) string {
+	s := a.Styles
+	text := count(uint64(p.conns.total))
+	if p.conns.matching != p.conns.total {
+		text = count(uint64(p.conns.matching)) + " of " + text
+	}
+	if a.Width >= 60 {
+		text += s.Glyphs.Separator + strings.TrimSpace(siColumn(p.conns.perSecond)) + " new/s"
+	}
+	return s.Faint.Paint(text+s.Glyphs.Separator) + p.order.String()
+}
+
+func (p *connectionsPane) filterLine(a area) string {
+	s := a.Styles
+	value := s.Escape(p.input.Value())
+	line := " " + s.Brand.Paint("/") + " "
+	if !p.typing() {
+		return line + value
+	}
+	at := len(s.Escape(string([]rune(p.input.Value())[:p.input.Position()])))
+	under, rest := " ", ""
+	if at < len(value) {
+		r := []rune(value[at:])
+		under, rest = string(r[0]), string(r[1:])
+	}
+	return line + value[:at] + s.Selected.Paint(under) + rest
+}
+
+func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {
+	idle := p.now.Sub(c.LastSeen)
+	text, ink := short(idle), s.Faint
+	if idle < 2*time.Second {
+		text, ink = "now", s.Good
+	}
+	shown := ""
+	if c.Protocol == "tcp" {
+		shown = flags(c.RXFlags | c.TXFlags)
+	}
+	endpoint := func(column int, e probes.Endpoint) cell {
+		return cell{text: fitMiddle(s.Escape(e.String()), t.columns[column].width, s.Glyphs.Ellipsis), ink: s.Text}
+	}
+	return []cell{
+		{text: s.Escape(c.Protocol), ink: s.Faint},
+		endpoint(1, c.Local),
+		endpoint(2, c.Remote),
+		number(s, c.rate.rx), number(s, c.rate.tx),
+		number(s, float64(c.RXBytes)), number(s, float64(c.TXBytes)),
+		{text: short(p.now.Sub(c.FirstSeen)), ink: s.Text},
+		{text: text, ink: ink},
+		{text: shown, ink: s.Faint},
+		{text: s.Escape(c.Interface), ink: s.Faint},
+	}
+}
+
+func (p *connectionsPane) details(s *Styles, c *connRow) [][2]string {
+	pairs := [][2]string{
+		{"connection", s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + c.Interface)},
+		{"received", totals("", c.RXPackets, c.RXBytes) + ", now " + siUnit(c.rate.rx, "bit/s")},
+		{"sent", totals("", c.TXPackets, c.TXBytes) + ", now " + siUnit(c.rate.tx, "bit/s")},
+		{"seen", "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},
+	}
+	if c.Protocol == "tcp" {
+		pairs = append(pairs, [2]string{"TCP flags", "received " + flags(c.RXFlags) + ", sent " + flags(c.TXFlags)})
+	}
+	return pairs
+}

@@ -1,0 +1,157 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// maxCluster bounds the code points of one character on the screen: a base
+// and a few marks. More is never text, only a way to draw over other lines.
+const maxCluster = 4
+
+// escaper makes text that others chose (names of programs and interfaces,
+// arguments) safe to show: it can neither drive the terminal nor move or hide
+// what stands beside it. All such text passes it on its way to the screen.
+type escaper struct {
+	ascii bool // the terminal shows nothing beyond ASCII
+}
+
+// text returns s with everything that is not plainly visible shown as an
+// escape: control characters, broken UTF-8, format characters that reorder
+// or hide text, and marks the terminal may count differently than we do.
+func (e escaper) text(s string) string {
+	if printableASCII(s) {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 16)
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case r < utf8.RuneSelf && r >= 0x20 && r != 0x7f:
+			n = e.plain(&b, s, n)
+		case e.ascii || !visible(r):
+			writeEscape(&b, r)
+		default:
+			n = e.cluster(&b, s)
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// plain writes one ASCII character, with the marks that follow it if any.
+func (e escaper) plain(b *strings.Builder, s string, n int) int {
+	if e.ascii || len(s) == n || s[n] < utf8.RuneSelf {
+		b.WriteString(s[:n])
+		return n
+	}
+	return e.cluster(b, s)
+}
+
+// cluster writes the first character of s as the screen sees it. One of
+// several code points is kept only where every way to count its width agrees;
+// otherwise the line would shift on some terminals.
+func (e escaper) cluster(b *strings.Builder, s string) int {
+	cluster, width := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
+	if fits(cluster) && width == ansi.StringWidthWc(cluster) {
+		b.WriteString(cluster)
+		return len(cluster)
+	}
+	for i, r := range cluster {
+		if i == 0 && visible(r) && ansi.StringWidthWc(string(r)) == ansi.StringWidth(string(r)) {
+			b.WriteRune(r)
+		} else if r == utf8.RuneError {
+			fmt.Fprintf(b, `\x%02x`, cluster[i])
+		} else {
+			writeEscape(b, r)
+		}
+	}
+	return len(cluster)
+}
+
+func fits(cluster string) bool {
+	n := 0
+	for _, r := range cluster {
+		if n++; n > maxCluster || r == utf8.RuneError || !unicode.IsPrint(r) ||
+			unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) ||
+			unicode.Is(unicode.Variation_Selector, r) {
+			return false
+		}
+	}
+	return ansi.StringWidth(cluster) > 0
+}
+
+// visible reports whether r alone takes room on the screen.
+func visible(r rune) bool {
+	return unicode.IsPrint(r) && !unicode.Is(unicode.M, r) &&
+		!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) &&
+		ansi.StringWidthWc(string(r)) > 0
+}
+
+func writeEscape(b *strings.Builder, r rune) {
+	switch {
+	case r == '\n':
+		b.WriteString(`\n`)
+	case r == '\r':
+		b.WriteString(`\r`)
+	case r == '\t':
+		b.WriteString(`\t`)
+	case r < utf8.RuneSelf:
+		fmt.Fprintf(b, `\x%02x`, r)
+	case r <= 0xffff:
+		fmt.Fprintf(b, `\u%04x`, r)
+	default:
+		fmt.Fprintf(b, `\U%08x`, r)
+	}
+}
+
+func printableASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+// command joins arguments the way one would type them, cut off after limit
+// bytes: nobody sees more, and arguments can be long.
+func (e escaper) command(filename string, args []string, truncated bool, limit int) string {
+	if len(args) == 0 {
+		return e.text(cutBytes(filename, limit))
+	}
+	var b strings.Builder
+	for i, arg := range args {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		arg = cutBytes(arg, limit)
+		if arg == "" || strings.ContainsAny(arg, " \"'") {
+			b.WriteString("'" + strings.ReplaceAll(arg, "'", `'\''`) + "'")
+		} else {
+			b.WriteString(arg)
+		}
+		if b.Len() >= limit {
+			break
+		}
+	}
+	s := e.text(b.String())
+	if truncated {
+		s += " ..."
+	}
+	return s
+}
+
+func cutBytes(s string, limit int) string {
+	if len(s) > limit {
+		return s[:limit]
+	}
+	return s
+}

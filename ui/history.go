@@ -1,0 +1,94 @@
+package ui
+
+import "time"
+
+const (
+	// historyStep is what one cell of a sparkline stands for, whatever the
+	// interval between samples: a line that moves on at every refresh says
+	// less and is most of what the terminal has to be sent.
+	historyStep   = 2 * time.Second
+	historyLength = 150  // steps kept: five minutes
+	historySeries = 2048 // lines kept at most, about 1.3 MB
+)
+
+// seriesKey names one line of history.
+type seriesKey struct {
+	iface string // "" over all interfaces
+	name  string // a protocol, or a total
+}
+
+// history keeps rates over the last minutes, averaged over steps. All its
+// series move on together.
+type history struct {
+	step   int64         // number of the current step
+	past   time.Duration // time the samples covered so far
+	weight [historyLength]float32
+	series map[seriesKey]*series
+}
+
+type series struct {
+	sum  [historyLength]float32 // rate times seconds, by step
+	last int64                  // last step in which there was anything
+}
+
+func newHistory() *history { return &history{series: make(map[seriesKey]*series)} }
+
+// advance moves on by the time one sample covers. Rates added next count for
+// that time. Samples tell the time, not the clock: clocks are set.
+func (h *history) advance(d time.Duration) {
+	h.past += max(d, 0)
+	step := int64(h.past / historyStep)
+	for n := 0; h.step < step && n < historyLength; n++ {
+		h.step++
+		slot := h.step % historyLength
+		h.weight[slot] = 0
+		for _, s := range h.series {
+			s.sum[slot] = 0
+		}
+	}
+	if h.step != step { // longer than all that is kept
+		h.step = step
+	}
+	h.weight[h.step%historyLength] += float32(d.Seconds())
+	for key, s := range h.series {
+		if h.step-s.last >= historyLength {
+			delete(h.series, key)
+		}
+	}
+}
+
+func (h *history) add(key seriesKey, rate float64, d time.Duration) {
+	if !(rate > 0) {
+		return
+	}
+	s := h.series[key]
+	if s == nil {
+		if len(h.series) >= historySeries {
+			return
+		}
+		s = &series{}
+		h.series[key] = s
+	}
+	s.sum[h.step%historyLength] += float32(rate * d.Seconds())
+	s.last = h.step
+}
+
+// values are the rates of a series, oldest first, up to the current step. A
+// step that no sample covered is -1.
+func (h *history) values(key seriesKey) []float64 {
+	n := int(min(h.step+1, historyLength))
+	out := make([]float64, 0, n)
+	s := h.series[key]
+	for step := h.step - int64(n) + 1; step <= h.step; step++ {
+		slot := step % historyLength
+		switch {
+		case h.weight[slot] == 0:
+			out = append(out, -1)
+		case s == nil:
+			out = append(out, 0)
+		default:
+			out = append(out, float64(s.sum[slot]/h.weight[slot]))
+		}
+	}
+	return out
+}

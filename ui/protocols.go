@@ -1,0 +1,106 @@
+package ui
+
+import (
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+)
+
+// protocolsPane shows what the traffic is made of: of all interfaces, or of
+// the one the interfaces pane narrows to; both directions together, apart
+// where there is room.
+type protocolsPane struct {
+	keys   KeyMap
+	mix    protocolFrame
+	cursor cursor[string]
+	spark  func(*Styles) sparkliner
+	fresh  bool
+}
+
+func newProtocolsPane(keys KeyMap) *protocolsPane {
+	return &protocolsPane{keys: keys, spark: blocks}
+}
+
+func blocks(s *Styles) sparkliner { return blockSparkline{steps: s.Glyphs.Spark} }
+
+func (p *protocolsPane) Name() string { return "Protocols" }
+
+func (p *protocolsPane) Keys() []key.Binding { return nil }
+
+func (p *protocolsPane) keyAt(i int) (string, bool) {
+	if i < 0 || i >= len(p.mix.rows) {
+		return "", false
+	}
+	return p.mix.rows[i].name, true
+}
+
+func (p *protocolsPane) Update(msg tea.Msg) tea.Cmd {
+	n := len(p.mix.rows)
+	switch msg := msg.(type) {
+	case frameMsg:
+		p.mix, p.fresh = msg.protocols, true
+		n = len(p.mix.rows)
+		p.cursor.follow(n, indexIn(n, p.keyAt), p.keyAt)
+	case tea.KeyPressMsg:
+		p.cursor.update(msg, &p.keys, n, p.keyAt)
+	}
+	return nil
+}
+
+func (p *protocolsPane) columns() []column {
+	return []column{
+		{title: "name", width: 7, grow: 1, limit: 14},
+		{title: "pps", width: 6, right: true},
+		{title: "bit/s", width: 6, grow: 1, limit: 8, right: true},
+		{title: "rx bit/s", width: 8, right: true, drop: 6},
+		{title: "tx bit/s", width: 8, right: true, drop: 6},
+		{title: "packets", width: 7, right: true, drop: 7},
+		{title: "bytes", width: 7, right: true, drop: 7},
+		{title: "%", width: 4, right: true, drop: 2},
+		{title: "share", width: 5, grow: 2, limit: 20, drop: 3},
+		{title: "history", width: 5, grow: 3, limit: historyLength, drop: 4},
+	}
+}
+
+func (p *protocolsPane) View(a area) view {
+	s := a.Styles
+	v := view{Title: p.Name(), Info: s.Faint.Paint(siUnit(p.mix.pps, "pps") + "  " + siUnit(p.mix.bps, "bit/s"))}
+	if p.mix.scope != "" {
+		v.Title += " of " + s.Escape(p.mix.scope)
+	}
+	if len(p.mix.rows) == 0 {
+		v.Info = ""
+		if p.fresh {
+			v.Lines = empty(a, "no packets yet")
+		}
+		return v
+	}
+	t := newTable(s, a.Width, p.columns())
+	v.Lines = append(v.Lines, t.heading())
+	from, to := p.cursor.window(a.Height-1, len(p.mix.rows))
+	for i := from; i < to; i++ {
+		v.Lines = append(v.Lines, t.row(p.row(s, &p.mix.rows[i]), a.Width, a.Focused && i == p.cursor.index))
+	}
+	return v
+}
+
+func (p *protocolsPane) row(s *Styles, r *protocolRow) []cell {
+	line := p.spark(s)
+	return []cell{
+		{text: s.Escape(r.name), ink: s.Text},
+		number(s, r.pps()),
+		number(s, r.bps()),
+		number(s, r.rxBPS),
+		number(s, r.txBPS),
+		number(s, float64(r.packets)),
+		number(s, float64(r.bytes)),
+		{text: percent(r.share), ink: s.Text},
+		{raw: func(width int, plain bool) string { return bar(s, r.share, width, plain) }},
+		{raw: func(width int, plain bool) string {
+			text := line.line(r.history, width)
+			if plain {
+				return text
+			}
+			return s.Spark.Paint(text)
+		}},
+	}
+}

@@ -1,0 +1,62 @@
+package ui
+
+import "math"
+
+// sparkliner draws a row of values, the last one at the right end. Negative
+// values are moments nothing is known of. ours is all the screen needs; a
+// charting library would fit behind the same method.
+type sparkliner interface {
+	line(values []float64, width int) string
+}
+
+// blockSparkline draws each value as one cell, in steps of the glyphs given.
+type blockSparkline struct{ steps []rune }
+
+func (s blockSparkline) line(values []float64, width int) string {
+	if width <= 0 {
+		return ""
+	}
+	if len(values) > width {
+		values = values[len(values)-width:]
+	}
+	top := 0.0
+	for _, v := range values {
+		top = max(top, v)
+	}
+	out := make([]rune, 0, width)
+	for range width - len(values) {
+		out = append(out, ' ')
+	}
+	for _, v := range values {
+		if !(v > 0) { // also NaN
+			out = append(out, ' ')
+			continue
+		}
+		step := int(math.Ceil(v/top*float64(len(s.steps)))) - 1
+		out = append(out, s.steps[min(max(step, 0), len(s.steps)-1)])
+	}
+	return string(out)
+}
+
+// bar draws a share of one, in half cells where there is a glyph for it.
+func bar(styles *Styles, share float64, width int, plain bool) string {
+	g := &styles.Glyphs
+	halves := 0
+	if share > 0 {
+		halves = max(1, int(math.Round(min(share, 1)*float64(2*width))))
+	}
+	full, rest := "", ""
+	for range halves / 2 {
+		full += g.Bar
+	}
+	if halves%2 == 1 {
+		full += g.BarHalf
+	}
+	for range width - (halves+1)/2 {
+		rest += g.BarRest
+	}
+	if plain {
+		return full + rest
+	}
+	return styles.Bar.Paint(full) + styles.BarRest.Paint(rest)
+}
