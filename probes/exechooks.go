@@ -19,6 +19,7 @@ type execHook struct {
 	programs   []string // in the order to attach; the first counts the execs
 	failures   bool     // sees failed calls
 	incomplete bool     // leaves out things that /proc may know
+	remedy     string   // what to do where the kernel does not offer it
 }
 
 // execHooks are all, the best first.
@@ -26,6 +27,7 @@ var execHooks = []execHook{
 	{
 		name:     "btf raw tracepoint",
 		programs: []string{bpf.ExecsProgExecBtf},
+		remedy:   "Use a kernel built with CONFIG_DEBUG_INFO_BTF=y.",
 	},
 	{
 		name: "syscall tracepoint",
@@ -36,11 +38,13 @@ var execHooks = []execHook{
 		},
 		failures:   true,
 		incomplete: true,
+		remedy:     "Run: mount -t tracefs tracefs /sys/kernel/tracing",
 	},
 	{
 		name:       "kprobe",
 		programs:   []string{bpf.ExecsProgExecKprobe},
 		incomplete: true,
+		remedy:     "Use a kernel built with CONFIG_KPROBES=y.",
 	},
 }
 
@@ -104,12 +108,19 @@ func (a *attachedExecHook) counting() *ebpf.Program {
 	return a.collection.Programs[a.programs[0]]
 }
 
-// Close detaches and frees the programs.
-func (a *attachedExecHook) Close() error {
+// detach stops the counting; what was counted can still be read.
+func (a *attachedExecHook) detach() error {
 	var errs []error
 	for _, l := range a.links {
 		errs = append(errs, l.Close())
 	}
-	a.collection.Close()
+	a.links = nil
 	return errors.Join(errs...)
+}
+
+// Close detaches and frees the programs.
+func (a *attachedExecHook) Close() error {
+	err := a.detach()
+	a.collection.Close()
+	return err
 }

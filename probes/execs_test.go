@@ -1,19 +1,85 @@
 package probes
 
 import (
+	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
-// openExecs attaches the probe for the length of the test.
-func openExecs(t *testing.T) *execs {
-	t.Helper()
+func TestExecsByRawTracepoint(t *testing.T) {
 	lab.RequireRoot(t)
-	e, err := newExecs(newClock())
+	testExecs(t, execHooks[0])
+}
+
+func TestExecsByTracepoint(t *testing.T) {
+	lab.RequireRoot(t)
+	if !inOwnMounts() {
+		rerunInOwnMounts(t)
+		return
+	}
+	const tracing = "/sys/kernel/tracing"
+	if err := unix.Mount("tracefs", tracing, "tracefs", 0, ""); err != nil {
+		t.Fatal("mount tracefs:", err)
+	}
+	testExecs(t, execHooks[1])
+}
+
+func TestExecsByKprobe(t *testing.T) {
+	lab.RequireRoot(t)
+	if _, err := os.Stat("/sys/bus/event_source/devices/kprobe"); err == nil {
+		testExecs(t, execHooks[2])
+		return
+	}
+	spec, err := bpf.LoadExecs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := execHooks[2].attach(spec); err == nil {
+		t.Error("attached a kprobe on a kernel without kprobes")
+	}
+}
+
+// testExecs holds a hook to all that is asked of it.
+func testExecs(t *testing.T, hook execHook) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *execs)
+	}{
+		{"every run counts", everyRunCounts},
+		{"failed call", failedCall},
+		{"script", script},
+		{"execveat", execveat},
+		{"other thread", otherThread},
+		{"no arguments", noArguments},
+		{"many arguments", manyArguments},
+		{"long argument", longArgument},
+		{"control characters", controlCharacters},
+		{"identity", identity},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, openExecs(t, hook)) })
+	}
+	t.Run("overflow", func(t *testing.T) { overflow(t, hook) })
+}
+
+// openExecs attaches one hook for the length of the test.
+func openExecs(t *testing.T, hooks ...execHook) *execs {
+	t.Helper()
+	spec, err := bpf.LoadExecs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := attachExecs(spec, hooks, newClock())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,28 +88,356 @@ func openExecs(t *testing.T) *execs {
 			t.Error(err)
 		}
 	})
+	if e.hook == nil {
+		t.Fatal(e.reason)
+	}
 	return e
 }
 
-func TestThousandExecs(t *testing.T) {
-	e := openExecs(t)
-	before, _, err := e.poll(time.Second)
+func pollExecs(t *testing.T, e *execs) (Execs, uint64) {
+	t.Helper()
+	result, lost, err := e.poll(time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 1000 {
-		if err := exec.Command("/bin/true", t.Name()).Run(); err != nil {
+	return result, lost
+}
+
+// program is a copy of a small program under a name of its own, by which the
+// test knows its executions from those of everyone else on the machine.
+func program(t *testing.T, original string) string {
+	t.Helper()
+	content, err := os.ReadFile(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "ebpftop-"+filepath.Base(original))
+	if err := os.WriteFile(path, content, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// eventsOf polls for the executions of one file.
+func eventsOf(t *testing.T, e *execs, filename string) []Exec {
+	t.Helper()
+	result, lost := pollExecs(t, e)
+	if lost != 0 {
+		t.Errorf("%d events lost", lost)
+	}
+	return slices.DeleteFunc(result.Events, func(e Exec) bool { return e.Filename != filename })
+}
+
+// eventOf is eventsOf where there has to be one.
+func eventOf(t *testing.T, e *execs, filename string) Exec {
+	t.Helper()
+	events := eventsOf(t, e, filename)
+	if len(events) != 1 {
+		t.Fatalf("%d events, not one: %+v", len(events), events)
+	}
+	return events[0]
+}
+
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if err := exec.Command(name, args...).Run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begin starts a cat that runs until it is told to end. It has read and written
+// before we go on: that a process was started is known to its parent before
+// the exec is through.
+func begin(t *testing.T, cat *exec.Cmd) (end func()) {
+	t.Helper()
+	stdin, err := cat.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cat.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stdin.Write([]byte("?")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stdout.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(stdin.Close(), cat.Wait()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func everyRunCounts(t *testing.T, e *execs) {
+	const runs = 1000
+	path := program(t, "/bin/true")
+	before, _ := pollExecs(t, e)
+	for range runs {
+		run(t, path, "one", "", "three")
+	}
+	after, lost := pollExecs(t, e)
+	own := slices.DeleteFunc(after.Events, func(e Exec) bool { return e.Filename != path })
+	if rose := after.Total - before.Total; rose < runs || len(own) != runs || lost != 0 {
+		t.Fatalf("%d runs raised the total by %d, with %d events and %d lost", runs, rose, len(own), lost)
+	}
+	if want := float64(after.Total - before.Total); after.PerSecond != want {
+		t.Errorf("%v per second in a second with %v", after.PerSecond, want)
+	}
+	for i, event := range own {
+		if want := []string{path, "one", "", "three"}; !slices.Equal(event.Args, want) || event.ArgsTruncated {
+			t.Fatalf("run %d: arguments %q, truncated %v, not %q", i, event.Args, event.ArgsTruncated, want)
+		}
+		if i > 0 && event.Time.Before(own[i-1].Time) {
+			t.Fatalf("run %d: at %v, before the one before", i, event.Time)
+		}
+	}
+}
+
+func failedCall(t *testing.T, e *execs) {
+	path := filepath.Join(t.TempDir(), "missing")
+	before, _ := pollExecs(t, e)
+	if err := exec.Command(path).Run(); !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	after, _ := pollExecs(t, e)
+	for _, event := range after.Events {
+		if event.Filename == path || slices.Contains(event.Args, path) {
+			t.Errorf("event for a failed call: %+v", event)
+		}
+	}
+	switch {
+	case !e.hook.failures && after.Failed != nil:
+		t.Error("counts failed calls, which the hook cannot see")
+	case e.hook.failures && *after.Failed <= *before.Failed:
+		t.Errorf("%d failed calls, after %d", *after.Failed, *before.Failed)
+	}
+}
+
+func script(t *testing.T, e *execs) {
+	path := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n:\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run(t, path, "argument")
+	event := eventOf(t, e, path)
+	// The interpreter's name comes before, where the hook sees the arguments
+	// as the kernel hands them to it.
+	if n := len(event.Args); n < 2 || !slices.Equal(event.Args[n-2:], []string{path, "argument"}) {
+		t.Errorf("arguments %q", event.Args)
+	}
+	if event.Comm != "script" {
+		t.Errorf("comm %q", event.Comm)
+	}
+}
+
+func execveat(t *testing.T, e *execs) {
+	path := program(t, "/bin/true")
+	before, _ := pollExecs(t, e)
+	helper(t, "execveat", path)
+	after, _ := pollExecs(t, e)
+	own := slices.DeleteFunc(after.Events, func(e Exec) bool {
+		return !slices.Equal(e.Args, []string{path, "by execveat"})
+	})
+	if len(own) != 1 || !strings.HasPrefix(own[0].Filename, "/dev/fd/") {
+		t.Errorf("events %+v", own)
+	}
+	if rose := after.Total - before.Total; rose < 2 { // the helper, and what it became
+		t.Errorf("total rose by %d", rose)
+	}
+}
+
+func otherThread(t *testing.T, e *execs) {
+	path := program(t, "/bin/true")
+	pid := helper(t, "thread", path)
+	event := eventOf(t, e, path)
+	if want := []string{path, "by thread"}; !slices.Equal(event.Args, want) {
+		t.Errorf("arguments %q", event.Args)
+	}
+	if hostPIDs() && event.PID != uint32(pid) {
+		t.Errorf("pid %d, not %d", event.PID, pid)
+	}
+}
+
+func noArguments(t *testing.T, e *execs) {
+	path := program(t, "/bin/true")
+	process, err := os.StartProcess(path, []string{}, &os.ProcAttr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := process.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	event := eventOf(t, e, path)
+	// Since Linux 5.18 the kernel puts an empty string there (dcd46d897adb).
+	if strings.Join(event.Args, " ") != "" || len(event.Args) > 1 || event.Args == nil || event.ArgsTruncated {
+		t.Errorf("arguments %q, truncated %v", event.Args, event.ArgsTruncated)
+	}
+}
+
+func manyArguments(t *testing.T, e *execs) {
+	path := program(t, "/bin/true")
+	run(t, path, slices.Repeat([]string{"123456789"}, 1000)...)
+	event := eventOf(t, e, path)
+	if !event.ArgsTruncated {
+		t.Error("not marked as truncated")
+	}
+	if len(event.Args) < 100 || event.Args[0] != path || event.Args[1] != "123456789" {
+		t.Errorf("%d arguments %.60q", len(event.Args), event.Args)
+	}
+}
+
+func longArgument(t *testing.T, e *execs) {
+	path := program(t, "/bin/true")
+	long := strings.Repeat("x", 100_000) // below MAX_ARG_STRLEN
+	run(t, path, "short", long, "after")
+	event := eventOf(t, e, path)
+	if !event.ArgsTruncated {
+		t.Error("not marked as truncated")
+	}
+	if len(event.Args) != 3 || event.Args[1] != "short" || !strings.HasPrefix(long, event.Args[2]) {
+		t.Fatalf("%d arguments %.60q", len(event.Args), event.Args)
+	}
+	if kept := len(strings.Join(event.Args, "\x00")); kept < 2000 || kept > 2048 {
+		t.Errorf("%d bytes kept", kept)
+	}
+}
+
+func controlCharacters(t *testing.T, e *execs) {
+	path := program(t, "/bin/true")
+	args := []string{path, "\x1b]0;title\a", "line\nbreak\r", "\xff\xfe", "\u202e"}
+	run(t, path, args[1:]...)
+	if event := eventOf(t, e, path); !slices.Equal(event.Args, args) {
+		t.Errorf("arguments %q, not %q", event.Args, args)
+	}
+}
+
+func identity(t *testing.T, e *execs) {
+	path := program(t, "/bin/cat")
+	cmd := exec.Command(path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for dir := filepath.Dir(path); dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	after, lost, err := e.poll(time.Second)
+	start := time.Now()
+	end := begin(t, cmd)
+	event := eventOf(t, e, path)
+	end()
+	if event.UID != 12345 || event.Comm != "ebpftop-cat" {
+		t.Errorf("uid %d, comm %q", event.UID, event.Comm)
+	}
+	if event.Time.Before(start.Add(-clockJump)) || event.Time.After(time.Now().Add(clockJump)) {
+		t.Errorf("executed at %v, not between %v and now", event.Time, start)
+	}
+	if hostPIDs() && (event.PID != uint32(cmd.Process.Pid) || event.PPID != uint32(os.Getpid())) {
+		t.Errorf("pid %d, parent %d, not %d and %d", event.PID, event.PPID, cmd.Process.Pid, os.Getpid())
+	}
+}
+
+// overflow fills the ring buffer while nobody reads it.
+func overflow(t *testing.T, hook execHook) {
+	spec, err := bpf.LoadExecs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := slices.DeleteFunc(after.Events, func(e Exec) bool { return !slices.Contains(e.Args, t.Name()) })
-	t.Logf("%+v", own[0])
-	t.Log(after.Hook, after.HookReason, after.PerSecond, before.Total)
-	if after.Total-before.Total < 1000 || len(own) != 1000 || lost != 0 {
-		t.Errorf("total rose by %d, %d own events, %d lost", after.Total-before.Total, len(own), lost)
+	spec.Maps[bpf.ExecsMapExecEvents].MaxEntries = uint32(os.Getpagesize())
+	attached, err := hook.attach(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &execs{hook: attached}
+	defer func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	path := program(t, "/bin/true")
+	for range 100 {
+		run(t, path, strings.Repeat("x", 500))
+	}
+	if err := errors.Join(attached.detach(), e.open(newClock())); err != nil {
+		t.Fatal(err)
+	}
+	result, lost := pollExecs(t, e)
+	if result.Total < 100 || lost == 0 || result.Total != uint64(len(result.Events))+lost {
+		t.Errorf("%d executed, %d received, %d lost", result.Total, len(result.Events), lost)
+	}
+}
+
+func TestExecsWithoutHook(t *testing.T) {
+	spec, err := bpf.LoadExecs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	impossible := execHook{name: "impossible", programs: []string{bpf.ExecsProgExecBtf}}
+	spec.Programs[bpf.ExecsProgExecBtf].AttachTo = "no_such_tracepoint"
+	e, err := attachExecs(spec, []execHook{impossible}, newClock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	result, lost, err := e.poll(time.Second)
+	if err != nil || lost != 0 || result.Hook != "" || result.Total != 0 {
+		t.Errorf("%+v, %d lost, %v", result, lost, err)
+	}
+	if !strings.HasPrefix(result.HookReason, "impossible: ") || strings.Contains(result.HookReason, "\n") {
+		t.Errorf("reason %q", result.HookReason)
+	}
+}
+
+func TestDecodeRefusesShortRecords(t *testing.T) {
+	decoder := execDecoder{clock: newClock()}
+	for _, size := range []int{0, 8, 47} {
+		if _, err := decoder.decode(make([]byte, size)); err == nil {
+			t.Errorf("decoded %d bytes", size)
+		}
+	}
+	long := make([]byte, 48)
+	long[24] = 1 // filename_len, on a machine of either byte order
+	if _, err := decoder.decode(long); err == nil {
+		t.Error("decoded a record without the filename it announces")
+	}
+}
+
+func TestSplitArgs(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":               {},
+		"\x00":           {""},
+		"a\x00":          {"a"},
+		"a\x00b":         {"a", "b"},
+		"a\x00\x00b\x00": {"a", "", "b"},
+		"a\x00\x00":      {"a", ""},
+	} {
+		if got := splitArgs([]byte(text)); !slices.Equal(got, want) || got == nil {
+			t.Errorf("%q: %q, not %q", text, got, want)
+		}
+	}
+}
+
+func TestCompleteExec(t *testing.T) {
+	cat := program(t, "/bin/cat")
+	cmd := exec.Command(cat, "-", "/dev/null")
+	end := begin(t, cmd)
+	seen := Exec{PID: uint32(cmd.Process.Pid), Comm: "ebpftop-cat", ArgsTruncated: true}
+	other := Exec{PID: seen.PID, Comm: "another", ArgsTruncated: true}
+	completeExec(&seen)
+	completeExec(&other)
+	end()
+	if seen.PPID != uint32(os.Getpid()) || seen.Filename != cat || seen.ArgsTruncated ||
+		!slices.Equal(seen.Args, []string{cat, "-", "/dev/null"}) {
+		t.Errorf("%+v", seen)
+	}
+	if other.PPID != 0 || other.Filename != "" || other.Args != nil || !other.ArgsTruncated {
+		t.Errorf("took another program's: %+v", other)
 	}
 }

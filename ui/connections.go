@@ -21,7 +21,6 @@ type connectionsPane struct {
 	keys   KeyMap
 	conns  connFrame
 	now    time.Time
-	every  time.Duration
 	cursor cursor[connKey]
 	order  order
 	input  textinput.Model
@@ -139,15 +138,19 @@ func (p *connectionsPane) accepted(s string) string {
 
 func (p *connectionsPane) top() { p.cursor = cursor[connKey]{page: p.cursor.page} }
 
-func (p *connectionsPane) columns() []column {
+// columns for a pane of this width: addresses come before totals, where not
+// both have room.
+func (p *connectionsPane) columns(width int) []column {
+	local := min(max(21, (width-70)/2), 47)
+	remote := min(max(21, (width-60)/2), 47)
 	return []column{
-		{title: "proto", width: 5, grow: 1, limit: 7},
-		{title: "local", width: 15, grow: 8, limit: 47},
-		{title: "remote", width: 15, grow: 8, limit: 47},
+		{title: "proto", width: 5, grow: 1, limit: 6},
+		{title: "local", width: local, grow: 6, limit: 47},
+		{title: "remote", width: remote, grow: 8, limit: 47},
 		{title: "rx bit/s", width: 8, right: true},
 		{title: "tx bit/s", width: 8, right: true},
-		{title: "rx", width: 6, right: true, drop: 8},
-		{title: "tx", width: 6, right: true, drop: 8},
+		{title: "rx B", width: 6, right: true, drop: 8},
+		{title: "tx B", width: 6, right: true, drop: 8},
 		{title: "age", width: 3, right: true},
 		{title: "idle", width: 4, right: true, drop: 5},
 		{title: "flags", width: 6, drop: 6},
@@ -170,7 +173,7 @@ func (p *connectionsPane) View(a area) view {
 		}
 		return v
 	}
-	t := newTable(s, a.Width, p.columns())
+	t := newTable(s, a.Width, p.columns(a.Width))
 	v.Lines = append(v.Lines, t.heading())
 	var below []string
 	if a.Zoomed && p.cursor.index < len(p.conns.rows) {

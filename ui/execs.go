@@ -63,7 +63,7 @@ func (p *execsPane) columns() []column {
 		{title: "ppid", width: 7, right: true, drop: 4},
 		{title: "uid", width: 5, right: true, drop: 3},
 		{title: "comm", width: 15, drop: 5},
-		{title: "program and arguments", width: 18, grow: 1},
+		{title: "program and arguments", width: 24, grow: 1},
 	}
 }
 
@@ -103,8 +103,8 @@ func (p *execsPane) View(a area) view {
 // info is rate, sparkline and, where there is room, totals.
 func (p *execsPane) info(a area) string {
 	s := a.Styles
-	rate := fit(strings.TrimRight(siColumn(p.execs.perSecond), " ")+"/s", 7, true, "")
-	line := s.Spark.Paint(blocks(s).line(p.execs.history, min(30, a.Width/4)))
+	rate := strings.TrimSpace(siColumn(p.execs.perSecond)) + "/s"
+	line := s.Spark.Paint(blocks(s).line(p.execs.history, min(30, a.Width/4, len(p.execs.history))))
 	if a.Width < 70 {
 		return s.Faint.Paint(rate) + " " + line
 	}

@@ -62,14 +62,14 @@ func (p *interfacesPane) back() bool {
 func (p *interfacesPane) columns() []column {
 	return []column{
 		{title: "", width: 1},
-		{title: "name", width: 9, grow: 3, limit: 24},
-		{title: "state", width: 5, drop: 6},
+		{title: "name", width: 9, grow: 6, limit: 16},
+		{title: "state", width: 7, drop: 6},
 		{title: "hook", width: 4, grow: 1, limit: 11},
-		{title: "rx pps", width: 7, right: true, drop: 4},
+		{title: "rx pps", width: 6, right: true, drop: 4},
 		{title: "rx bit/s", width: 8, right: true},
-		{title: "tx pps", width: 7, right: true, drop: 4},
+		{title: "tx pps", width: 6, right: true, drop: 4},
 		{title: "tx bit/s", width: 8, right: true},
-		{title: "drops", width: 7, right: true, drop: 3},
+		{title: "drops", width: 6, right: true, drop: 3},
 		{title: "malformed", width: 9, right: true, drop: 5},
 	}
 }

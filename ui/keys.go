@@ -24,8 +24,8 @@ func DefaultKeyMap(ascii bool) KeyMap {
 		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
 	}
 	return KeyMap{
-		Next:     bind("tab", "next pane", "tab"),
-		Previous: bind("shift+tab", "previous pane", "shift+tab"),
+		Next:     bind("tab", "next", "tab"),
+		Previous: bind("shift+tab", "previous", "shift+tab"),
 		Pane:     bind("1-5", "go to pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
 		Up:       bind(up, "up", "up", "k"),
 		Down:     bind(down, "down", "down", "j"),
@@ -38,21 +38,30 @@ func DefaultKeyMap(ascii bool) KeyMap {
 		Slower:   bind("+", "longer interval", "+", "="),
 		Faster:   bind("-", "shorter interval", "-", "_"),
 		Interval: bind("+/-", "interval", "+", "-"),
-		Scope:    bind("enter", "only this interface", "enter"),
-		Sort:     bind("s", "newest/busiest", "s"),
+		Scope:    bind("enter", "narrow", "enter"),
+		Sort:     bind("s", "sort", "s"),
 		Filter:   bind("/", "filter", "/"),
 		Accept:   bind("enter", "keep filter", "enter"),
 		Clear:    bind("esc", "clear filter", "esc"),
 		Back:     bind("esc", "back", "esc"),
-		Help:     bind("?", "all keys", "?"),
+		Help:     bind("?", "keys", "?"),
 		Quit:     bind("q", "quit", "q", "ctrl+c"),
 		// A letter can be part of a filter, Ctrl-C always ends.
 		QuitAtAllTimes: bind("ctrl+c", "quit", "ctrl+c"),
 	}
 }
 
-// groups is all keys for the help screen, by what they are for.
+// groups is all keys for the help screen, by what they are for, with more
+// words than the footer has room for.
 func (k KeyMap) groups() [][]key.Binding {
+	say := func(b *key.Binding, desc string) { b.SetHelp(b.Help().Key, desc) }
+	say(&k.Next, "next pane")
+	say(&k.Previous, "previous pane")
+	say(&k.Zoom, "zoom pane")
+	say(&k.Scope, "this interface only")
+	say(&k.Sort, "newest or busiest")
+	say(&k.Filter, "filter connections")
+	say(&k.Help, "this help")
 	return [][]key.Binding{
 		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End},
 		{k.Next, k.Previous, k.Pane, k.Zoom, k.Back, k.Scope},

@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"time"
+
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 )
@@ -48,16 +50,16 @@ func (p *protocolsPane) Update(msg tea.Msg) tea.Cmd {
 
 func (p *protocolsPane) columns() []column {
 	return []column{
-		{title: "name", width: 7, grow: 1, limit: 14},
+		{title: "name", width: 6, grow: 1, limit: 14},
 		{title: "pps", width: 6, right: true},
 		{title: "bit/s", width: 6, grow: 1, limit: 8, right: true},
 		{title: "rx bit/s", width: 8, right: true, drop: 6},
 		{title: "tx bit/s", width: 8, right: true, drop: 6},
 		{title: "packets", width: 7, right: true, drop: 7},
 		{title: "bytes", width: 7, right: true, drop: 7},
-		{title: "%", width: 4, right: true, drop: 2},
-		{title: "share", width: 5, grow: 2, limit: 20, drop: 3},
-		{title: "history", width: 5, grow: 3, limit: historyLength, drop: 4},
+		{title: "%", width: 4, right: true, drop: 5},
+		{title: "share", width: 5, grow: 2, limit: 20, drop: 2},
+		{title: "history", width: 7, grow: 3, limit: historyLength, drop: 1},
 	}
 }
 
@@ -80,7 +82,39 @@ func (p *protocolsPane) View(a area) view {
 	for i := from; i < to; i++ {
 		v.Lines = append(v.Lines, t.row(p.row(s, &p.mix.rows[i]), a.Width, a.Focused && i == p.cursor.index))
 	}
+	if spare := a.Height - len(v.Lines); spare >= minChart+2 {
+		v.Lines = append(v.Lines, p.chart(a, spare)...)
+	}
 	return v
+}
+
+// minChart is the height below which a chart is not worth its place.
+const minChart = 4
+
+// chart draws all traffic over time into the lines left over.
+func (p *protocolsPane) chart(a area, height int) []string {
+	s := a.Styles
+	values := p.mix.history[max(0, len(p.mix.history)-(a.Width-2)):]
+	top := 0.0
+	for _, v := range values {
+		top = max(top, v)
+	}
+	top = roundUp(top)
+	label := "all traffic, last " + (historyStep * time.Duration(len(values))).String()
+	scale := siUnit(top, "bit/s")
+	out := []string{"", " " + s.Faint.Paint(label+blanks(a.Width-2-cells(label)-cells(scale))+scale)}
+	for _, line := range columnChart(&s.Glyphs, values, top, a.Width-2, height-len(out)) {
+		out = append(out, " "+s.Bar.Paint(line))
+	}
+	return out
+}
+
+func share(s *Styles, v float64) cell {
+	c := cell{text: percent(v), ink: s.Text}
+	if c.text == "0%" {
+		c.ink = s.Faint
+	}
+	return c
 }
 
 func (p *protocolsPane) row(s *Styles, r *protocolRow) []cell {
@@ -93,7 +127,7 @@ func (p *protocolsPane) row(s *Styles, r *protocolRow) []cell {
 		number(s, r.txBPS),
 		number(s, float64(r.packets)),
 		number(s, float64(r.bytes)),
-		{text: percent(r.share), ink: s.Text},
+		share(s, r.share),
 		{raw: func(width int, plain bool) string { return bar(s, r.share, width, plain) }},
 		{raw: func(width int, plain bool) string {
 			text := line.line(r.history, width)

@@ -60,3 +60,47 @@ func bar(styles *Styles, share float64, width int, plain bool) string {
 	}
 	return styles.Bar.Paint(full) + styles.BarRest.Paint(rest)
 }
+
+// columnChart draws values as columns over several rows, the last value at the
+// right end, top being the upper edge.
+func columnChart(g *Glyphs, values []float64, top float64, width, height int) []string {
+	steps := len(g.Spark) + 1
+	out := make([]string, height)
+	for row := range height {
+		line := make([]rune, 0, width)
+		for range width - len(values) {
+			line = append(line, ' ')
+		}
+		floor := (height - 1 - row) * steps
+		for _, v := range values {
+			level := 0
+			if v > 0 && top > 0 {
+				level = max(1, int(math.Round(v/top*float64(height*steps))))
+			}
+			switch part := level - floor; {
+			case part <= 0:
+				line = append(line, ' ')
+			case part >= steps:
+				line = append(line, g.Full)
+			default:
+				line = append(line, g.Spark[part-1])
+			}
+		}
+		out[row] = string(line)
+	}
+	return out
+}
+
+// roundUp is the next of 1, 2, 5, 10, ...: a scale that seldom changes.
+func roundUp(v float64) float64 {
+	if !(v > 0) || math.IsInf(v, 0) {
+		return 1
+	}
+	power := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, step := range []float64{1, 2, 5} {
+		if v <= step*power {
+			return step * power
+		}
+	}
+	return 10 * power
+}

@@ -3,6 +3,7 @@ package ui
 import (
 	"strings"
 
+	"charm.land/bubbles/v2/help"
 	"charm.land/lipgloss/v2"
 )
 
@@ -30,11 +31,14 @@ type Glyphs struct {
 	// Border is top left, top, top right, side, bottom left, bottom right.
 	Border, BorderFocused [6]string
 	Bar, BarHalf, BarRest string
-	Spark                 []rune // from almost nothing to full
-	Ellipsis              string
-	Separator             string
-	Up, Down, Unknown     string // the state of an interface
-	Cursor                string
+	// Spark goes from almost nothing to nearly full: lines in neighbouring
+	// rows must not touch. Full is for charts of several rows.
+	Spark             []rune
+	Full              rune
+	Ellipsis          string
+	Separator         string
+	Up, Down, Unknown string // the state of an interface
+	Cursor            string
 }
 
 // Styles is all that decides how the screen looks. It is a value handed to
@@ -48,6 +52,7 @@ type Styles struct {
 	Selected              Ink
 	Good, Warn, Bad       Ink
 	Bar, BarRest, Spark   Ink
+	Help                  help.Styles // keys, in the footer and the help
 	Glyphs                Glyphs
 	Escape                func(string) string // for text of others
 	Command               func(filename string, args []string, truncated bool, limit int) string
@@ -79,9 +84,14 @@ func DefaultStyles(ascii bool) Styles {
 		Bar:           NewInk(fg("6")),
 		BarRest:       NewInk(plain.Faint(true)),
 		Spark:         NewInk(fg("2")),
-		Glyphs:        unicodeGlyphs(),
-		Escape:        esc.text,
-		Command:       esc.command,
+		Help: help.Styles{
+			Ellipsis: plain.Faint(true),
+			ShortKey: plain.Bold(true), ShortDesc: plain.Faint(true),
+			FullKey: plain.Bold(true), FullDesc: plain,
+		},
+		Glyphs:  unicodeGlyphs(),
+		Escape:  esc.text,
+		Command: esc.command,
 	}
 	if ascii {
 		s.Glyphs = asciiGlyphs()
@@ -94,7 +104,8 @@ func unicodeGlyphs() Glyphs {
 		Border:        [6]string{"╭", "─", "╮", "│", "╰", "╯"},
 		BorderFocused: [6]string{"┏", "━", "┓", "┃", "┗", "┛"},
 		Bar:           "━", BarHalf: "╸", BarRest: "─",
-		Spark:     []rune("▁▂▃▄▅▆▇█"),
+		Spark:     []rune("▁▂▃▄▅▆▇"),
+		Full:      '█',
 		Ellipsis:  "…",
 		Separator: " · ",
 		Up:        "●", Down: "○", Unknown: "◌",
@@ -107,7 +118,8 @@ func asciiGlyphs() Glyphs {
 		Border:        [6]string{"+", "-", "+", "|", "+", "+"},
 		BorderFocused: [6]string{"#", "=", "#", "#", "#", "#"},
 		Bar:           "#", BarHalf: "=", BarRest: ".",
-		Spark:     []rune("_.-:=+*#"),
+		Spark:     []rune("_.-:=+*"),
+		Full:      '#',
 		Ellipsis:  "~",
 		Separator: " | ",
 		Up:        "+", Down: "-", Unknown: "?",

@@ -65,7 +65,7 @@ type column struct {
 	grow  int  // its share of the cells left over, 0 for none
 	limit int  // cells it never exceeds when growing, 0 for no limit
 	right bool // numbers
-	drop  int  // where room is short the highest goes first, 0 never
+	drop  int  // where room is short the highest go first, 0 never
 }
 
 // table lays columns out in a given width. It is made anew for each View:
@@ -88,21 +88,26 @@ type cell struct {
 func newTable(styles *Styles, width int, columns []column) table {
 	t := table{columns: append([]column(nil), columns...), gap: " ", styles: styles}
 	for t.total() > width {
-		worst := -1
-		for i, c := range t.columns {
-			if c.width > 0 && c.drop > 0 && (worst < 0 || c.drop > t.columns[worst].drop) {
-				worst = i
+		worst := 0
+		for _, c := range t.columns {
+			if c.width > 0 {
+				worst = max(worst, c.drop)
 			}
 		}
-		if worst < 0 {
+		if worst == 0 {
 			break
 		}
-		t.columns[worst].width = 0
+		for i := range t.columns {
+			if t.columns[i].drop == worst {
+				t.columns[i].width = 0
+			}
+		}
 	}
+	t.share(width - t.total())
+	// What no column wants goes between them.
 	if t.gap = "  "; t.total() > width {
 		t.gap = " "
 	}
-	t.share(width - t.total())
 	return t
 }
 

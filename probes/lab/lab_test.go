@@ -18,17 +18,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// victimVariable makes the test binary the process that TestKilled kills.
-const victimVariable = "EBPFTOP_LAB_TEST_VICTIM"
+// roleVariable makes the test binary play a role instead of running tests.
+const (
+	roleVariable         = "EBPFTOP_LAB_TEST_ROLE"
+	oldNamespaceVariable = "EBPFTOP_LAB_TEST_OLD_NAMESPACE"
+)
 
 func TestMain(m *testing.M) {
-	if os.Getenv(victimVariable) == "" {
-		os.Exit(m.Run())
+	roles := map[string]func() error{
+		"":         func() error { os.Exit(m.Run()); return nil },
+		"victim":   victim,
+		"isolated": isolated,
 	}
-	if err := victim(); err != nil {
+	if err := roles[os.Getenv(roleVariable)](); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+}
+
+// as is the command to play the role.
+func as(role string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	return cmd
 }
 
 // victim connects its namespace to one of its own, starts a program in that,
@@ -50,6 +62,35 @@ func victim() error {
 	}
 	fmt.Println("ready")
 	select {}
+}
+
+// isolated says where the process is and what is there.
+func isolated() error {
+	if err := Isolate(); err != nil {
+		return err
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		fmt.Print(link.Attrs().Name, " ")
+	}
+	namespaces, err := filepath.Glob("/proc/self/task/*/ns/net")
+	if err != nil {
+		return err
+	}
+	for _, path := range namespaces {
+		namespace, err := os.Readlink(path)
+		if err != nil {
+			return err
+		}
+		if away := namespace == os.Getenv(oldNamespaceVariable); away {
+			return fmt.Errorf("%s is in the old namespace", path)
+		}
+	}
+	fmt.Print(os.Getpid(), os.Getenv(isolatedVariable))
+	return nil
 }
 
 func newNamespace(t *testing.T) *Namespace {
@@ -210,8 +251,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), victimVariable+"=1")
+	cmd := as("victim")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -329,5 +369,20 @@ func TestLinkErrors(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+func TestIsolate(t *testing.T) {
+	RequireRoot(t)
+	here, err := os.Readlink(threadNamespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := as("isolated")
+	// The second is a variable left over from elsewhere.
+	cmd.Env = append(cmd.Env, oldNamespaceVariable+"="+here, isolatedVariable+"=net:[1]")
+	out, err := cmd.CombinedOutput()
+	if want := fmt.Sprint("lo ", cmd.Process.Pid); err != nil || string(out) != want {
+		t.Errorf("isolated process says %q (%v), want %q", out, err, want)
 	}
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/spf13/cobra"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+func newDoctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Show what this kernel and this user can do",
+		Long: `doctor tries, one by one, the things that ebpftop relies on, and says of each
+that does not work what it costs you and how to get it. It touches none of the
+host's interfaces. The exit status is 1 where the dashboard cannot run.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			findings := probes.Diagnose()
+			show := showFindings
+			if asJSON {
+				show = encodeFindings
+			}
+			if err := show(cmd.OutOrStdout(), findings); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(findings, probes.Finding.Fatal) {
+				return errSilent
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array of objects")
+	return cmd
+}
+
+func encodeFindings(w io.Writer, findings []probes.Finding) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(findings)
+}
+
+// The columns of the table, in a terminal of 80.
+const (
+	statusWidth  = 10
+	featureWidth = 25
+	detailWidth  = 79 - statusWidth - featureWidth
+)
+
+func showFindings(w io.Writer, findings []probes.Finding) error {
+	var b strings.Builder
+	row(&b, "STATUS", "FEATURE", "DETAIL")
+	var fatal []string
+	for _, f := range findings {
+		status := string(f.Status)
+		if f.Fatal() {
+			status += " !"
+			fatal = append(fatal, f.Name)
+		}
+		row(&b, status, f.Name, f.Detail)
+		if f.Status != probes.StatusOK {
+			row(&b, "", "", f.Cost)
+			row(&b, "", "", f.Remedy)
+		}
+	}
+	b.WriteString("\n" + verdict(fatal) + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// row writes one row, the detail on as many lines as it takes.
+func row(b *strings.Builder, status, feature, detail string) {
+	for line := range strings.SplitSeq(ansi.Wrap(detail, detailWidth, ""), "\n") {
+		text := fmt.Sprintf("%-*s%-*s%s", statusWidth, status, featureWidth, feature, line)
+		b.WriteString(strings.TrimRight(text, " ") + "\n")
+		status, feature = "", ""
+	}
+}
+
+func verdict(fatal []string) string {
+	if len(fatal) == 0 {
+		return "The dashboard can run on this host."
+	}
+	text := "The dashboard cannot run on this host. It needs what is marked with !: " +
+		strings.Join(fatal, ", ") + "."
+	return ansi.Wordwrap(text, 79, "")
+}

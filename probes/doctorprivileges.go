@@ -1,0 +1,122 @@
+package probes
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+)
+
+// privileges are what the user is allowed to do.
+var privileges = []feature{
+	{
+		name: "capabilities", look: packetCapabilities, required: true,
+		cost:   "No program can be loaded.",
+		remedy: "Run as root: sudo ebpftop",
+	},
+	{
+		name: "CAP_PERFMON", look: tracingCapability,
+		cost:   "Executed programs cannot be seen.",
+		remedy: "Run as root: sudo ebpftop",
+	},
+	{
+		name: "bpf() system call", look: bpfSystemCall, required: true,
+		cost:   "No program can be loaded.",
+		remedy: "Run as root of the host, outside of containers.",
+	},
+	{
+		name: "locked memory", look: lockedMemory, required: true,
+		cost:   "No map can be made.",
+		remedy: "Add CAP_SYS_RESOURCE, or run: ulimit -l unlimited",
+	},
+}
+
+func packetCapabilities() (string, error) {
+	return requireCapabilities(unix.CAP_BPF, unix.CAP_NET_ADMIN)
+}
+
+func tracingCapability() (string, error) {
+	return requireCapabilities(unix.CAP_PERFMON)
+}
+
+var capabilityNames = map[int]string{
+	unix.CAP_BPF:       "CAP_BPF",
+	unix.CAP_NET_ADMIN: "CAP_NET_ADMIN",
+	unix.CAP_PERFMON:   "CAP_PERFMON",
+}
+
+func requireCapabilities(capabilities ...int) (string, error) {
+	have, err := effectiveCapabilities()
+	if err != nil {
+		return "", err
+	}
+	// It contains CAP_BPF and CAP_PERFMON, which came with Linux 5.8
+	// (capabilities(7)), and stands for both before.
+	admin := have&(1<<unix.CAP_SYS_ADMIN) != 0
+	var names, missing []string
+	for _, c := range capabilities {
+		names = append(names, capabilityNames[c])
+		if have&(1<<c) == 0 && !(admin && c != unix.CAP_NET_ADMIN) {
+			missing = append(missing, capabilityNames[c])
+		}
+	}
+	if len(missing) > 0 {
+		return "", errors.New("without " + strings.Join(missing, " and "))
+	}
+	return strings.Join(names, " and "), nil
+}
+
+func effectiveCapabilities() (uint64, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, fmt.Errorf("capget: %w", err)
+	}
+	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
+}
+
+// bpfSystemCall makes the smallest of maps.
+func bpfSystemCall() (string, error) {
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	switch {
+	case errors.Is(err, unix.ENOSYS):
+		return "", errors.New("the kernel is built without CONFIG_BPF_SYSCALL, or a seccomp filter hides it")
+	case errors.Is(err, unix.EPERM):
+		return "", errors.New(whyForbidden())
+	case err != nil:
+		return "", err
+	}
+	return "allowed", m.Close()
+}
+
+// whyForbidden names what makes the kernel answer EPERM, as far as can be told.
+func whyForbidden() string {
+	if _, err := packetCapabilities(); err != nil {
+		return "forbidden: " + err.Error()
+	}
+	// In the first user namespace, every id maps to itself: user_namespaces(7).
+	ids, err := os.ReadFile("/proc/self/uid_map")
+	if f := strings.Fields(string(ids)); err == nil && (len(f) != 3 || f[2] != "4294967295") {
+		return "forbidden: the capabilities are those of a user namespace"
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err == nil && strings.Contains(string(status), "\nSeccomp:\t2\n") {
+		return "forbidden: most likely by the seccomp filter this process runs under"
+	}
+	return "forbidden: by a security module, or kernel lockdown"
+}
+
+// lockedMemory raises the limit as the dashboard does, before Linux 5.11.
+func lockedMemory() (string, error) {
+	if _, err := packetCapabilities(); err != nil {
+		return "", unix.EPERM // without them, maps are refused for other reasons
+	}
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return "", errors.New("limited, and the limit cannot be raised")
+	}
+	return "no limit stands in the way", nil
+}

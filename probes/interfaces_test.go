@@ -1,0 +1,247 @@
+package probes
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+// xdpPassProgram is somebody else's program.
+func xdpPassProgram(t *testing.T) *ebpf.Program {
+	t.Helper()
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "foreign", Type: ebpf.XDP, License: "MIT",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { program.Close() })
+	return program
+}
+
+// TestForeignXDPIsNeverReplaced wishes for XDP where another program is.
+func TestForeignXDPIsNeverReplaced(t *testing.T) {
+	for _, wish := range []Hook{HookAuto, HookXDP, HookXDPGeneric} {
+		t.Run(string(wish), func(t *testing.T) {
+			host, peer := newPair(t)
+			var foreign link.Link
+			program := xdpPassProgram(t)
+			if err := host.Do(func() error {
+				l, err := netlink.LinkByName(hostInterface)
+				if err != nil {
+					return err
+				}
+				foreign, err = link.AttachXDP(link.XDPOptions{Program: program, Interface: l.Attrs().Index, Flags: link.XDPGenericMode})
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			defer foreign.Close()
+			r := newRigWish(t, host, peer, wish)
+			row, _ := r.poll()
+			if row.Hook != HookTC || !slices.Equal(row.Foreign, []string{"xdp: foreign"}) {
+				t.Errorf("hook %q (%s), foreign programs %q", row.Hook, row.HookReason, row.Foreign)
+			}
+			r.check(r.peer.Inject(peerInterface, udp4Frame()))
+			r.await(1)
+		})
+	}
+}
+
+// newRigWish is newRigOn without insisting on the hook wished for.
+func newRigWish(t *testing.T, host, peer *lab.Namespace, wish Hook) *rig {
+	t.Helper()
+	r := &rig{t: t, host: host, peer: peer}
+	r.open(wish, 1000)
+	return r
+}
+
+// TestVirtualDeviceUsesTC: XDP on a veth costs three quarters of its speed.
+func TestVirtualDeviceUsesTC(t *testing.T) {
+	host, peer := newPair(t)
+	row, _ := newRigWish(t, host, peer, HookAuto).poll()
+	if row.Hook != HookTC || !strings.Contains(row.HookReason, "veth") {
+		t.Errorf("hook %q: %s", row.Hook, row.HookReason)
+	}
+}
+
+// TestHooksToTry covers the choices for hardware, which the lab has none of.
+func TestHooksToTry(t *testing.T) {
+	hardware := linkFacts{kind: "device", hasEthernet: true}
+	with := func(change func(*linkFacts)) linkFacts {
+		facts := hardware
+		change(&facts)
+		return facts
+	}
+	for _, test := range []struct {
+		name  string
+		wish  Hook
+		facts linkFacts
+		want  []Hook
+	}{
+		{"hardware", HookAuto, hardware, []Hook{HookXDP, HookXDPGeneric, HookTC, HookClsact}},
+		{"SSH", HookAuto, with(func(f *linkFacts) { f.carriesSSH = true }), []Hook{HookTC, HookClsact}},
+		{"SSH, XDP asked for", HookXDP, with(func(f *linkFacts) { f.carriesSSH = true }), []Hook{HookXDP, HookXDPGeneric, HookTC, HookClsact}},
+		{"foreign XDP", HookXDP, with(func(f *linkFacts) { f.foreignXDP = true }), []Hook{HookTC, HookClsact}},
+		{"tunnel", HookXDPGeneric, with(func(f *linkFacts) { f.hasEthernet = false }), []Hook{HookTC, HookClsact}},
+		{"clsact", HookClsact, hardware, []Hook{HookClsact}},
+	} {
+		if got, _ := hooksToTry(test.wish, test.facts); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// TestInterfacesComeAndGo follows a rename, a removal and a newcomer.
+func TestInterfacesComeAndGo(t *testing.T) {
+	r := newRig(t, HookTC, 1000)
+	r.watched.globs = []string{"host*"}
+	r.check(r.peer.Inject(peerInterface, udp4Frame()))
+	r.await(1)
+	r.check(r.host.Do(func() error {
+		l, err := netlink.LinkByName(hostInterface)
+		return errors.Join(err, netlink.LinkSetName(l, "hostname"))
+	}))
+	r.reconcile()
+	if row, protocols := r.poll(); row.Name != "hostname" || row.RXPackets != 1 || protocols[0].Interface != "hostname" {
+		t.Errorf("after a rename: %+v %+v", row, protocols)
+	}
+	rows, _, _, err := r.connections.poll(r.watched.name)
+	r.check(err)
+	if len(rows) != 1 || rows[0].Interface != "hostname" {
+		t.Errorf("connections after a rename: %+v", rows)
+	}
+
+	r.check(r.host.DeleteLink("hostname"))
+	r.reconcile()
+	r.check(lab.QuietVeth(r.host, "host1", r.peer, "peer1"))
+	r.reconcile()
+	r.check(r.peer.Inject("peer1", udp4Frame(), udp4Frame()))
+	if row, _ := r.await(2); row.Name != "host1" || row.RXPackets != 2 {
+		t.Errorf("the newcomer: %+v", row)
+	}
+	rows, _, lost, err := r.connections.poll(r.watched.name)
+	r.check(err)
+	if len(rows) != 1 || rows[0].Interface != "host1" || lost != (Lost{}) {
+		t.Errorf("connections of the newcomer: %+v, lost %+v", rows, lost)
+	}
+}
+
+// TestStaleFiltersRemoved leaves a filter as a killed process does.
+func TestStaleFiltersRemoved(t *testing.T) {
+	host, peer := newPair(t)
+	r := newRigWish(t, host, peer, HookClsact)
+	ifindex := r.onlyIndex()
+	for _, l := range r.watched.byIndex[ifindex].tap.links {
+		l.(*clsactFilter).name = "" // forget it: Close will not find it
+	}
+	count := func() (n int) {
+		r.check(host.Do(func() error {
+			for _, direction := range []Direction{RX, TX} {
+				filters, err := listFilters(ifindex, clsactParent(direction))
+				if err != nil {
+					return err
+				}
+				n += len(filters)
+			}
+			return nil
+		}))
+		return n
+	}
+	clean := func() {
+		r.check(host.Do(func() error {
+			links, err := listLinks()
+			return errors.Join(err, removeStaleFilters(links))
+		}))
+	}
+	clean()
+	if n := count(); n != 2 {
+		t.Errorf("%d filters of a live process left, want 2", n)
+	}
+	r.check(r.renameFilters(ifindex, "ebpftop:4194999")) // above the largest pid
+	clean()
+	if n := count(); n != 0 {
+		t.Errorf("%d filters of a dead process left, want 0", n)
+	}
+}
+
+func (r *rig) onlyIndex() int {
+	for ifindex := range r.watched.byIndex {
+		return ifindex
+	}
+	r.t.Fatal("nothing watched")
+	return 0
+}
+
+// renameFilters makes filters look as if another process had added them.
+func (r *rig) renameFilters(ifindex int, name string) error {
+	return r.host.Do(func() error {
+		for _, direction := range []Direction{RX, TX} {
+			filters, err := listFilters(ifindex, clsactParent(direction))
+			if err != nil {
+				return err
+			}
+			for _, filter := range filters {
+				old := filter.(*netlink.BpfFilter)
+				program, err := ebpf.NewProgramFromID(ebpf.ProgramID(old.Id))
+				if err != nil {
+					return err
+				}
+				defer program.Close()
+				renamed := *old
+				renamed.Name, renamed.Fd = name, program.FD()
+				if err := errors.Join(netlink.FilterDel(old), netlink.FilterAdd(&renamed)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// TestUnknownInterface is an error at once, not an empty screen.
+func TestUnknownInterface(t *testing.T) {
+	host, _ := newPair(t)
+	err := host.Do(func() error {
+		links, err := listLinks()
+		if err != nil {
+			return err
+		}
+		watched, err := newInterfaces(nil, HookAuto, []string{"eth*", "nosuch0"})
+		return errors.Join(err, watched.check(links))
+	})
+	if err == nil || !strings.Contains(err.Error(), `"nosuch0"`) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := newInterfaces(nil, HookAuto, []string{"[a"}); err == nil {
+		t.Error("a broken pattern is accepted")
+	}
+}
+
+// TestSessionFound finds SSH_CONNECTION, and the interface below it.
+func TestSessionFound(t *testing.T) {
+	if _, err := os.ReadFile("/proc/self/environ"); err != nil {
+		t.Skip("no /proc")
+	}
+	host, peer := newPair(t)
+	r := newRigWish(t, host, peer, HookTC)
+	r.addresses()
+	s := session{client: peer4, server: host4}
+	r.check(host.Do(func() error {
+		links, err := listLinks()
+		if carriers := s.carriers(links); !slices.Contains(carriers, r.onlyIndex()) {
+			t.Errorf("session runs over %v, want %d", carriers, r.onlyIndex())
+		}
+		return err
+	}))
+}

@@ -1,0 +1,41 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// isolatedVariable tells the program that Isolate executes where it is.
+const isolatedVariable = "EBPFTOP_ISOLATED"
+
+// Isolate moves the whole process into an empty network namespace of its own,
+// by executing the program anew in one: it returns there, in a process with
+// the same id, arguments and open files, after all that came before it ran
+// again. It returns in the old namespace only with an error.
+func Isolate() error {
+	here, err := os.Readlink(threadNamespace)
+	if err != nil {
+		return fmt.Errorf("look up own network namespace: %w", err)
+	}
+	// By name, so that a variable left over from elsewhere means nothing here.
+	if os.Getenv(isolatedVariable) == here {
+		return os.Unsetenv(isolatedVariable)
+	}
+	// Only this thread moves, and it is the one that survives exec. Where that
+	// fails, no other goroutine may run on it.
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("make network namespace: %w", err)
+	}
+	there, err := os.Readlink(threadNamespace)
+	if err != nil {
+		return fmt.Errorf("look up new network namespace: %w", err)
+	}
+	environment := append(os.Environ(), isolatedVariable+"="+there)
+	err = syscall.Exec("/proc/self/exe", os.Args, environment) // returns only to fail
+	return fmt.Errorf("execute ebpftop in its network namespace: %w", err)
+}

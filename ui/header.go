@@ -1,0 +1,126 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/help"
+	"charm.land/bubbles/v2/key"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// header is what the two lines on top tell, besides the frame.
+type header struct {
+	version, host, kernel string
+	every                 time.Duration
+	zone                  *time.Location
+	paused                bool
+}
+
+// lines draws the header in width cells. The right side goes first where room
+// is short: it says whether the numbers can be trusted.
+func (h *header) lines(s *Styles, f *frame, width int) []string {
+	brand := s.Brand.Paint("ebpftop")
+	if h.version != "" {
+		brand += " " + s.Faint.Paint(s.Escape(h.version))
+	}
+	left := brand + "  " + s.Strong.Paint(s.Escape(h.host)) + "  " + s.Faint.Paint(s.Escape(h.kernel))
+	return []string{
+		spread(s, left, h.clock(s, f), width),
+		spread(s, h.hooks(s, f), h.health(s, f), width),
+	}
+}
+
+// clock is on the right of the first line.
+func (h *header) clock(s *Styles, f *frame) string {
+	out := s.Faint.Paint("every ") + interval(h.every)
+	if !f.time.IsZero() {
+		out += "  " + f.time.In(h.zone).Format(time.TimeOnly)
+	}
+	switch {
+	case h.paused:
+		out = s.Paused.Paint(" PAUSED ") + "  " + out
+	case f.ended:
+		out = s.Paused.Paint(" ENDED ") + "  " + out
+	}
+	return out
+}
+
+// hooks says where in the kernel the numbers come from.
+func (h *header) hooks(s *Styles, f *frame) string {
+	if f.time.IsZero() {
+		return s.Faint.Paint("waiting for the first sample")
+	}
+	var parts []string
+	for _, c := range f.hooks {
+		parts = append(parts, fmt.Sprintf("%s %d", c.hook, c.n))
+	}
+	packets := strings.Join(parts, s.Glyphs.Separator)
+	if packets == "" {
+		packets = s.Warn.Paint("none")
+	}
+	execs := s.Escape(f.execs.hook)
+	if execs == "" {
+		execs = s.Warn.Paint("none")
+	}
+	return s.Faint.Paint("hooks ") + packets + s.Faint.Paint("  exec ") + execs
+}
+
+// health is on the right of the second line: what was lost, what we cost.
+func (h *header) health(s *Styles, f *frame) string {
+	lost := s.Faint.Paint("lost 0")
+	if n := f.lost.ConnectionEvents + f.lost.ExecEvents; n > 0 {
+		lost = s.Bad.Paint("lost " + count(n))
+	}
+	if n := f.lost.ConnectionsEvicted; n > 0 {
+		lost += "  " + s.Warn.Paint("evicted "+count(n))
+	}
+	return lost + s.Faint.Paint("  cpu ") + fmt.Sprintf("%.1f%%", f.self.CPU*100) +
+		s.Faint.Paint("  mem ") + siUnit(float64(f.self.RSS), "B")
+}
+
+// spread puts left and right at the ends of a line.
+func spread(s *Styles, left, right string, width int) string {
+	n := ansi.StringWidth(right)
+	if n+2 > width {
+		return fitPainted(" "+right, width)
+	}
+	left = ansi.Truncate(left, width-n-3, s.Glyphs.Ellipsis)
+	return " " + left + blanks(width-2-n-ansi.StringWidth(left)) + right + " "
+}
+
+func fitPainted(line string, width int) string {
+	line = ansi.Truncate(line, width, "")
+	return line + blanks(width-ansi.StringWidth(line))
+}
+
+// footer shows the keys that work now.
+func footer(s *Styles, keys []key.Binding, width int) string {
+	m := helpModel(s)
+	m.SetWidth(width - 1)
+	return fitPainted(" "+m.ShortHelpView(keys), width)
+}
+
+// helpModel is the help of bubbles in our styles.
+func helpModel(s *Styles) help.Model {
+	m := help.New()
+	m.ShortSeparator, m.FullSeparator, m.Ellipsis = "  ", "   ", s.Glyphs.Ellipsis
+	m.Styles = s.Help
+	return m
+}
+
+// helpPane is all keys, drawn in the place of the panes.
+func helpPane(s *Styles, keys KeyMap, width, height int) []string {
+	a := area{Width: width - 2, Height: height - 2, Focused: true, Styles: s}
+	m := helpModel(s)
+	m.SetWidth(a.Width - 1)
+	v := view{Title: "Keys", Info: s.Faint.Paint("esc or ? to go back")}
+	if height > 13 {
+		v.Lines = append(v.Lines, "")
+	}
+	for line := range strings.SplitSeq(m.FullHelpView(keys.groups()), "\n") {
+		v.Lines = append(v.Lines, " "+line)
+	}
+	return framed(v, a, width, height)
+}

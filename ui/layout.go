@@ -1,0 +1,115 @@
+package ui
+
+import "strings"
+
+// The panes, by their place in the order of Tab.
+const (
+	interfacesAt = iota
+	protocolsAt
+	connectionsAt
+	execsAt
+	crossConnectsAt
+	paneCount
+)
+
+// Below minWidth by minHeight nothing is drawn but the wish for more room.
+const (
+	minWidth, minHeight   = 60, 15
+	fullWidth, fullHeight = 80, 24 // from here on all panes are shown
+	wideWidth             = 160    // two columns
+	widestWidth           = 240    // three columns
+	headerLines           = 2
+	footerLines           = 1
+)
+
+// place is where a pane is drawn, in cells of the body.
+type place struct{ pane, x, y, w, h int }
+
+// arrange tiles a body of w by h cells. One pane alone gets it all when
+// zoomed, and when there is no room for more. rows is how many interfaces
+// there are to show.
+func arrange(w, h, focus int, zoomed bool, rows int) []place {
+	switch full := fullHeight - headerLines - footerLines; {
+	case zoomed, h < full, w < fullWidth && h < 2*full-6:
+		return []place{{focus, 0, 0, w, h}}
+	case w < fullWidth:
+		return stack(w, h)
+	case w >= widestWidth:
+		left, right := w*28/100, w*32/100
+		return append(sidebar(left, h, rows),
+			place{connectionsAt, left, 0, w - left - right, h},
+			place{execsAt, w - right, 0, right, h})
+	case w >= wideWidth:
+		left, high := w*42/100, h*3/5
+		return append(sidebar(left, h, rows),
+			place{connectionsAt, left, 0, w - left, high},
+			place{execsAt, left, high, w - left, h - high})
+	}
+	return bands(w, h)
+}
+
+// leastHeight is a pane of one line.
+const leastHeight = 3
+
+// sidebar is the left column of a wide screen: as many interfaces as there
+// are, up to half of it, and the protocols with their chart below.
+func sidebar(w, h, rows int) []place {
+	top := min(max(rows+3, 8), h/2)
+	return []place{
+		{interfacesAt, 0, 0, w, top},
+		{protocolsAt, 0, top, w, h - top - leastHeight},
+		{crossConnectsAt, 0, h - leastHeight, w, leastHeight},
+	}
+}
+
+// stack is the layout of a narrow, tall terminal: everything in one column.
+func stack(w, h int) []place {
+	rest := h - leastHeight
+	share := rest / 5
+	out := []place{
+		{interfacesAt, 0, 0, w, share},
+		{protocolsAt, 0, share, w, share},
+		{connectionsAt, 0, 2 * share, w, 2 * share},
+		{execsAt, 0, 4 * share, w, rest - 4*share},
+	}
+	return append(out, place{crossConnectsAt, 0, rest, w, leastHeight})
+}
+
+// bands is the layout of an ordinary terminal: two panes above, connections
+// across the middle, two panes below.
+func bands(w, h int) []place {
+	top, bottom := h/3, h*2/7
+	half, most := w/2, w*7/10
+	return []place{
+		{interfacesAt, 0, 0, half, top},
+		{protocolsAt, half, 0, w - half, top},
+		{connectionsAt, 0, top, w, h - top - bottom},
+		{execsAt, 0, h - bottom, most, bottom},
+		{crossConnectsAt, most, h - bottom, w - most, bottom},
+	}
+}
+
+// compose joins drawn panes to lines. The places tile the body: on each line
+// the pieces stand side by side.
+func compose(places []place, drawn [][]string, h int) []string {
+	lines := make([]strings.Builder, h)
+	// Pieces are written from left to right where places are sorted by x.
+	for x, done := 0, 0; done < len(places); x++ {
+		for i, p := range places {
+			if p.x != x {
+				continue
+			}
+			done++
+			for n, line := range drawn[i] {
+				if p.y+n < h {
+					lines[p.y+n].WriteString(line)
+				}
+			}
+		}
+	}
+	out := make([]string, h)
+	for i := range lines {
+		out[i] = lines[i].String()
+	}
+	return out
+}

@@ -1,0 +1,292 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// model is the root: it routes messages to the panes and joins what they
+// draw. Nothing in it waits, and nothing in it computes.
+type model struct {
+	styles Styles
+	keys   KeyMap
+	header header
+	panes  [paneCount]pane
+	// The two panes that others depend on, also among panes.
+	interfaces  *interfacesPane
+	connections *connectionsPane
+
+	frames  latest[*frame]
+	queries latest[query]
+	asked   query
+	speed   *speed
+	done    <-chan struct{}
+
+	frame         frame
+	width, height int
+	focus         int
+	zoomed        bool
+	help          bool
+}
+
+// newModel makes the screen. To add a pane: write it in a file of its own,
+// give it a number in layout.go and a place in its layouts, make it here.
+func newModel(styles Styles, keys KeyMap, opts *Options, f *feeder, done <-chan struct{}) *model {
+	m := &model{
+		styles: styles,
+		keys:   keys,
+		header: header{
+			version: opts.Version, host: opts.Hostname, kernel: opts.Kernel,
+			every: opts.Interval, zone: opts.Location,
+		},
+		interfaces:  newInterfacesPane(keys),
+		connections: newConnectionsPane(keys, opts.ASCII),
+		frames:      f.frames,
+		queries:     f.queries,
+		speed:       &speed{source: f.source},
+		done:        done,
+	}
+	m.panes = [paneCount]pane{
+		interfacesAt:    m.interfaces,
+		protocolsAt:     newProtocolsPane(keys),
+		connectionsAt:   m.connections,
+		execsAt:         newExecsPane(keys, opts.Location),
+		crossConnectsAt: &crossConnectsPane{},
+	}
+	return m
+}
+
+func (m *model) Init() tea.Cmd {
+	m.ask()
+	return m.nextFrame
+}
+
+// nextFrame waits for a frame, outside of Update. There is never more than
+// one on its way.
+func (m *model) nextFrame() tea.Msg {
+	select {
+	case f := <-m.frames:
+		return frameMsg{f}
+	case <-m.done:
+		return nil
+	}
+}
+
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case frameMsg:
+		m.frame = *msg.frame
+		cmds := []tea.Cmd{m.nextFrame}
+		for _, p := range m.panes {
+			cmds = append(cmds, p.Update(msg))
+		}
+		cmd = tea.Batch(cmds...)
+	case tea.PasteMsg:
+		if m.connections.typing() {
+			cmd = m.connections.Update(msg)
+		}
+	case tea.KeyPressMsg:
+		cmd = m.press(msg)
+	}
+	m.ask()
+	return m, cmd
+}
+
+// press routes a key: while a filter is typed to the filter, then to what
+// works everywhere, then to the pane in focus.
+func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
+	k := &m.keys
+	switch {
+	case key.Matches(msg, k.QuitAtAllTimes):
+		return tea.Quit
+	case m.connections.typing() && !key.Matches(msg, k.Clear):
+		return m.connections.Update(msg)
+	case key.Matches(msg, k.Quit):
+		return tea.Quit
+	case key.Matches(msg, k.Help):
+		m.help = !m.help
+	case key.Matches(msg, k.Back):
+		m.back()
+	case key.Matches(msg, k.Pause):
+		m.header.paused = !m.header.paused
+	case key.Matches(msg, k.Slower):
+		return m.setInterval(slower(m.header.every))
+	case key.Matches(msg, k.Faster):
+		return m.setInterval(faster(m.header.every))
+	case m.help:
+		// The panes are out of sight.
+	case key.Matches(msg, k.Next):
+		m.focus = (m.focus + 1) % paneCount
+	case key.Matches(msg, k.Previous):
+		m.focus = (m.focus + paneCount - 1) % paneCount
+	case key.Matches(msg, k.Pane):
+		if n := int(msg.String()[0] - '1'); n < paneCount {
+			m.focus = n
+		}
+	case key.Matches(msg, k.Zoom):
+		m.zoomed = !m.zoomed
+	case key.Matches(msg, k.Filter):
+		m.focus = connectionsAt
+		return m.connections.Update(msg)
+	default:
+		return m.panes[m.focus].Update(msg)
+	}
+	return nil
+}
+
+// back leaves one thing at a time, the innermost first.
+func (m *model) back() {
+	switch {
+	case m.help:
+		m.help = false
+	case m.focus == connectionsAt && m.connections.back():
+	case m.zoomed:
+		m.zoomed = false
+	case m.connections.back():
+	default:
+		m.interfaces.back()
+	}
+}
+
+// ask tells the feeder what to show, where that has changed.
+func (m *model) ask() {
+	q := query{paused: m.header.paused, scope: m.interfaces.scope}
+	m.connections.ask(&q)
+	if q != m.asked {
+		m.asked = q
+		m.queries.put(q)
+	}
+}
+
+// keysNow are the keys that work now, those of the pane first.
+func (m *model) keysNow() []key.Binding {
+	k := &m.keys
+	switch {
+	case m.connections.typing():
+		return m.connections.Keys()
+	case m.help:
+		return []key.Binding{k.Back, k.Pause, k.Interval, k.Quit}
+	}
+	zoom, pause := k.Zoom, k.Pause
+	if m.zoomed {
+		zoom.SetHelp(zoom.Help().Key, "unzoom")
+	}
+	if m.header.paused {
+		pause.SetHelp(pause.Help().Key, "go on")
+	}
+	keys := slices.Clone(m.panes[m.focus].Keys())
+	if m.connections.input.Value() != "" || m.interfaces.scope != "" {
+		keys = append(keys, k.Back)
+	}
+	return append(keys, k.Next, zoom, pause, k.Interval, k.Help, k.Quit)
+}
+
+func (m *model) View() tea.View {
+	v := tea.NewView(strings.Join(m.lines(), "\n"))
+	v.AltScreen = true
+	return v
+}
+
+// lines is the whole screen: never wider or higher than it is.
+func (m *model) lines() []string {
+	w, h := m.width, m.height
+	if w <= 0 || h <= 0 {
+		return nil
+	}
+	if w < minWidth || h < minHeight {
+		text := fmt.Sprintf("terminal too small: %dx%d, needs %dx%d", w, h, minWidth, minHeight)
+		return []string{ansi.Truncate(text, w, "")}
+	}
+	out := m.header.lines(&m.styles, &m.frame, w)
+	body := h - headerLines - footerLines
+	if m.help {
+		out = append(out, helpPane(&m.styles, m.keys, w, body)...)
+	} else {
+		out = append(out, m.body(w, body)...)
+	}
+	return append(out, footer(&m.styles, m.keysNow(), w))
+}
+
+func (m *model) body(w, h int) []string {
+	places := arrange(w, h, m.focus, m.zoomed, len(m.frame.interfaces))
+	drawn := make([][]string, len(places))
+	for i, p := range places {
+		a := area{
+			Width: p.w - 2, Height: p.h - 2, Styles: &m.styles,
+			Focused: p.pane == m.focus, Zoomed: m.zoomed,
+		}
+		v := m.panes[p.pane].View(a)
+		if len(places) == 1 && !m.zoomed {
+			v.Info = m.tabs()
+		}
+		drawn[i] = framed(v, a, p.w, p.h)
+	}
+	return compose(places, drawn, h)
+}
+
+// tabs tells, where only one pane has room, that there are others.
+func (m *model) tabs() string {
+	return m.styles.Faint.Paint(fmt.Sprintf("pane %d of %d", m.focus+1, paneCount))
+}
+
+// intervals are the steps of + and -.
+var intervals = []time.Duration{
+	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second,
+}
+
+func slower(d time.Duration) time.Duration {
+	for _, step := range intervals {
+		if step > d {
+			return step
+		}
+	}
+	return d
+}
+
+func faster(d time.Duration) time.Duration {
+	for _, step := range slices.Backward(intervals) {
+		if step < d {
+			return step
+		}
+	}
+	return d
+}
+
+func (m *model) setInterval(d time.Duration) tea.Cmd {
+	if d == m.header.every {
+		return nil
+	}
+	m.header.every = d
+	m.speed.wanted.Store(int64(d))
+	return m.speed.apply
+}
+
+// speed sets the source's interval outside of Update. Commands run side by
+// side and in any order: each sets what is wanted by then, one at a time, so
+// that the last one leaves what was wanted last.
+type speed struct {
+	source probes.Source
+	wanted atomic.Int64
+	mu     sync.Mutex
+}
+
+func (s *speed) apply() tea.Msg {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.source.SetInterval(time.Duration(s.wanted.Load()))
+	return nil
+}

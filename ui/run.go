@@ -1,0 +1,226 @@
+// Package ui is the screen of ebpftop. Run shows what a probes.Source
+// delivers until the user quits.
+//
+// Samples flow one way: source, feeder (which computes), box of one frame,
+// model, panes, terminal. What the panes want to see flows back as a query.
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// Options is what Run needs to know besides the source.
+type Options struct {
+	// Version, Hostname and Kernel are shown in the header.
+	Version, Hostname, Kernel string
+	// Interval is the source's at the start; + and - change it. Zero is 500 ms.
+	Interval time.Duration
+	// ASCII keeps every other character off the screen, see NeedsASCII.
+	ASCII bool
+	// Location is the zone times are shown in. Nil is time.Local.
+	Location *time.Location
+
+	// Input and Output are the terminal. Nil is standard input, or the
+	// controlling terminal where that is none, and standard output.
+	Input  io.Reader
+	Output io.Writer
+	// Environ is the environment as os.Environ has it. Nil is os.Environ().
+	Environ []string
+}
+
+var (
+	// ErrDumbTerminal: TERM names a terminal without a movable cursor.
+	ErrDumbTerminal = errors.New("this terminal cannot show a dashboard (TERM is dumb or not set): use ebpftop stats, or set TERM")
+	// ErrNotTerminal: output goes to a file or a pipe.
+	ErrNotTerminal = errors.New("standard output is not a terminal: use ebpftop stats")
+	// ErrTerminalClosed: the terminal went away while the screen was up.
+	ErrTerminalClosed = errors.New("the terminal was closed")
+	// ErrTerminalStuck: the terminal took no output when the screen was to
+	// end. Its settings are restored, what it shows may not be.
+	ErrTerminalStuck = errors.New("the terminal takes no output: left without clearing the screen")
+)
+
+// PanicError is a mistake in ebpftop itself. Error is one line; Stack is for
+// whoever mends it.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string {
+	return escaper{}.text(fmt.Sprintf("internal error, please report: %v", e.Value))
+}
+
+const (
+	// grace is how long the terminal may take to accept the end of the
+	// screen. Run returns this long after its context ends at the latest.
+	grace = 1500 * time.Millisecond
+	// framesPerSecond bounds how often the terminal is written to: keys are
+	// answered within a thirtieth of a second, and a quiet screen costs little.
+	framesPerSecond = 30
+)
+
+// Run shows source on the terminal until the user quits, ctx ends or source
+// fails. The end of ctx, as by a signal, is a regular one: Run returns nil, as
+// it does when the user quits. It returns the source's error if that ended
+// with one; after an end without error (a recording) the last sample stays up.
+// Run does not close source. The terminal is restored in every case, as far
+// as it lets itself be, see ErrTerminalStuck.
+func Run(ctx context.Context, source probes.Source, opts Options) error {
+	opts.setDefaults()
+	t, err := openTerminal(&opts)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	t.closed = func() { cancel(ErrTerminalClosed) }
+
+	f := newFeeder(source)
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		defer rescue(cancel)
+		if err := f.run(inner); err != nil {
+			cancel(err)
+		}
+	}()
+
+	m := newModel(DefaultStyles(opts.ASCII), DefaultKeyMap(opts.ASCII), &opts, f, inner.Done())
+	leaving := make(chan struct{})
+	var once sync.Once
+	quit := func() { once.Do(func() { close(leaving) }) }
+	p := tea.NewProgram(&guard{m: m, cancel: cancel}, t.options(inner, &opts, quit)...)
+
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.Run()
+		ended <- err
+	}()
+	err = t.await(ended, inner.Done(), leaving)
+	cause := context.Cause(inner)
+	cancel(nil)
+	<-fed // the source is the caller's alone from here on
+	return outcome(ctx, cause, err)
+}
+
+// outcome is what Run returns: why it ended, rather than how.
+func outcome(ctx context.Context, cause, err error) error {
+	switch {
+	case errors.Is(err, ErrTerminalStuck):
+		if cause != nil && ctx.Err() == nil {
+			return fmt.Errorf("%w; %w", cause, err)
+		}
+		return err
+	case ctx.Err() != nil:
+		return nil
+	case cause != nil:
+		return cause
+	case errors.Is(err, syscall.EIO):
+		return ErrTerminalClosed
+	case err != nil:
+		return fmt.Errorf("screen: %w", err)
+	}
+	return nil
+}
+
+// setDefaults fills in what was left out.
+func (o *Options) setDefaults() {
+	if o.Interval <= 0 {
+		o.Interval = 500 * time.Millisecond
+	}
+	if o.Location == nil {
+		o.Location = time.Local
+	}
+	if o.Environ == nil {
+		o.Environ = os.Environ()
+	}
+}
+
+// options of the Bubble Tea program. Signals are the caller's, through ctx.
+func (t *terminal) options(ctx context.Context, opts *Options, quit func()) []tea.ProgramOption {
+	out := []tea.ProgramOption{
+		tea.WithContext(ctx),
+		tea.WithoutSignalHandler(),
+		tea.WithInput(t.input),
+		tea.WithOutput(t.output),
+		tea.WithEnvironment(opts.Environ),
+		tea.WithFPS(framesPerSecond),
+		tea.WithFilter(func(_ tea.Model, msg tea.Msg) tea.Msg {
+			switch size := msg.(type) {
+			case tea.QuitMsg:
+				quit()
+			case tea.WindowSizeMsg:
+				if size.Width == 0 || size.Height == 0 {
+					// A serial line does not know its size: take the usual one.
+					return tea.WindowSizeMsg{Width: fullWidth, Height: fullHeight}
+				}
+			}
+			return msg
+		}),
+	}
+	// The library only knows NO_COLOR=1 and the like; any value counts.
+	if getenv(opts.Environ)("NO_COLOR") != "" {
+		out = append(out, tea.WithColorProfile(colorprofile.ASCII))
+	}
+	return out
+}
+
+// guard turns a panic in the model into an error of Run, on one line and
+// after the terminal was restored.
+type guard struct {
+	m      *model
+	cancel context.CancelCauseFunc
+}
+
+func (g *guard) Init() tea.Cmd { return g.guarded(g.m.Init()) }
+
+func (g *guard) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	defer rescue(g.cancel)
+	_, cmd = g.m.Update(msg)
+	return g, g.guarded(cmd)
+}
+
+func (g *guard) View() (v tea.View) {
+	defer rescue(g.cancel)
+	v.AltScreen = true
+	return g.m.View()
+}
+
+func (g *guard) guarded(cmd tea.Cmd) tea.Cmd {
+	if cmd == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		defer rescue(g.cancel)
+		msg := cmd()
+		if batch, ok := msg.(tea.BatchMsg); ok {
+			for i := range batch {
+				batch[i] = g.guarded(batch[i])
+			}
+		}
+		return msg
+	}
+}
+
+// rescue ends the screen when the goroutine it is deferred in panics.
+func rescue(cancel context.CancelCauseFunc) {
+	if v := recover(); v != nil {
+		cancel(&PanicError{Value: v, Stack: debug.Stack()})
+	}
+}
