@@ -1,7 +1,45 @@
+# Building and running needs Go alone. `make generate` needs clang-19,
+# llvm-strip-19 and libbpf-dev (Debian: clang-19 llvm-19 libbpf-dev).
+
+export CGO_ENABLED = 0
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+
+.PHONY: all build demo test lint generate check-generated clean
+
+all: build
+
+build:
+	go build -trimpath -o ebpftop ./cmd/ebpftop
+
+# A lab of network namespaces with traffic in it, and the dashboard inside.
+demo: build
+	$(SUDO) ./ebpftop demo
+
+# What needs root runs when it is root. EBPFTOP_TEST_REQUIRE_ROOT=1 makes a
+# test fail that would be skipped.
+test:
+	go test -count=1 -timeout 15m ./...
+ifneq ($(shell id -u),0)
+	@echo "Not root: the tests that need the kernel were skipped. Run: sudo make test"
+endif
+
+lint:
+	test -z "$$(gofmt -l bpf cmd probes ui)" || { gofmt -l bpf cmd probes ui; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go tool errcheck -ignoretests -exclude .errcheck ./...
+	go tool depguard ./...
+
 # Debian keeps asm/types.h, which <linux/types.h> needs, in a folder for each
 # architecture; the types in it are the same on all.
 generate: export BPF2GO_CFLAGS = -idirafter /usr/include/$(shell uname -m)-linux-gnu
-
-.PHONY: generate
 generate:
 	go generate ./bpf
+
+# Fails if what is committed is not what the C in the tree compiles to.
+check-generated: generate
+	git diff --exit-code -- bpf
+	test -z "$$(git ls-files --others --exclude-standard bpf)"
+
+clean:
+	rm -f ebpftop

@@ -53,9 +53,11 @@ func TestTenThousandTuples(t *testing.T) {
 func TestEvictionsCounted(t *testing.T) {
 	const tuples, room = 5000, 1000
 	r := newRig(t, HookTC, room)
+	var frames [][]byte
 	for n := range tuples {
-		r.check(r.peer.Inject(peerInterface, tupleFrame(n)))
+		frames = append(frames, tupleFrame(n))
 	}
+	r.check(r.peer.Inject(peerInterface, frames...))
 	row, _ := r.await(tuples)
 	rows, fresh, lost, err := r.connections.poll(r.watched.name)
 	r.check(err)

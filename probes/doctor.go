@@ -15,8 +15,8 @@ type Finding struct {
 	Status   Status `json:"status"`
 	Required bool   `json:"required"` // the dashboard cannot run without
 	Detail   string `json:"detail"`
-	// Cost is what the user misses, and Remedy how to get it. Both are empty
-	// where all is well.
+	// Cost is what the user misses, and Remedy how to get it. Empty where all
+	// is well; Cost also where that is unknown.
 	Cost   string `json:"cost"`
 	Remedy string `json:"remedy"`
 }
@@ -67,10 +67,14 @@ func (d degraded) Error() string { return string(d) }
 func (f feature) diagnose() Finding {
 	detail, err := f.look()
 	finding := Finding{Name: f.name, Required: f.required, Status: statusOf(err), Detail: detail}
-	if err == nil {
+	switch finding.Status {
+	case StatusOK:
 		return finding
+	case StatusUnknown:
+		finding.Remedy = "Run doctor as root."
+	default:
+		finding.Cost, finding.Remedy = f.cost, f.remedy
 	}
-	finding.Cost, finding.Remedy = f.cost, f.remedy
 	finding.Detail = reasonOf(err)
 	if detail != "" {
 		finding.Detail = detail + ": " + finding.Detail
@@ -93,7 +97,7 @@ func statusOf(err error) Status {
 func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return "not permitted to find out"
+		return "not permitted to look"
 	case errors.Is(err, ebpf.ErrNotSupported):
 		return "not in this kernel"
 	}

@@ -50,7 +50,10 @@ func packetProgram() (string, error) {
 		t := &tap{hook: hook}
 		err = errors.Join(err, t.load(packets, &netlink.Dummy{}), t.Close())
 	}
-	return "accepted by the verifier", errors.Join(err, packets.Close())
+	if err := errors.Join(err, packets.Close()); err != nil {
+		return "", err
+	}
+	return "accepted by the verifier", nil
 }
 
 func tried(results map[Hook]error, hook Hook, since string) func() (string, error) {
@@ -110,7 +113,7 @@ func diagnoseExecHooks() []Finding {
 	for _, hook := range execHooks {
 		f := feature{
 			name:   "exec " + hook.name,
-			look:   func() (string, error) { return "works", tryExecHook(hook) },
+			look:   func() (string, error) { return tryExecHook(hook) },
 			cost:   "Executed programs are seen by a hook that sees less, if by any.",
 			remedy: hook.remedy,
 		}
@@ -127,14 +130,14 @@ func diagnoseExecHooks() []Finding {
 	return findings
 }
 
-func tryExecHook(hook execHook) error {
+func tryExecHook(hook execHook) (string, error) {
 	spec, err := bpf.LoadExecs()
 	if err != nil {
-		return err
+		return "", err
 	}
 	attached, err := hook.attach(spec)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return attached.Close()
+	return "works", attached.Close()
 }

@@ -151,10 +151,17 @@ func coarseClock() (string, error) {
 	return "helper bpf_ktime_get_coarse_ns", features.HaveProgramHelper(ebpf.SchedCLS, asm.FnKtimeGetCoarseNs)
 }
 
-// kernelMemory finds whether lockdown withholds the helper (tracing programs
-// do not get it then, bpf_base_func_proto() in kernel/bpf/helpers.c).
+// kernelMemory finds whether lockdown withholds the helper that reads it
+// (bpf_base_func_proto() in kernel/bpf/helpers.c).
 func kernelMemory() (string, error) {
-	return "tracing programs may read it", features.HaveProgramHelper(ebpf.Kprobe, asm.FnProbeReadKernel)
+	err := features.HaveProgramHelper(ebpf.Kprobe, asm.FnProbeReadKernel)
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return "", errors.New("hidden from programs, by kernel lockdown most likely")
+	}
+	if err != nil {
+		return "", err
+	}
+	return "programs may read it", nil
 }
 
 func batchLookup() (string, error) {

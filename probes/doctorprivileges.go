@@ -14,18 +14,13 @@ import (
 // privileges are what the user is allowed to do.
 var privileges = []feature{
 	{
-		name: "capabilities", look: packetCapabilities, required: true,
-		cost:   "No program can be loaded.",
-		remedy: "Run as root: sudo ebpftop",
-	},
-	{
-		name: "CAP_PERFMON", look: tracingCapability,
-		cost:   "Executed programs cannot be seen.",
+		name: "capabilities", look: capabilities, required: true,
+		cost:   "The programs cannot be loaded.",
 		remedy: "Run as root: sudo ebpftop",
 	},
 	{
 		name: "bpf() system call", look: bpfSystemCall, required: true,
-		cost:   "No program can be loaded.",
+		cost:   "The programs cannot be loaded.",
 		remedy: "Run as root of the host, outside of containers.",
 	},
 	{
@@ -35,41 +30,39 @@ var privileges = []feature{
 	},
 }
 
-func packetCapabilities() (string, error) {
-	return requireCapabilities(unix.CAP_BPF, unix.CAP_NET_ADMIN)
+// neededCapabilities load and attach programs. CAP_PERFMON is not for tracing
+// alone: without it, the verifier forbids the packet program to compute with
+// pointers and unknown offsets (adjust_ptr_min_max_vals(), allow_ptr_leaks).
+var neededCapabilities = []struct {
+	bit     int
+	name    string
+	byAdmin bool // split off CAP_SYS_ADMIN in Linux 5.8: capabilities(7)
+}{
+	{unix.CAP_BPF, "CAP_BPF", true},
+	{unix.CAP_PERFMON, "CAP_PERFMON", true},
+	{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", false},
 }
 
-func tracingCapability() (string, error) {
-	return requireCapabilities(unix.CAP_PERFMON)
-}
-
-var capabilityNames = map[int]string{
-	unix.CAP_BPF:       "CAP_BPF",
-	unix.CAP_NET_ADMIN: "CAP_NET_ADMIN",
-	unix.CAP_PERFMON:   "CAP_PERFMON",
-}
-
-func requireCapabilities(capabilities ...int) (string, error) {
+func capabilities() (string, error) {
 	have, err := effectiveCapabilities()
 	if err != nil {
 		return "", err
 	}
-	// It contains CAP_BPF and CAP_PERFMON, which came with Linux 5.8
-	// (capabilities(7)), and stands for both before.
 	admin := have&(1<<unix.CAP_SYS_ADMIN) != 0
 	var names, missing []string
-	for _, c := range capabilities {
-		names = append(names, capabilityNames[c])
-		if have&(1<<c) == 0 && !(admin && c != unix.CAP_NET_ADMIN) {
-			missing = append(missing, capabilityNames[c])
+	for _, c := range neededCapabilities {
+		names = append(names, c.name)
+		if have&(1<<c.bit) == 0 && !(c.byAdmin && admin) {
+			missing = append(missing, c.name)
 		}
 	}
 	if len(missing) > 0 {
-		return "", errors.New("without " + strings.Join(missing, " and "))
+		return "", errors.New("without " + strings.Join(missing, ", "))
 	}
-	return strings.Join(names, " and "), nil
+	return strings.Join(names, ", "), nil
 }
 
+// effectiveCapabilities has a bit for each.
 func effectiveCapabilities() (uint64, error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -95,7 +88,7 @@ func bpfSystemCall() (string, error) {
 
 // whyForbidden names what makes the kernel answer EPERM, as far as can be told.
 func whyForbidden() string {
-	if _, err := packetCapabilities(); err != nil {
+	if _, err := capabilities(); err != nil {
 		return "forbidden: " + err.Error()
 	}
 	// In the first user namespace, every id maps to itself: user_namespaces(7).
@@ -112,8 +105,8 @@ func whyForbidden() string {
 
 // lockedMemory raises the limit as the dashboard does, before Linux 5.11.
 func lockedMemory() (string, error) {
-	if _, err := packetCapabilities(); err != nil {
-		return "", unix.EPERM // without them, maps are refused for other reasons
+	if _, err := bpfSystemCall(); err != nil {
+		return "", unix.EPERM // maps are refused for other reasons
 	}
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return "", errors.New("limited, and the limit cannot be raised")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -97,6 +98,9 @@ func attachTracer(to string, program *ebpf.Program) (link.Link, error) {
 		group, name, _ := strings.Cut(to, "/")
 		return link.Tracepoint(group, name, program, nil)
 	case ebpf.Kprobe:
+		if _, err := os.Stat("/sys/bus/event_source/devices/kprobe"); err != nil {
+			return nil, errors.New("no kprobes in this kernel")
+		}
 		return link.Kprobe(to, program, nil)
 	default:
 		return link.AttachTracing(link.TracingOptions{Program: program})

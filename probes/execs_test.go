@@ -118,6 +118,16 @@ func program(t *testing.T, original string) string {
 	return path
 }
 
+// letEveryoneRun opens a file below the test's temporary folder to all users.
+func letEveryoneRun(t *testing.T, path string) {
+	t.Helper()
+	for ; path != os.TempDir(); path = filepath.Dir(path) {
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // eventsOf polls for the executions of one file.
 func eventsOf(t *testing.T, e *execs, filename string) []Exec {
 	t.Helper()
@@ -319,16 +329,9 @@ func controlCharacters(t *testing.T, e *execs) {
 
 func identity(t *testing.T, e *execs) {
 	path := program(t, "/bin/cat")
+	letEveryoneRun(t, path)
 	cmd := exec.Command(path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
-	if err := os.Chmod(path, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for dir := filepath.Dir(path); dir != os.TempDir(); dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 	start := time.Now()
 	end := begin(t, cmd)
 	event := eventOf(t, e, path)

@@ -148,7 +148,7 @@ func within(got, want, difference uint64) bool {
 // TestBytesAgreeWithInterface transfers bytes without aggregates, so that the
 // interface's own statistics mean frames on the wire too.
 func TestBytesAgreeWithInterface(t *testing.T) {
-	const size = 64 << 20
+	const size = 32 << 20
 	for _, hook := range allHooks {
 		t.Run(string(hook), func(t *testing.T) {
 			r := newRig(t, hook, 1000)

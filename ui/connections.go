@@ -141,8 +141,10 @@ func (p *connectionsPane) top() { p.cursor = cursor[connKey]{page: p.cursor.page
 // columns for a pane of this width: addresses come before totals, where not
 // both have room.
 func (p *connectionsPane) columns(width int) []column {
-	local := min(max(21, (width-70)/2), 47)
-	remote := min(max(21, (width-60)/2), 47)
+	local, remote := min(max(21, (width-64)/2), 47), min(max(21, (width-44)/2), 47)
+	if width < 74 { // not even IPv4 has
+		local, remote = max(8, (width-31)/2), max(8, (width-31)/2)
+	}
 	return []column{
 		{title: "proto", width: 5, grow: 1, limit: 6},
 		{title: "local", width: local, grow: 6, limit: 47},
@@ -206,6 +208,9 @@ func (p *connectionsPane) nothing() string {
 
 func (p *connectionsPane) info(a area) string {
 	s := a.Styles
+	if !p.fresh {
+		return ""
+	}
 	text := count(uint64(p.conns.total))
 	if p.conns.matching != p.conns.total {
 		text = count(uint64(p.conns.matching)) + " of " + text

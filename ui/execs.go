@@ -74,7 +74,9 @@ func (p *execsPane) View(a area) view {
 		v.Lines = empty(a, "not available: "+s.Escape(orNone(p.execs.reason)))
 		return v
 	}
-	v.Info = p.info(a)
+	if p.fresh {
+		v.Info = p.info(a)
+	}
 	if len(p.execs.events) == 0 {
 		if p.fresh {
 			v.Lines = empty(a, "no programs executed yet")

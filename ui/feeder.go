@@ -55,8 +55,9 @@ const (
 
 // The names of series that are not a protocol. None is called like this.
 const (
-	totalSeries = " total"
-	execSeries  = " execs"
+	rxSeries   = " received"
+	txSeries   = " sent"
+	execSeries = " execs"
 )
 
 // feeder stands between source and screen. Its one goroutine takes samples as
@@ -71,7 +72,9 @@ type feeder struct {
 	sample  *probes.Sample // the last one that came
 	shown   *probes.Sample // the one on the screen: an older one while paused
 	rates   []byteRate     // of shown.Connections
+	mixed   protocolFrame  // of shown, without history
 	frame   frame          // the last one built
+	stale   bool           // frame is not of shown
 	history *history
 	meter   rateMeter
 	mixer   mixer
@@ -136,6 +139,16 @@ func (f *feeder) take(s *probes.Sample) {
 		f.log = append(make([]execRow, 0, 2*execLog+1), f.log[len(f.log)-execLog:]...)
 	}
 	f.record(s)
+	if !f.q.paused || f.shown == nil {
+		f.absorb()
+	}
+}
+
+// absorb derives what depends on consecutive samples from the latest one.
+func (f *feeder) absorb() {
+	f.shown, f.stale = f.sample, true
+	f.rates = f.meter.measure(f.shown)
+	f.mixed = f.mixer.mix(f.shown, f.q.scope)
 }
 
 // record adds a sample's rates to the history.
@@ -147,8 +160,12 @@ func (f *feeder) record(s *probes.Sample) {
 		if p.BPS > 0 {
 			sums[seriesKey{"", p.Name}] += p.BPS
 			sums[seriesKey{p.Interface, p.Name}] += p.BPS
-			sums[seriesKey{"", totalSeries}] += p.BPS
-			sums[seriesKey{p.Interface, totalSeries}] += p.BPS
+			total := rxSeries
+			if p.Direction == probes.TX {
+				total = txSeries
+			}
+			sums[seriesKey{"", total}] += p.BPS
+			sums[seriesKey{p.Interface, total}] += p.BPS
 		}
 	}
 	for key, rate := range sums {
@@ -164,8 +181,13 @@ func (f *feeder) ask(q query) {
 	if f.shown == nil {
 		return
 	}
+	if !q.paused && f.shown != f.sample {
+		f.absorb()
+		return
+	}
 	if q.scope != old.scope {
-		f.frame.protocols = f.mixer.mix(f.shown, q.scope, f.history)
+		f.mixed = f.mixer.mix(f.shown, q.scope)
+		f.frame.protocols = f.mixed.remember(f.history)
 	}
 	if !q.sameRows(f.frame.conns.query) {
 		f.frame.conns = newConnFrame(f.shown, f.rates, q)
@@ -181,7 +203,7 @@ func (f *feeder) publish() {
 		}
 		return
 	}
-	if f.shown == nil || (f.shown != f.sample && !f.q.paused) {
+	if f.stale {
 		f.show()
 	}
 	f.frame.ended = f.ended
@@ -189,16 +211,15 @@ func (f *feeder) publish() {
 	f.frames.put(&out)
 }
 
-// show brings every part of the frame up to the latest sample.
+// show builds the frame of the shown sample.
 func (f *feeder) show() {
-	s := f.sample
-	f.shown = s
-	f.rates = f.meter.measure(s)
+	s := f.shown
+	f.stale = false
 	f.frame = frame{
 		time:       s.Time,
 		hooks:      countHooks(s.Interfaces),
 		interfaces: s.Interfaces,
-		protocols:  f.mixer.mix(s, f.q.scope, f.history),
+		protocols:  f.mixed.remember(f.history),
 		conns:      newConnFrame(s, f.rates, f.q),
 		execs: execFrame{
 			hook:      s.Execs.Hook,

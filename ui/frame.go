@@ -2,6 +2,7 @@ package ui
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -49,7 +50,7 @@ type protocolFrame struct {
 	scope    string
 	rows     []protocolRow
 	pps, bps float64
-	history  []float64 // bit/s of all together
+	rx, tx   []float64 // history of all together, bit/s
 }
 
 type protocolRow struct {
@@ -78,11 +79,11 @@ const (
 	rankMargin = 1.25
 )
 
-func (m *mixer) mix(s *probes.Sample, scope string, h *history) protocolFrame {
+func (m *mixer) mix(s *probes.Sample, scope string) protocolFrame {
 	if m.score == nil || scope != m.scope {
 		m.scope, m.order, m.score = scope, nil, make(map[string]float64)
 	}
-	out := protocolFrame{scope: scope, history: h.values(seriesKey{scope, totalSeries})}
+	out := protocolFrame{scope: scope}
 	rows := make(map[string]*protocolRow)
 	for i := range s.Protocols {
 		p := &s.Protocols[i]
@@ -101,13 +102,23 @@ func (m *mixer) mix(s *probes.Sample, scope string, h *history) protocolFrame {
 	m.rank(rows, s.Interval)
 	for _, name := range m.order {
 		row := rows[name]
-		row.history = h.values(seriesKey{scope, name})
 		if out.bps > 0 {
 			row.share = row.bps() / out.bps
 		}
 		out.rows = append(out.rows, *row)
 	}
 	return out
+}
+
+// remember returns p with the history of its rows.
+func (p protocolFrame) remember(h *history) protocolFrame {
+	p.rx = h.values(seriesKey{p.scope, rxSeries})
+	p.tx = h.values(seriesKey{p.scope, txSeries})
+	p.rows = slices.Clone(p.rows)
+	for i := range p.rows {
+		p.rows[i].history = h.values(seriesKey{p.scope, p.rows[i].name})
+	}
+	return p
 }
 
 func (r *protocolRow) add(p *probes.Protocol) {
@@ -178,7 +189,7 @@ type connRow struct {
 	rate byteRate
 }
 
-// connFrame answers q from one sample and its rates.
+// newConnFrame answers q from one sample and its rates.
 func newConnFrame(s *probes.Sample, rates []byteRate, q query) connFrame {
 	out := connFrame{total: len(s.Connections), pinAt: -1, pin: q.pin, query: q}
 	if s.Interval > 0 {

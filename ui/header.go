@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/bubbles/v2/help"
-	"charm.land/bubbles/v2/key"
 	"github.com/charmbracelet/x/ansi"
 )
 
@@ -69,6 +67,9 @@ func (h *header) hooks(s *Styles, f *frame) string {
 
 // health is on the right of the second line: what was lost, what we cost.
 func (h *header) health(s *Styles, f *frame) string {
+	if f.time.IsZero() {
+		return ""
+	}
 	lost := s.Faint.Paint("lost 0")
 	if n := f.lost.ConnectionEvents + f.lost.ExecEvents; n > 0 {
 		lost = s.Bad.Paint("lost " + count(n))
@@ -93,34 +94,4 @@ func spread(s *Styles, left, right string, width int) string {
 func fitPainted(line string, width int) string {
 	line = ansi.Truncate(line, width, "")
 	return line + blanks(width-ansi.StringWidth(line))
-}
-
-// footer shows the keys that work now.
-func footer(s *Styles, keys []key.Binding, width int) string {
-	m := helpModel(s)
-	m.SetWidth(width - 1)
-	return fitPainted(" "+m.ShortHelpView(keys), width)
-}
-
-// helpModel is the help of bubbles in our styles.
-func helpModel(s *Styles) help.Model {
-	m := help.New()
-	m.ShortSeparator, m.FullSeparator, m.Ellipsis = "  ", "   ", s.Glyphs.Ellipsis
-	m.Styles = s.Help
-	return m
-}
-
-// helpPane is all keys, drawn in the place of the panes.
-func helpPane(s *Styles, keys KeyMap, width, height int) []string {
-	a := area{Width: width - 2, Height: height - 2, Focused: true, Styles: s}
-	m := helpModel(s)
-	m.SetWidth(a.Width - 1)
-	v := view{Title: "Keys", Info: s.Faint.Paint("esc or ? to go back")}
-	if height > 13 {
-		v.Lines = append(v.Lines, "")
-	}
-	for line := range strings.SplitSeq(m.FullHelpView(keys.groups()), "\n") {
-		v.Lines = append(v.Lines, " "+line)
-	}
-	return framed(v, a, width, height)
 }

@@ -75,7 +75,7 @@ func (p *interfacesPane) columns() []column {
 }
 
 func (p *interfacesPane) View(a area) view {
-	v := view{Title: p.Name(), Info: a.Styles.Faint.Paint(count(uint64(len(p.rows))))}
+	v := view{Title: p.Name()}
 	switch {
 	case !p.fresh:
 		v.Lines = empty(a, "waiting for the first sample")
@@ -84,6 +84,7 @@ func (p *interfacesPane) View(a area) view {
 		v.Lines = empty(a, "no interfaces")
 		return v
 	}
+	v.Info = a.Styles.Faint.Paint(count(uint64(len(p.rows))))
 	var below []string
 	if a.Zoomed && p.cursor.index < len(p.rows) {
 		below = details(a, p.details(a.Styles, &p.rows[p.cursor.index]))

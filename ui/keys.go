@@ -53,7 +53,7 @@ func DefaultKeyMap(ascii bool) KeyMap {
 
 // groups is all keys for the help screen, by what they are for, with more
 // words than the footer has room for.
-func (k KeyMap) groups() [][]key.Binding {
+func (k KeyMap) groups(columns int) [][]key.Binding {
 	say := func(b *key.Binding, desc string) { b.SetHelp(b.Help().Key, desc) }
 	say(&k.Next, "next pane")
 	say(&k.Previous, "previous pane")
@@ -62,6 +62,12 @@ func (k KeyMap) groups() [][]key.Binding {
 	say(&k.Sort, "newest or busiest")
 	say(&k.Filter, "filter connections")
 	say(&k.Help, "this help")
+	if columns < 3 {
+		return [][]key.Binding{
+			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane},
+			{k.Zoom, k.Back, k.Scope, k.Sort, k.Filter, k.Pause, k.Slower, k.Faster, k.Help, k.Quit},
+		}
+	}
 	return [][]key.Binding{
 		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End},
 		{k.Next, k.Previous, k.Pane, k.Zoom, k.Back, k.Scope},

@@ -55,10 +55,11 @@ const leastHeight = 3
 // are, up to half of it, and the protocols with their chart below.
 func sidebar(w, h, rows int) []place {
 	top := min(max(rows+3, 8), h/2)
+	bottom := max(leastHeight, (h-top)/4)
 	return []place{
 		{interfacesAt, 0, 0, w, top},
-		{protocolsAt, 0, top, w, h - top - leastHeight},
-		{crossConnectsAt, 0, h - leastHeight, w, leastHeight},
+		{protocolsAt, 0, top, w, h - top - bottom},
+		{crossConnectsAt, 0, h - bottom, w, bottom},
 	}
 }
 

@@ -178,20 +178,20 @@ func (m *model) keysNow() []key.Binding {
 	case m.connections.typing():
 		return m.connections.Keys()
 	case m.help:
-		return []key.Binding{k.Back, k.Pause, k.Interval, k.Quit}
+		return []key.Binding{k.Back, k.Pause, k.Quit, k.Interval}
 	}
 	zoom, pause := k.Zoom, k.Pause
 	if m.zoomed {
 		zoom.SetHelp(zoom.Help().Key, "unzoom")
 	}
 	if m.header.paused {
-		pause.SetHelp(pause.Help().Key, "go on")
+		pause.SetHelp(pause.Help().Key, "resume")
 	}
 	keys := slices.Clone(m.panes[m.focus].Keys())
 	if m.connections.input.Value() != "" || m.interfaces.scope != "" {
 		keys = append(keys, k.Back)
 	}
-	return append(keys, k.Next, zoom, pause, k.Interval, k.Help, k.Quit)
+	return append(keys, k.Next, zoom, pause, k.Help, k.Quit, k.Interval)
 }
 
 func (m *model) View() tea.View {

@@ -95,25 +95,23 @@ func empty(a area, text string) []string {
 	return []string{" " + a.Styles.Faint.Paint(fit(text, a.Width-2, false, a.Styles.Glyphs.Ellipsis))}
 }
 
-// details draws name and value pairs below a rule, for a zoomed pane.
+// details draws names and values below a rule, for a zoomed pane.
 func details(a area, pairs [][2]string) []string {
-	if len(pairs) == 0 {
-		return nil
-	}
+	rule := a.Styles.Border.Paint(strings.Repeat(a.Styles.Glyphs.Border[1], max(0, a.Width)))
+	return append([]string{rule}, labelled(a, pairs)...)
+}
+
+// labelled draws names and values, one below the other, values wrapped.
+func labelled(a area, pairs [][2]string) []string {
 	wide := 0
 	for _, p := range pairs {
 		wide = max(wide, cells(p[0]))
 	}
-	s := a.Styles
-	out := []string{s.Border.Paint(strings.Repeat(s.Glyphs.Border[1], a.Width))}
+	var out []string
 	for _, p := range pairs {
-		room := a.Width - wide - 5
-		if room < 1 {
-			break
-		}
 		name := p[0]
-		for _, part := range wrap(p[1], room) {
-			out = append(out, " "+s.Faint.Paint(fit(name, wide, false, ""))+"  "+part)
+		for _, part := range wrap(p[1], max(1, a.Width-wide-4)) {
+			out = append(out, " "+a.Styles.Faint.Paint(fit(name, wide, false, ""))+"  "+part)
 			name = ""
 		}
 	}

@@ -82,27 +82,33 @@ func (p *protocolsPane) View(a area) view {
 	for i := from; i < to; i++ {
 		v.Lines = append(v.Lines, t.row(p.row(s, &p.mix.rows[i]), a.Width, a.Focused && i == p.cursor.index))
 	}
-	if spare := a.Height - len(v.Lines); spare >= minChart+2 {
-		v.Lines = append(v.Lines, p.chart(a, spare)...)
+	if spare := a.Height - len(v.Lines) - 1; spare >= 2*minChart {
+		v.Lines = append(v.Lines, "")
+		v.Lines = append(v.Lines, p.chart(a, "received", p.mix.rx, spare/2)...)
+		v.Lines = append(v.Lines, p.chart(a, "sent", p.mix.tx, spare-spare/2)...)
+	} else if spare >= minChart {
+		v.Lines = append(v.Lines, "")
+		v.Lines = append(v.Lines, p.chart(a, "received", p.mix.rx, spare)...)
 	}
 	return v
 }
 
 // minChart is the height below which a chart is not worth its place.
-const minChart = 4
+const minChart = 5
 
-// chart draws all traffic over time into the lines left over.
-func (p *protocolsPane) chart(a area, height int) []string {
+// chart draws the traffic in one direction over time, for places where the
+// table leaves room.
+func (p *protocolsPane) chart(a area, what string, values []float64, height int) []string {
 	s := a.Styles
-	values := p.mix.history[max(0, len(p.mix.history)-(a.Width-2)):]
+	values = values[max(0, len(values)-(a.Width-2)):]
 	top := 0.0
 	for _, v := range values {
 		top = max(top, v)
 	}
 	top = roundUp(top)
-	label := "all traffic, last " + (historyStep * time.Duration(len(values))).String()
+	label := what + ", last " + (historyStep * time.Duration(len(values))).String()
 	scale := siUnit(top, "bit/s")
-	out := []string{"", " " + s.Faint.Paint(label+blanks(a.Width-2-cells(label)-cells(scale))+scale)}
+	out := []string{" " + s.Faint.Paint(label+blanks(a.Width-2-cells(label)-cells(scale))+scale)}
 	for _, line := range columnChart(&s.Glyphs, values, top, a.Width-2, height-len(out)) {
 		out = append(out, " "+s.Bar.Paint(line))
 	}

@@ -81,6 +81,10 @@ const (
 // as it lets itself be, see ErrTerminalStuck.
 func Run(ctx context.Context, source probes.Source, opts Options) error {
 	opts.setDefaults()
+	return run(ctx, source, opts, DefaultStyles(opts.ASCII), DefaultKeyMap(opts.ASCII))
+}
+
+func run(ctx context.Context, source probes.Source, opts Options, styles Styles, keys KeyMap) error {
 	t, err := openTerminal(&opts)
 	if err != nil {
 		return err
@@ -101,7 +105,7 @@ func Run(ctx context.Context, source probes.Source, opts Options) error {
 		}
 	}()
 
-	m := newModel(DefaultStyles(opts.ASCII), DefaultKeyMap(opts.ASCII), &opts, f, inner.Done())
+	m := newModel(styles, keys, &opts, f, inner.Done())
 	leaving := make(chan struct{})
 	var once sync.Once
 	quit := func() { once.Do(func() { close(leaving) }) }

@@ -47,16 +47,17 @@ func encodeFindings(w io.Writer, findings []probes.Finding) error {
 	return encoder.Encode(findings)
 }
 
-// The columns of the table, in a terminal of 80.
+// The columns of the table, in a terminal of 80. What to do about a feature
+// stands below it, from the second column on.
 const (
+	tableWidth   = 79
 	statusWidth  = 10
 	featureWidth = 25
-	detailWidth  = 79 - statusWidth - featureWidth
 )
 
 func showFindings(w io.Writer, findings []probes.Finding) error {
 	var b strings.Builder
-	row(&b, "STATUS", "FEATURE", "DETAIL")
+	row(&b, fmt.Sprintf("%-*s%-*s", statusWidth, "STATUS", featureWidth, "FEATURE"), "DETAIL")
 	var fatal []string
 	for _, f := range findings {
 		status := string(f.Status)
@@ -64,10 +65,10 @@ func showFindings(w io.Writer, findings []probes.Finding) error {
 			status += " !"
 			fatal = append(fatal, f.Name)
 		}
-		row(&b, status, f.Name, f.Detail)
-		if f.Status != probes.StatusOK {
-			row(&b, "", "", f.Cost)
-			row(&b, "", "", f.Remedy)
+		row(&b, fmt.Sprintf("%-*s%-*s", statusWidth, status, featureWidth, f.Name), f.Detail)
+		if f.Status == probes.StatusMissing || f.Status == probes.StatusDegraded {
+			row(&b, fmt.Sprintf("%-*s", statusWidth, ""), f.Cost)
+			row(&b, fmt.Sprintf("%-*s", statusWidth, ""), f.Remedy)
 		}
 	}
 	b.WriteString("\n" + verdict(fatal) + "\n")
@@ -75,12 +76,11 @@ func showFindings(w io.Writer, findings []probes.Finding) error {
 	return err
 }
 
-// row writes one row, the detail on as many lines as it takes.
-func row(b *strings.Builder, status, feature, detail string) {
-	for line := range strings.SplitSeq(ansi.Wrap(detail, detailWidth, ""), "\n") {
-		text := fmt.Sprintf("%-*s%-*s%s", statusWidth, status, featureWidth, feature, line)
-		b.WriteString(strings.TrimRight(text, " ") + "\n")
-		status, feature = "", ""
+// row writes head and, beside it, text on as many lines as it takes.
+func row(b *strings.Builder, head, text string) {
+	for line := range strings.SplitSeq(ansi.Wrap(text, tableWidth-len(head), ""), "\n") {
+		b.WriteString(strings.TrimRight(head+line, " ") + "\n")
+		head = strings.Repeat(" ", len(head))
 	}
 }
 
@@ -90,5 +90,5 @@ func verdict(fatal []string) string {
 	}
 	text := "The dashboard cannot run on this host. It needs what is marked with !: " +
 		strings.Join(fatal, ", ") + "."
-	return ansi.Wordwrap(text, 79, "")
+	return ansi.Wordwrap(text, tableWidth, "")
 }

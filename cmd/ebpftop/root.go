@@ -32,6 +32,6 @@ It counts every frame in the kernel and passes every frame on.`,
 	watch.register(root, defaultDashboardInterval)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetVersionTemplate("ebpftop {{.Version}}\n")
-	root.AddCommand(newStatsCommand(), newDoctorCommand(), newDemoCommand(), newVersionCommand())
+	root.AddCommand(newStatsCommand(), newDoctorCommand(), newVersionCommand())
 	return root
 }

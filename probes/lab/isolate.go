@@ -35,7 +35,9 @@ func Isolate() error {
 	if err != nil {
 		return fmt.Errorf("look up new network namespace: %w", err)
 	}
-	environment := append(os.Environ(), isolatedVariable+"="+there)
-	err = syscall.Exec("/proc/self/exe", os.Args, environment) // returns only to fail
+	if err := os.Setenv(isolatedVariable, there); err != nil {
+		return fmt.Errorf("name new network namespace: %w", err)
+	}
+	err = syscall.Exec("/proc/self/exe", os.Args, os.Environ()) // returns only to fail
 	return fmt.Errorf("execute ebpftop in its network namespace: %w", err)
 }

@@ -85,7 +85,7 @@ func isolated() error {
 		if err != nil {
 			return err
 		}
-		if away := namespace == os.Getenv(oldNamespaceVariable); away {
+		if namespace == os.Getenv(oldNamespaceVariable) {
 			return fmt.Errorf("%s is in the old namespace", path)
 		}
 	}
@@ -207,8 +207,8 @@ func TestClosed(t *testing.T) {
 	if err := n.Start(exec.Command("true")); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Start in a closed namespace: %v, want %v", err, os.ErrClosed)
 	}
-	if err := n.Do(func() error { return nil }); err == nil {
-		t.Error("Do in a closed namespace: no error")
+	if err := n.Do(func() error { return nil }); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Do in a closed namespace: %v, want %v", err, os.ErrClosed)
 	}
 	if err := n.Close(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("second Close: %v, want %v", err, os.ErrClosed)

@@ -42,13 +42,16 @@ func QuietVeth(a *Namespace, nameA string, b *Namespace, nameB string) error {
 }
 
 func addVeth(a *Namespace, nameA string, b *Namespace, nameB string) error {
-	veth := &netlink.Veth{
-		LinkAttrs:     netlink.NewLinkAttrs(),
-		PeerName:      nameB,
-		PeerNamespace: netlink.NsFd(b.file.Fd()),
-	}
-	veth.Name = nameA
-	if err := a.Do(func() error { return netlink.LinkAdd(veth) }); err != nil {
+	err := withDescriptor(b.file, func(fd int) error {
+		veth := &netlink.Veth{
+			LinkAttrs:     netlink.NewLinkAttrs(),
+			PeerName:      nameB,
+			PeerNamespace: netlink.NsFd(fd),
+		}
+		veth.Name = nameA
+		return a.Do(func() error { return netlink.LinkAdd(veth) })
+	})
+	if err != nil {
 		return fmt.Errorf("make veth pair %s and %s: %w", nameA, nameB, err)
 	}
 	return nil

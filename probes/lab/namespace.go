@@ -115,7 +115,23 @@ func onOwnThread(fn func()) {
 }
 
 func enter(namespace *os.File) error {
-	return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET)
+	return withDescriptor(namespace, func(fd int) error {
+		return unix.Setns(fd, unix.CLONE_NEWNET)
+	})
+}
+
+// withDescriptor calls fn with the file's descriptor, which stays that file's
+// until fn returns, even if the file is closed meanwhile.
+func withDescriptor(file *os.File, fn func(fd int) error) error {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var fnErr error
+	if err := conn.Control(func(fd uintptr) { fnErr = fn(int(fd)) }); err != nil {
+		return os.ErrClosed // the only error here, internal to package os
+	}
+	return fnErr
 }
 
 // Do calls fn on a thread inside the namespace and returns its error. Sockets

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+func newDemoCommand() *cobra.Command {
+	var watch watchFlags
+	var duration time.Duration
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Look around in a small lab with traffic of its own",
+		Long: `demo makes a lab of network namespaces, lets a client and a server in it talk
+across a switch, and opens the dashboard inside the switch:
+
+  client --- to-client [br0] to-server --- server
+
+No packet leaves the lab, nothing outside it is touched, and nothing of it
+remains however the demo ends. Executed programs are those of the whole host.`,
+		Example: `  sudo ebpftop demo
+  sudo ebpftop demo -i to-server --duration 1m
+  sudo ebpftop demo --stats --duration 10s | jq .execs.total`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts, err := watch.options()
+			if err != nil {
+				return err
+			}
+			if duration < 0 {
+				return fmt.Errorf("--duration %v: use 0 or more", duration)
+			}
+			if err := lab.Isolate(); err != nil {
+				return fmt.Errorf("demo: %w", err)
+			}
+			ctx := cmd.Context()
+			if duration > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, duration)
+				defer cancel()
+			}
+			return runDemo(ctx, func(ctx context.Context) error {
+				if asJSON {
+					return runStats(ctx, opts, 0, cmd.OutOrStdout(), printJSON)
+				}
+				return runDashboard(ctx, opts)
+			})
+		},
+	}
+	watch.register(cmd, defaultDashboardInterval)
+	cmd.Flags().DurationVar(&duration, "duration", 0, "end after this time (default when you quit)")
+	cmd.Flags().BoolVar(&asJSON, "stats", false, "print JSON as stats --json does, instead of the screen")
+	return cmd
+}
+
+// runDemo calls show with traffic going on around it, in a lab whose switch is
+// the network namespace of the process.
+func runDemo(ctx context.Context, show func(context.Context) error) (err error) {
+	hub, err := lab.Current()
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer func() { err = errors.Join(err, hub.Close()) }()
+	network, err := lab.Build(hub)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer func() { err = errors.Join(err, network.Close()) }()
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	traffic := make(chan error, 1)
+	go func() { traffic <- network.Run(ctx) }()
+	err = show(ctx)
+	stop()
+	return errors.Join(err, <-traffic)
+}

@@ -1,0 +1,109 @@
+package probes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+func TestDiagnoseAsRoot(t *testing.T) {
+	lab.RequireRoot(t)
+	for name, f := range checkedFindings(t, Diagnose()) {
+		if f.Fatal() {
+			t.Errorf("%s: %s", name, f.Detail)
+		}
+		if f.Status == StatusUnknown && name != "JIT compiler" {
+			t.Errorf("%s: root may look at everything", name)
+		}
+	}
+}
+
+const nobodyVariable = "EBPFTOP_TEST_NOBODY"
+
+func TestDiagnoseAsNobody(t *testing.T) {
+	if os.Getenv(nobodyVariable) != "" {
+		if err := json.NewEncoder(os.Stdout).Encode(Diagnose()); err != nil {
+			t.Fatal(err)
+		}
+		os.Exit(0) // leave the test's own output out of it
+	}
+	lab.RequireRoot(t)
+	path := program(t, os.Args[0])
+	letEveryoneRun(t, path)
+	cmd := exec.Command(path, "-test.run=^"+t.Name()+"$")
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), nobodyVariable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	output, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var findings []Finding
+	if err := json.Unmarshal(output, &findings); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	found := checkedFindings(t, findings)
+	for _, name := range []string{"capabilities", "bpf() system call"} {
+		if !found[name].Fatal() {
+			t.Errorf("%s: %+v", name, found[name])
+		}
+	}
+	for _, name := range []string{"packet program", "tcx link", "exec btf raw tracepoint"} {
+		if found[name].Status != StatusUnknown {
+			t.Errorf("%s: %+v", name, found[name])
+		}
+	}
+}
+
+// checkedFindings are the findings by name, each in itself complete.
+func checkedFindings(t *testing.T, findings []Finding) map[string]Finding {
+	t.Helper()
+	byName := make(map[string]Finding)
+	for _, f := range findings {
+		if _, twice := byName[f.Name]; twice {
+			t.Errorf("%s: found twice", f.Name)
+		}
+		byName[f.Name] = f
+		well, known := f.Status == StatusOK, f.Status != StatusUnknown
+		if f.Detail == "" || strings.Contains(f.Detail, "\n") {
+			t.Errorf("%s: detail %q", f.Name, f.Detail)
+		}
+		if (f.Remedy == "") != well || (f.Cost == "") != (well || !known) {
+			t.Errorf("%s is %s: cost %q, remedy %q", f.Name, f.Status, f.Cost, f.Remedy)
+		}
+	}
+	return byName
+}
+
+func TestFeatureStatus(t *testing.T) {
+	for _, test := range []struct {
+		err    error
+		detail string
+		want   Status
+		text   string
+	}{
+		{nil, "there", StatusOK, "there"},
+		{fmt.Errorf("probe: %w", ebpf.ErrNotSupported), "thing", StatusMissing, "thing: not in this kernel"},
+		{fmt.Errorf("probe: %w", unix.EPERM), "", StatusUnknown, "not permitted to look"},
+		{errors.Join(errors.New("one"), errors.New("two")), "", StatusMissing, "one; two"},
+		{degraded("switched off"), "", StatusDegraded, "switched off"},
+		// The verifier's answer is not a lack of privilege.
+		{fmt.Errorf("load: %w", unix.EACCES), "", StatusMissing, "load: permission denied"},
+	} {
+		look := func() (string, error) { return test.detail, test.err }
+		f := feature{name: "feature", look: look, required: true, cost: "cost", remedy: "remedy"}.diagnose()
+		if f.Status != test.want || f.Detail != test.text || f.Fatal() != (test.want == StatusMissing) {
+			t.Errorf("%v: %+v", test.err, f)
+		}
+	}
+}

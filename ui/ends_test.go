@@ -1,0 +1,210 @@
+package ui
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+func sendWindowChange(t *testing.T) {
+	t.Helper()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEndByContext(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(lively(0))
+	u.cancel()
+	if err := u.result(); err != nil {
+		t.Fatal(err)
+	}
+	u.restored()
+}
+
+func TestEndOfSource(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(lively(0))
+	want := errors.New("the kernel said no")
+	u.source.end(want)
+	if err := u.result(); !errors.Is(err, want) {
+		t.Fatalf("got %v", err)
+	}
+	u.restored()
+}
+
+// panickingSource fails in the feeder's goroutine.
+type panickingSource struct{ *fakeSource }
+
+func (panickingSource) Err() error { panic("a \x1bmistake") }
+
+func TestEndByPanicInFeeder(t *testing.T) {
+	fake := newFakeSource()
+	u := startWith(t, 80, 24, fake, panickingSource{fake}, DefaultStyles)
+	u.feed(lively(0))
+	fake.end(nil)
+	checkPanic(t, u)
+}
+
+func TestEndByPanicInView(t *testing.T) {
+	fake := newFakeSource()
+	styles := func(ascii bool) Styles {
+		s := DefaultStyles(ascii)
+		escape := s.Escape
+		s.Escape = func(text string) string {
+			if text == "eth0" {
+				panic("a \x1bmistake")
+			}
+			return escape(text)
+		}
+		return s
+	}
+	u := startWith(t, 80, 24, fake, fake, styles)
+	u.waitForText("waiting")
+	fake.samples <- lively(0)
+	checkPanic(t, u)
+}
+
+func checkPanic(t *testing.T, u *terminalUnderTest) {
+	t.Helper()
+	err := u.result()
+	var p *PanicError
+	if !errors.As(err, &p) || len(p.Stack) == 0 {
+		t.Fatalf("got %v", err)
+	}
+	if got := err.Error(); got != `internal error, please report: a \x1bmistake` {
+		t.Errorf("not one clear line: %q", got)
+	}
+	u.restored()
+}
+
+// A terminal that takes no bytes, as over a dead connection, must not keep
+// the program from ending.
+func TestEndWithStuckTerminal(t *testing.T) {
+	ptmx, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ptmx.Close()
+	defer tty.Close()
+	if err := pty.Setsize(ptmx, &pty.Winsize{Cols: 200, Rows: 50}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := term.GetState(tty.Fd())
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := testOptions()
+	opts.Input, opts.Output = tty, tty
+	source := newFakeSource()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, source, opts) }()
+	// Nobody reads ptmx. The program goes on taking samples and drawing,
+	// until a write fills the line and blocks for good.
+	for n := 0; !full(tty); n++ {
+		source.samples <- lively(n)
+	}
+	began := time.Now()
+	cancel()
+	select {
+	case err = <-ended:
+	case <-time.After(patience):
+		t.Fatal("the program does not end")
+	}
+	if !errors.Is(err, ErrTerminalStuck) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if after, err := term.GetState(tty.Fd()); err != nil || *after != *before {
+		t.Errorf("terminal settings not restored: %v", err)
+	}
+}
+
+// full reports whether a write to tty would block.
+func full(tty *os.File) bool {
+	return !ready(int(tty.Fd()))
+}
+
+func TestEndWithClosedTerminal(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(lively(0))
+	// What is left of a terminal whose window was closed: end of file.
+	_ = u.ptmx.Close()
+	select {
+	case err := <-u.ended:
+		u.ended <- err
+		if !errors.Is(err, ErrTerminalClosed) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the program does not end")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	opts := testOptions()
+	opts.Output = &bytes.Buffer{}
+	for _, name := range []string{"TERM=dumb", "TERM=", "HOME=/"} {
+		opts.Environ = []string{name}
+		err := Run(context.Background(), newFakeSource(), opts)
+		if !errors.Is(err, ErrDumbTerminal) || !strings.Contains(err.Error(), "ebpftop stats") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	file, err := os.Create(t.TempDir() + "/out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	opts = testOptions()
+	opts.Output = file
+	if err := Run(context.Background(), newFakeSource(), opts); !errors.Is(err, ErrNotTerminal) {
+		t.Errorf("to a file: got %v", err)
+	}
+}
+
+func TestNeedsASCII(t *testing.T) {
+	for _, c := range []struct {
+		env  string
+		want bool
+	}{
+		{"", true},
+		{"LANG=C", true},
+		{"LANG=C.UTF-8", false},
+		{"LANG=en_US.utf8", false},
+		{"LANG=de_DE.ISO-8859-1", true},
+		{"LANG=C LC_ALL=en_US.UTF-8", false},
+		{"LANG=en_US.UTF-8 LC_ALL=C", true},
+		{"LANG=en_US.UTF-8 LC_CTYPE=POSIX", true},
+		{"LANG=C LC_CTYPE=C.UTF-8 LC_ALL=", false},
+		{"LANG=C.UTF-8 TERM=linux", true},
+	} {
+		if got := NeedsASCII(getenv(strings.Fields(c.env))); got != c.want {
+			t.Errorf("%q: %v", c.env, got)
+		}
+	}
+}
+
+var _ probes.Source = (*fakeSource)(nil)
+
+func ready(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n == 1 && fds[0].Revents&unix.POLLOUT != 0
+}

@@ -1,0 +1,249 @@
+package ui
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/exp/golden"
+	"github.com/charmbracelet/x/term"
+	"github.com/charmbracelet/x/vt"
+	"github.com/creack/pty"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// patience is how long a test waits for what should come at once.
+const patience = 10 * time.Second
+
+// terminalUnderTest runs the whole program on a pty, with an emulator looking
+// at it.
+type terminalUnderTest struct {
+	t      *testing.T
+	source *fakeSource
+	ptmx   *os.File
+	tty    *os.File
+	before *term.State
+	emu    *vt.SafeEmulator
+	cancel context.CancelFunc
+	ended  chan error
+
+	mu      sync.Mutex
+	raw     strings.Builder
+	changed chan struct{} // closed at the next output
+}
+
+type setting func(*Options)
+
+func withASCII(o *Options) { o.ASCII = true }
+
+func withEnv(entry string) setting {
+	return func(o *Options) { o.Environ = append(o.Environ, entry) }
+}
+
+func testOptions() Options {
+	return Options{
+		Version: "1.2.3", Hostname: "host", Kernel: "Linux 6.18.0",
+		Interval: fakeInterval, Location: time.UTC,
+		Environ: []string{"TERM=xterm-256color"},
+	}
+}
+
+// start brings the program up and waits for its first screen.
+func start(t *testing.T, w, h int, settings ...setting) *terminalUnderTest {
+	t.Helper()
+	fake := newFakeSource()
+	return startWith(t, w, h, fake, fake, DefaultStyles, settings...)
+}
+
+func startWith(t *testing.T, w, h int, fake *fakeSource, source probes.Source,
+	styles func(bool) Styles, settings ...setting,
+) *terminalUnderTest {
+	t.Helper()
+	ptmx, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &terminalUnderTest{
+		t: t, source: fake, ptmx: ptmx, tty: tty, emu: vt.NewSafeEmulator(max(w, 1), max(h, 1)),
+		ended: make(chan error, 1), changed: make(chan struct{}),
+	}
+	u.resize(w, h)
+	if u.before, err = term.GetState(tty.Fd()); err != nil {
+		t.Fatal(err)
+	}
+	opts := testOptions()
+	opts.Input, opts.Output = tty, tty
+	for _, set := range settings {
+		set(&opts)
+	}
+	var ctx context.Context
+	ctx, u.cancel = context.WithCancel(context.Background())
+	go u.look()
+	go func() { _, _ = io.Copy(ptmx, u.emu) }() // its replies to queries
+	go func() { u.ended <- run(ctx, source, opts, styles(opts.ASCII), DefaultKeyMap(opts.ASCII)) }()
+	t.Cleanup(u.stop)
+	return u
+}
+
+func (u *terminalUnderTest) stop() {
+	u.cancel()
+	select {
+	case <-u.ended:
+	case <-time.After(patience):
+		u.t.Error("the program does not end")
+	}
+	_ = u.tty.Close()
+	_ = u.ptmx.Close()
+	_ = u.emu.Close()
+}
+
+// look feeds the emulator.
+func (u *terminalUnderTest) look() {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := u.ptmx.Read(buf)
+		if err != nil {
+			return
+		}
+		_, _ = u.emu.Write(buf[:n])
+		u.mu.Lock()
+		u.raw.Write(buf[:n])
+		close(u.changed)
+		u.changed = make(chan struct{})
+		u.mu.Unlock()
+	}
+}
+
+func (u *terminalUnderTest) resize(w, h int) {
+	if err := pty.Setsize(u.ptmx, &pty.Winsize{Cols: uint16(w), Rows: uint16(h)}); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// screen is what one sees, without colours.
+func (u *terminalUnderTest) screen() string {
+	lines := strings.Split(ansi.Strip(u.emu.Render()), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// output is every byte the terminal was sent.
+func (u *terminalUnderTest) output() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.raw.String()
+}
+
+// waitFor looks at the screen after every output until it is as it should.
+func (u *terminalUnderTest) waitFor(what string, ok func(screen string) bool) {
+	u.t.Helper()
+	deadline := time.After(patience)
+	for {
+		u.mu.Lock()
+		changed := u.changed
+		u.mu.Unlock()
+		if ok(u.screen()) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			u.t.Fatalf("%s: not seen. The screen:\n%s", what, u.screen())
+		}
+	}
+}
+
+func (u *terminalUnderTest) waitForText(text string) {
+	u.t.Helper()
+	u.waitFor(text, func(screen string) bool { return strings.Contains(screen, text) })
+}
+
+func (u *terminalUnderTest) waitForNoText(text string) {
+	u.t.Helper()
+	u.waitFor("no "+text, func(screen string) bool { return !strings.Contains(screen, text) })
+}
+
+// feed delivers samples one by one and waits until the last is on the screen.
+func (u *terminalUnderTest) feed(samples ...probes.Sample) {
+	u.t.Helper()
+	for _, s := range samples {
+		u.source.samples <- s
+	}
+	u.waitForText("  " + samples[len(samples)-1].Time.Format(time.TimeOnly))
+}
+
+func (u *terminalUnderTest) press(keys ...string) {
+	u.t.Helper()
+	for _, k := range keys {
+		if _, err := u.ptmx.WriteString(k); err != nil {
+			u.t.Fatal(err)
+		}
+	}
+}
+
+// golden compares the screen with the one on file. What is on its way to the
+// screen is waited for.
+func (u *terminalUnderTest) golden() {
+	u.t.Helper()
+	path := "testdata/" + u.t.Name() + ".golden"
+	if want, err := os.ReadFile(path); err == nil {
+		deadline := time.Now().Add(2 * time.Second)
+		for u.screen() != string(want) && time.Now().Before(deadline) {
+			u.mu.Lock()
+			changed := u.changed
+			u.mu.Unlock()
+			select {
+			case <-changed:
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	}
+	golden.RequireEqual(u.t, u.screen())
+}
+
+// result waits for Run to return.
+func (u *terminalUnderTest) result() error {
+	u.t.Helper()
+	select {
+	case err := <-u.ended:
+		u.ended <- err // for stop
+		return err
+	case <-time.After(patience):
+		u.t.Fatalf("the program does not end. The screen:\n%s", u.screen())
+		return nil
+	}
+}
+
+// restored checks that the terminal is as it was before.
+func (u *terminalUnderTest) restored() {
+	u.t.Helper()
+	after, err := term.GetState(u.tty.Fd())
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if *after != *u.before {
+		u.t.Errorf("terminal settings not restored:\n%+v\n%+v", u.before, after)
+	}
+	u.waitFor("the main screen", func(string) bool {
+		out := u.output()
+		return !u.emu.IsAltScreen() &&
+			strings.LastIndex(out, ansi.SetModeTextCursorEnable) > strings.LastIndex(out, ansi.ResetModeTextCursorEnable)
+	})
+}
+
+// livelySamples are the first n of lively.
+func livelySamples(n int) []probes.Sample {
+	out := make([]probes.Sample, n)
+	for i := range out {
+		out[i] = lively(i)
+	}
+	return out
+}

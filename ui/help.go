@@ -1,0 +1,57 @@
+package ui
+
+import (
+	"strings"
+
+	"charm.land/bubbles/v2/help"
+	"charm.land/bubbles/v2/key"
+)
+
+// footer shows the keys that work now.
+func footer(s *Styles, keys []key.Binding, width int) string {
+	m := helpModel(s)
+	m.SetWidth(width - 1)
+	return fitPainted(" "+m.ShortHelpView(keys), width)
+}
+
+// helpModel is the help of bubbles in our styles.
+func helpModel(s *Styles) help.Model {
+	m := help.New()
+	m.ShortSeparator, m.FullSeparator, m.Ellipsis = "  ", "   ", s.Glyphs.Ellipsis
+	m.Styles = s.Help
+	return m
+}
+
+// helpPane is all keys, drawn in the place of the panes.
+func helpPane(s *Styles, keys KeyMap, width, height int) []string {
+	a := area{Width: width - 2, Height: height - 2, Focused: true, Styles: s}
+	m := helpModel(s)
+	m.SetWidth(a.Width - 1)
+	v := view{Title: "Keys", Info: s.Faint.Paint("esc or ? to go back")}
+	columns := 2
+	if width >= 78 {
+		columns = 3
+	}
+	if a.Height > 12 {
+		v.Lines = append(v.Lines, "")
+	}
+	for line := range strings.SplitSeq(m.FullHelpView(keys.groups(columns)), "\n") {
+		v.Lines = append(v.Lines, " "+line)
+	}
+	if words := labelled(a, legend(s)); len(v.Lines)+1+len(words) <= a.Height {
+		v.Lines = append(append(v.Lines, ""), words...)
+	}
+	return framed(v, a, width, height)
+}
+
+// legend explains the words on the screen, where the keys leave room.
+func legend(s *Styles) [][2]string {
+	g := &s.Glyphs
+	return [][2]string{
+		{"interfaces", g.Up + " up  " + g.Down + " down  " + g.Unknown + " unknown. A frame that passes two of them counts on both."},
+		{"hook", "where received frames are counted. Sent frames are counted at tc egress."},
+		{"flags", "of TCP, seen so far: FIN SYN RST PSH ACK URG."},
+		{"lost", "events the kernel or ebpftop had no room for. Totals are right all the same."},
+		{"evicted", "connections pushed out of the full table, the least recently used first."},
+	}
+}

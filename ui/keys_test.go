@@ -1,0 +1,213 @@
+package ui
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// focused finds the frame of the pane in focus, which is drawn heavily.
+func focused(screen string) string {
+	for line := range strings.SplitSeq(screen, "\n") {
+		if _, after, ok := strings.Cut(line, "┏━ "); ok {
+			name, _, _ := strings.Cut(after, " ━")
+			return name
+		}
+	}
+	return ""
+}
+
+func (u *terminalUnderTest) waitForFocus(name string) {
+	u.t.Helper()
+	u.waitFor("focus on "+name, func(screen string) bool { return focused(screen) == name })
+}
+
+func TestKeysFocus(t *testing.T) {
+	u := start(t, 120, 40)
+	u.feed(livelySamples(3)...)
+	names := []string{"Interfaces", "Protocols", "Connections", "Programs", "Cross-connects"}
+	for _, name := range names {
+		u.waitForFocus(name)
+		u.press("\t")
+	}
+	u.waitForFocus("Interfaces")
+	u.press("\x1b[Z")
+	u.waitForFocus("Cross-connects")
+	u.press("3")
+	u.waitForFocus("Connections")
+	u.waitForText("s sort")
+	u.press("1")
+	u.waitForText("enter narrow")
+}
+
+func TestKeysZoom(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(livelySamples(3)...)
+	u.press("z")
+	u.waitForText("carries the SSH session")
+	u.waitForNoText("Protocols")
+	u.press("\x1b[B")
+	u.waitForText("driver supports native XDP")
+	u.waitForText("cil_from_netdev")
+	u.golden()
+	u.press("\x1b")
+	u.waitForText("Protocols")
+	u.press("4", "z")
+	u.waitForText("file     ")
+	u.press("z")
+	u.waitForText("Protocols")
+}
+
+func TestKeysHelp(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(livelySamples(3)...)
+	u.press("?")
+	u.waitForText("newest or busiest")
+	u.golden()
+	u.press("\t") // goes nowhere while the panes are out of sight
+	u.press("\x1b")
+	u.waitForFocus("Interfaces")
+}
+
+func TestKeysPause(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(livelySamples(3)...)
+	u.press(" ")
+	u.waitForText(" PAUSED ")
+	for n := 3; n < 20; n++ {
+		u.source.samples <- lively(n)
+	}
+	// A query is answered from the frozen sample.
+	u.press("/", "udp", "\r")
+	u.waitForText("12 of 60")
+	u.waitForText("15:09:27")
+	u.press("\x1b")
+	u.waitForNoText("of 60") // an escape at once followed by a key is Alt
+	u.press(" ")
+	u.waitForNoText("PAUSED")
+	u.waitForText("15:09:35")
+	// Programs executed meanwhile are all there.
+	u.press("4", "z", "\x1b[F")
+	u.waitForText("15:09:25")
+}
+
+func TestKeysInterval(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(lively(0))
+	wait := func(shown string, set time.Duration) {
+		t.Helper()
+		u.waitForText("every " + shown + "  ")
+		deadline := time.Now().Add(patience)
+		for u.source.lastInterval() != set && time.Now().Before(deadline) {
+			time.Sleep(time.Millisecond)
+		}
+		if got := u.source.lastInterval(); got != set {
+			t.Fatalf("interval %v set, want %v", got, set)
+		}
+	}
+	u.press("+")
+	wait("1s", time.Second)
+	u.press("-", "-", "-", "-", "-")
+	wait("100ms", 100*time.Millisecond)
+	u.press("=", "=", "=", "=", "=", "=", "=", "=")
+	wait("10s", 10*time.Second)
+}
+
+func TestKeysSort(t *testing.T) {
+	u := start(t, 120, 40)
+	u.feed(livelySamples(9)...)
+	u.press("3")
+	u.waitForText("newest first")
+	u.press("s")
+	u.waitForText("busiest first")
+	u.waitFor("rates in order", func(screen string) bool {
+		return strings.Count(screen, " now ") >= 12
+	})
+	u.golden()
+	u.press("s")
+	u.waitForText("newest first")
+}
+
+func TestKeysFilter(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(livelySamples(9)...)
+	u.press("/")
+	u.waitForText("enter keep filter")
+	u.press("2001:db8 q ") // letters that are keys elsewhere
+	u.waitForText("no connection matches the filter")
+	u.press("\x7f", "\x7f", "\x7f", "\x7f", " tcp")
+	u.waitForText("9 of 62")
+	u.press("\r")
+	u.waitForText("s sort")
+	u.golden()
+	u.press("\x1b")
+	u.waitForNoText("of 62")
+}
+
+func TestKeysScope(t *testing.T) {
+	u := start(t, 120, 40)
+	u.feed(livelySamples(9)...)
+	u.press("j", "\r")
+	u.waitForText("Protocols of eth1")
+	u.waitForText("Connections of eth1")
+	u.press("\x1b")
+	u.waitForNoText("of eth1")
+}
+
+func TestKeysQuit(t *testing.T) {
+	for name, key := range map[string]string{"q": "q", "ctrl-c": "\x03"} {
+		t.Run(name, func(t *testing.T) {
+			u := start(t, 80, 24)
+			u.feed(lively(0))
+			u.press(key)
+			if err := u.result(); err != nil {
+				t.Fatal(err)
+			}
+			u.restored()
+		})
+	}
+	t.Run("ctrl-c in a filter", func(t *testing.T) {
+		u := start(t, 80, 24)
+		u.feed(lively(0))
+		u.press("/", "q")
+		u.waitForText("/ q")
+		u.press("\x03")
+		if err := u.result(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A long table: the end is reached at once, and the cursor stays with its row
+// when others push in before it.
+func TestKeysDeepScroll(t *testing.T) {
+	const n = 5000
+	table := func(extra int) probes.Sample {
+		s := probes.Sample{Time: fakeStart.Add(time.Duration(extra) * time.Second), Interval: time.Second}
+		for i := range n + extra {
+			c := probes.Connection{
+				Interface: "eth0", Protocol: "udp",
+				Local:     probes.Endpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 1}), 53)),
+				Remote:    probes.Endpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 9)),
+				FirstSeen: fakeStart.Add(time.Duration(i-n) * time.Second),
+			}
+			c.LastSeen = c.FirstSeen
+			s.Connections = append(s.Connections, c)
+		}
+		return s
+	}
+	u := start(t, 80, 24)
+	u.feed(table(0))
+	u.press("3", "z", "G")
+	u.waitForText("with 10.1.0.0:9 on eth0") // the oldest, in the details
+	u.press("k")
+	u.waitForText("with 10.1.0.1:9 on eth0")
+	u.feed(table(3))
+	u.waitForText("5,003")
+	u.waitForText("with 10.1.0.1:9 on eth0")
+	u.press("g")
+	u.waitForText("with 10.1.19.138:9 on eth0")
+}

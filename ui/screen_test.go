@@ -1,0 +1,141 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+func TestScreen(t *testing.T) {
+	for _, size := range []struct{ w, h int }{{60, 15}, {80, 24}, {120, 40}, {200, 50}, {300, 80}} {
+		t.Run(fmt.Sprintf("%dx%d", size.w, size.h), func(t *testing.T) {
+			u := start(t, size.w, size.h)
+			u.feed(livelySamples(41)...)
+			u.golden()
+		})
+	}
+}
+
+func TestScreenASCII(t *testing.T) {
+	for _, size := range []struct{ w, h int }{{80, 24}, {200, 50}} {
+		t.Run(fmt.Sprintf("%dx%d", size.w, size.h), func(t *testing.T) {
+			u := start(t, size.w, size.h, withASCII)
+			u.feed(livelySamples(41)...)
+			u.golden()
+			u.press("?")
+			u.waitForText("this interface only")
+			u.press("?", "2", "z")
+			u.waitForText("received, last")
+			u.press("/", "größe\x1b[200~größe\x1b[201~")
+			u.waitForText("/ gre")
+			for _, r := range u.output() {
+				if r > 0x7e {
+					t.Fatalf("%q sent to an ASCII terminal", r)
+				}
+			}
+		})
+	}
+}
+
+func TestScreenStates(t *testing.T) {
+	sample := lively(41)
+	t.Run("waiting", func(t *testing.T) {
+		u := start(t, 80, 24)
+		u.waitForText("q quit")
+		u.golden()
+	})
+	t.Run("empty", func(t *testing.T) {
+		u := start(t, 80, 24)
+		u.feed(probes.Sample{Time: fakeStart, Interval: fakeInterval, Execs: probes.Execs{Hook: "kprobe"}})
+		u.golden()
+	})
+	t.Run("no exec hook", func(t *testing.T) {
+		u := start(t, 80, 24)
+		s := sample
+		s.Execs = probes.Execs{HookReason: "no tracepoints, no kprobes"}
+		u.feed(s)
+		u.waitForText("not available: no tracepoints, no kprobes")
+		u.waitForText("exec none")
+	})
+	t.Run("lost", func(t *testing.T) {
+		u := start(t, 80, 24)
+		s := sample
+		s.Lost = probes.Lost{ConnectionEvents: 1200, ExecEvents: 34, ConnectionsEvicted: 5}
+		u.feed(s)
+		u.waitForText("lost 1,234  evicted 5")
+	})
+	t.Run("too small", func(t *testing.T) {
+		u := start(t, 40, 10)
+		u.waitForText("terminal too small: 40x10, needs 60x15")
+	})
+	t.Run("no size", func(t *testing.T) { // a serial line
+		u := start(t, 0, 0)
+		u.emu.Resize(80, 24)
+		u.feed(sample)
+		u.waitForText("Cross-connects")
+	})
+	t.Run("resized", func(t *testing.T) {
+		u := start(t, 40, 10)
+		u.waitForText("too small")
+		u.emu.Resize(120, 40)
+		u.resize(120, 40)
+		// The signal goes to the foreground group of the pty, which has none
+		// here: tell the program itself.
+		sendWindowChange(t)
+		u.feed(sample)
+		u.waitForText("Cross-connects")
+	})
+	t.Run("ended", func(t *testing.T) { // a recording ran out
+		u := start(t, 80, 24)
+		u.feed(sample)
+		u.source.end(nil)
+		u.waitForText(" ENDED ")
+		u.press("q")
+		if err := u.result(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestNoColor(t *testing.T) {
+	for _, value := range []string{"1", "yes"} {
+		u := start(t, 80, 24, withEnv("NO_COLOR="+value))
+		u.feed(livelySamples(5)...)
+		for _, sgr := range []string{"\x1b[3", "\x1b[4", "\x1b[9", ";3", ";4", ";9"} {
+			for _, part := range strings.Split(u.output(), sgr)[1:] {
+				if end := strings.IndexFunc(part, func(r rune) bool { return (r < '0' || r > '9') && r != ';' }); end >= 0 && part[end] == 'm' {
+					t.Fatalf("NO_COLOR=%s, but colour in %q", value, sgr+part[:end+1])
+				}
+			}
+		}
+	}
+}
+
+// What each refresh sends decides whether the screen is pleasant over a slow
+// line. The limits are those of the design.
+func TestBytesPerRefresh(t *testing.T) {
+	for _, c := range []struct{ w, h, limit int }{{80, 24, 700}, {200, 50, 1500}} {
+		t.Run(fmt.Sprintf("%dx%d", c.w, c.h), func(t *testing.T) {
+			u := start(t, c.w, c.h)
+			u.feed(livelySamples(81)...)
+			var sizes []int
+			for n := 81; n < 141; n++ {
+				before := len(u.output())
+				s := lively(n)
+				s.Self.RSS = uint64(100_000_000 + n*1_000_000) // to see it arrive
+				u.source.samples <- s
+				u.waitForText(siUnit(float64(s.Self.RSS), "B"))
+				sizes = append(sizes, len(u.output())-before)
+			}
+			slices.Sort(sizes)
+			median, most := sizes[len(sizes)/2], sizes[len(sizes)-1]
+			t.Logf("bytes per refresh: median %d, most %d", median, most)
+			if median > c.limit {
+				t.Errorf("median %d bytes, limit %d", median, c.limit)
+			}
+		})
+	}
+}
