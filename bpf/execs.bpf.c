@@ -221,7 +221,9 @@ static __always_inline int execve_enter(const char *const *argv)
 		n = bpf_probe_read_user_str(s->args.text + len, EXEC_ARGS_MAX, arg);
 		if (n > EXEC_ARGS_MAX)
 			break;
-		len += n;
+		/* Kernels up to 6.12 return 0 for an empty string, which is
+		 * there all the same (mm/maccess.c). */
+		len += n ?: 1;
 	}
 	if (len > EXEC_ARGS_MAX)
 		len = EXEC_ARGS_MAX;
@@ -296,7 +298,7 @@ int exec_tracepoint(struct sched_process_exec *ctx)
 
 /*
  * finalize_exec() has been called once in every successful exec of a binary,
- * by every binary format, since Linux 4.17 (b8383831, fs/exec.c). That it
+ * by every binary format, since Linux 4.17 (fs/exec.c, fs/binfmt_elf.c). That it
  * takes no argument we need keeps registers, and so the architecture, out.
  */
 SEC("kprobe/finalize_exec")

@@ -239,7 +239,7 @@ func (p *connectionsPane) filterLine(a area) string {
 
 func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {
 	idle := p.now.Sub(c.LastSeen)
-	text, ink := short(idle), s.Faint
+	text, ink := age(idle), s.Faint
 	if idle < 2*time.Second {
 		text, ink = "now", s.Good
 	}
@@ -256,7 +256,7 @@ func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {
 		endpoint(2, c.Remote),
 		number(s, c.rate.rx), number(s, c.rate.tx),
 		number(s, float64(c.RXBytes)), number(s, float64(c.TXBytes)),
-		{text: short(p.now.Sub(c.FirstSeen)), ink: s.Text},
+		{text: age(p.now.Sub(c.FirstSeen)), ink: s.Faint},
 		{text: text, ink: ink},
 		{text: shown, ink: s.Faint},
 		{text: s.Escape(c.Interface), ink: s.Faint},

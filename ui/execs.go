@@ -120,7 +120,7 @@ func (p *execsPane) info(a area) string {
 func (p *execsPane) row(s *Styles, width int, e *execRow) []cell {
 	return []cell{
 		{text: e.Time.In(p.zone).Format(time.TimeOnly), ink: s.Faint},
-		{text: strconv.FormatUint(uint64(e.PID), 10), ink: s.Text},
+		{text: strconv.FormatUint(uint64(e.PID), 10), ink: s.Faint},
 		{text: parent(e.PPID), ink: s.Faint},
 		{text: strconv.FormatUint(uint64(e.UID), 10), ink: s.Faint},
 		{text: s.Escape(e.Comm), ink: s.Strong},

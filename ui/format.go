@@ -98,6 +98,16 @@ func short(d time.Duration) string {
 	}
 }
 
+// age is like short, but only every fifth second from ten on. A column of
+// seconds would change on every line every second, and the terminal would have
+// to be sent most of the screen for it.
+func age(d time.Duration) string {
+	if d >= 10*time.Second && d < time.Minute {
+		d = d.Truncate(5 * time.Second)
+	}
+	return short(d)
+}
+
 // interval is a refresh interval as one would type it.
 func interval(d time.Duration) string {
 	if d < time.Second {

@@ -171,28 +171,39 @@ func (t *table) heading() string {
 }
 
 // row is one line. A selected row has one ink from end to end of width.
+// Neighbours of the same ink are painted in one go, gap included: each change
+// of ink is sent to the terminal.
 func (t *table) row(row []cell, width int, selected bool) string {
-	var b strings.Builder
-	b.WriteByte(' ')
+	var b, run strings.Builder
+	var ink Ink
+	flush := func() {
+		b.WriteString(ink.Paint(run.String()))
+		run.Reset()
+	}
+	gap := " "
 	for i, c := range t.columns {
 		if c.width == 0 {
 			continue
 		}
-		if b.Len() > 1 {
-			b.WriteString(t.gap)
-		}
 		f := row[i]
-		if f.raw != nil {
-			b.WriteString(f.raw(c.width, selected))
-			continue
+		if selected || f.raw != nil {
+			f.ink = ""
 		}
-		text := fit(f.text, c.width, c.right, t.styles.Glyphs.Ellipsis)
-		if selected {
-			b.WriteString(text)
+		if f.ink != ink {
+			flush()
+			b.WriteString(gap)
+			ink = f.ink
 		} else {
-			b.WriteString(f.ink.Paint(text))
+			run.WriteString(gap)
+		}
+		gap = t.gap
+		if f.raw != nil {
+			run.WriteString(f.raw(c.width, selected))
+		} else {
+			run.WriteString(fit(f.text, c.width, c.right, t.styles.Glyphs.Ellipsis))
 		}
 	}
+	flush()
 	if !selected {
 		return b.String()
 	}

@@ -18,13 +18,13 @@ func newDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Look around in a small lab with traffic of its own",
-		Long: `demo makes a lab of network namespaces, lets a client and a server in it talk
-across a switch, and opens the dashboard inside the switch:
+		Long: `demo lets a client and a server talk in a lab of network namespaces, and opens
+the dashboard inside the switch between:
 
   client --- to-client [br0] to-server --- server
 
-No packet leaves the lab, nothing outside it is touched, and nothing of it
-remains however the demo ends. Executed programs are those of the whole host.`,
+No packet leaves the lab, and nothing remains of it however the demo ends.
+Executed programs are those of the whole host.`,
 		Example: `  sudo ebpftop demo
   sudo ebpftop demo -i to-server --duration 1m
   sudo ebpftop demo --stats --duration 10s | jq .execs.total`,
@@ -55,8 +55,8 @@ remains however the demo ends. Executed programs are those of the whole host.`,
 		},
 	}
 	watch.register(cmd, defaultDashboardInterval)
-	cmd.Flags().DurationVar(&duration, "duration", 0, "end after this time (default when you quit)")
-	cmd.Flags().BoolVar(&asJSON, "stats", false, "print JSON as stats --json does, instead of the screen")
+	cmd.Flags().DurationVar(&duration, "duration", 0, "end after this `TIME`")
+	cmd.Flags().BoolVar(&asJSON, "stats", false, "print JSON as stats --json does, no screen")
 	return cmd
 }
 

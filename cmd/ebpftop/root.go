@@ -9,14 +9,11 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ebpftop",
 		Short: "See live what the Linux kernel sees",
-		Long: `ebpftop shows live what the Linux kernel sees: the protocol mix of every
-interface, connections as they appear, programs as they are executed.
-It counts every frame in the kernel and passes every frame on.`,
-		Example: `  sudo ebpftop                      every interface that is up
-  sudo ebpftop -i 'eth*' -i wg0     some of them
-  sudo ebpftop --port 443           connections to one local port
-  sudo ebpftop stats --json         the same numbers for scripts
-  sudo ebpftop demo                 a small lab with traffic, to look around`,
+		Long: `ebpftop shows live what the Linux kernel sees: protocols of every interface,
+connections as they appear, programs as they are executed.`,
+		Example: `  sudo ebpftop -i 'eth*' -i wg0   these interfaces instead of all that are up
+  sudo ebpftop stats --json       the same numbers for scripts
+  sudo ebpftop demo               a small lab with traffic, to look around`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -31,7 +28,8 @@ It counts every frame in the kernel and passes every frame on.`,
 	}
 	watch.register(root, defaultDashboardInterval)
 	root.CompletionOptions.HiddenDefaultCmd = true
+	shortenHelp(root)
 	root.SetVersionTemplate("ebpftop {{.Version}}\n")
-	root.AddCommand(newStatsCommand(), newDoctorCommand(), newVersionCommand())
+	root.AddCommand(newStatsCommand(), newDoctorCommand(), newDemoCommand(), newVersionCommand())
 	return root
 }

@@ -45,7 +45,7 @@ attached: what happens after it is in a later one.`,
 	}
 	watch.register(cmd, defaultStatsInterval)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object an interval, each on a line")
-	cmd.Flags().UintVar(&count, "count", 0, "stop after this many intervals (default never)")
+	cmd.Flags().UintVar(&count, "count", 0, "stop after `N` intervals")
 	return cmd
 }
 

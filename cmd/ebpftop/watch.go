@@ -23,7 +23,7 @@ const (
 type watchFlags struct {
 	interfaces     []string
 	hook           string
-	ports          []uint
+	ports          []int
 	maxConnections uint32
 	interval       time.Duration
 }
@@ -31,14 +31,14 @@ type watchFlags struct {
 func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&w.interfaces, "interface", "i", nil,
-		"interface to watch, globs allowed, repeatable (default all that are up, but lo)")
+		"watch interface `NAME`, globs allowed, repeatable")
 	flags.StringVar(&w.hook, "hook", string(probes.HookAuto),
-		"where to count received frames: auto, xdp, xdp-generic, tc, clsact")
-	flags.UintSliceVar(&w.ports, "port", nil,
-		"track only connections of this local port, repeatable")
+		"`HOOK` is auto, xdp, xdp-generic, tc, clsact")
+	flags.IntSliceVar(&w.ports, "port", nil,
+		"track connections of local port `N` only, repeatable")
 	flags.Uint32Var(&w.maxConnections, "max-connections", defaultMaxConnections,
-		"size of the connection table of each of IPv4 and IPv6")
-	flags.DurationVar(&w.interval, "interval", interval, "time between samples")
+		"table of `N` for IPv4, N for IPv6")
+	flags.DurationVar(&w.interval, "interval", interval, "`TIME` between samples")
 }
 
 // options checks the flags.
@@ -47,7 +47,7 @@ func (w *watchFlags) options() (opts probes.Options, err error) {
 		return opts, fmt.Errorf("--hook: %w", err)
 	}
 	for _, port := range w.ports {
-		if port == 0 || port > 65535 {
+		if port < 1 || port > 65535 {
 			return opts, fmt.Errorf("--port %d: use a port from 1 to 65535", port)
 		}
 		opts.Ports = append(opts.Ports, uint16(port))

@@ -95,7 +95,7 @@ func (s station) sendTagged(to net.HardwareAddr, inner ...gopacket.SerializableL
 
 // lldp has the hosts announce themselves to the switch, and the switch to them.
 func lldp(ctx context.Context, n *Network) error {
-	return repeat(ctx, 4*time.Second, time.Minute, func() error {
+	return repeat(ctx, 3*time.Second, time.Minute, func() error {
 		for _, port := range []struct {
 			host  *Host
 			iface string

@@ -76,18 +76,12 @@ func isolated() error {
 	for _, link := range links {
 		fmt.Print(link.Attrs().Name, " ")
 	}
-	namespaces, err := filepath.Glob("/proc/self/task/*/ns/net")
+	here, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		return err
 	}
-	for _, path := range namespaces {
-		namespace, err := os.Readlink(path)
-		if err != nil {
-			return err
-		}
-		if namespace == os.Getenv(oldNamespaceVariable) {
-			return fmt.Errorf("%s is in the old namespace", path)
-		}
+	if here == os.Getenv(oldNamespaceVariable) {
+		return errors.New("still in the old namespace")
 	}
 	fmt.Print(os.Getpid(), os.Getenv(isolatedVariable))
 	return nil
@@ -105,6 +99,19 @@ func newNamespace(t *testing.T) *Namespace {
 		}
 	})
 	return n
+}
+
+// identity is the name that the kernel gives the namespace.
+func identity(t *testing.T, n *Namespace) (name string) {
+	t.Helper()
+	err := n.Do(func() (err error) {
+		name, err = os.Readlink(threadNamespace)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func links(t *testing.T, n *Namespace) []string {
@@ -130,15 +137,7 @@ func TestDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := newNamespace(t)
-
-	var inside string
-	err = n.Do(func() (err error) {
-		inside, err = os.Readlink(threadNamespace)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	inside := identity(t, n)
 	if inside == here {
 		t.Errorf("Do ran in %s, the namespace of the test", inside)
 	}
@@ -218,14 +217,7 @@ func TestClosed(t *testing.T) {
 func TestStart(t *testing.T) {
 	RequireRoot(t)
 	n := newNamespace(t)
-	var inside string
-	err := n.Do(func() (err error) {
-		inside, err = os.Readlink(threadNamespace)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	inside := identity(t, n)
 
 	cmd := exec.Command("readlink", "/proc/self/ns/net")
 	var out bytes.Buffer
@@ -374,15 +366,17 @@ func TestLinkErrors(t *testing.T) {
 
 func TestIsolate(t *testing.T) {
 	RequireRoot(t)
-	here, err := os.Readlink(threadNamespace)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := newNamespace(t)
 	cmd := as("isolated")
 	// The second is a variable left over from elsewhere.
-	cmd.Env = append(cmd.Env, oldNamespaceVariable+"="+here, isolatedVariable+"=net:[1]")
-	out, err := cmd.CombinedOutput()
-	if want := fmt.Sprint("lo ", cmd.Process.Pid); err != nil || string(out) != want {
-		t.Errorf("isolated process says %q (%v), want %q", out, err, want)
+	cmd.Env = append(cmd.Env, oldNamespaceVariable+"="+identity(t, n), isolatedVariable+"=net:[1]")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := n.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	if want := fmt.Sprint("lo ", cmd.Process.Pid); err != nil || out.String() != want {
+		t.Errorf("isolated process says %q (%v), want %q", out.String(), err, want)
 	}
 }

@@ -70,7 +70,7 @@ func repeat(ctx context.Context, mean, period time.Duration, fn func() error) er
 			return err
 		}
 		phase := float64(time.Now().UnixNano()%int64(period)) / float64(period)
-		rate := 1 + 0.6*math.Sin(2*math.Pi*phase) + 0.4*(rand.Float64()-0.5)
+		rate := 1 + 0.5*math.Sin(2*math.Pi*phase) + 0.2*(rand.Float64()-0.5)
 		if !sleep(ctx, time.Duration(float64(mean)/rate)) {
 			return ctx.Err()
 		}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+// attachments lists what is attached to an interface.
+func attachments(t *testing.T, in *lab.Namespace, iface string) (found []string) {
+	t.Helper()
+	if err := in.Do(func() error {
+		l, err := netlink.LinkByName(iface)
+		if err != nil {
+			return err
+		}
+		if xdp := l.Attrs().Xdp; xdp != nil && xdp.Attached {
+			found = append(found, "xdp")
+		}
+		for name, attach := range map[string]ebpf.AttachType{"tcx ingress": ebpf.AttachTCXIngress, "tcx egress": ebpf.AttachTCXEgress} {
+			result, err := link.QueryPrograms(link.QueryOptions{Target: l.Attrs().Index, Attach: attach})
+			if err == nil && len(result.Programs) > 0 {
+				found = append(found, name)
+			}
+		}
+		qdiscs, err := netlink.QdiscList(l)
+		if err != nil {
+			return err
+		}
+		for _, qdisc := range qdiscs {
+			if qdisc.Type() == "clsact" {
+				found = append(found, "clsact")
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// awaitNothing waits until nothing is attached: the kernel detaches a link
+// some time after its last descriptor is closed.
+func awaitNothing(t *testing.T, in *lab.Namespace) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		left := attachments(t, in, "host0")
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("left attached: %v", left)
+		}
+	}
+}
+
+// TestNothingLeftAttached ends stats in an orderly way on every hook.
+func TestNothingLeftAttached(t *testing.T) {
+	for _, hook := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact} {
+		t.Run(string(hook), func(t *testing.T) {
+			host, _ := pair(t)
+			s := openStats(t, host, "--hook", string(hook))
+			if len(attachments(t, host, "host0")) == 0 {
+				t.Fatal("nothing was attached")
+			}
+			s.stop(syscall.SIGTERM)
+			awaitNothing(t, host)
+		})
+	}
+}
+
+// TestKilled kills stats at random moments of its start, on every hook. What
+// has no link, clsact filters, the next start removes.
+func TestKilled(t *testing.T) {
+	const kills = 10
+	for _, hook := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact} {
+		t.Run(string(hook), func(t *testing.T) {
+			host, _ := pair(t)
+			for range kills {
+				cmd := ebpftop(t, "stats", "--hook", string(hook))
+				if err := host.Start(cmd); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(rand.N(300 * time.Millisecond)) // the random moment
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+				_ = cmd.Wait() // it was killed
+			}
+			if hook == probes.HookClsact {
+				if got := finish(t, host, ebpftop(t, "stats", "--count", "1", "--interval", "50ms")); got.status != 0 {
+					t.Fatal(got.errOut)
+				}
+			}
+			awaitNothing(t, host)
+		})
+	}
+}
+
+// TestErrorsAreOneLine covers what users get wrong.
+func TestErrorsAreOneLine(t *testing.T) {
+	host, _ := pair(t)
+	for _, test := range []struct {
+		args  string
+		words []string
+	}{
+		{"stats -i nosuch0", []string{`"nosuch0"`}},
+		{"stats -i [", []string{`"["`}},
+		{"stats --hook fast", []string{`"fast"`, "xdp-generic"}},
+		{"stats --port 0", []string{"--port 0"}},
+		{"stats --port 65536", []string{"--port 65536"}},
+		{"stats --port x", []string{"--port"}},
+		{"stats --interval 1ns", []string{"--interval"}},
+		{"stats --max-connections 0", []string{"--max-connections"}},
+		{"stats now", []string{`"now"`}},
+		{"statz", []string{`"statz"`}},
+		{"", []string{"not a terminal", "ebpftop stats"}},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			got := finish(t, host, ebpftop(t, strings.Fields(test.args)...))
+			wantOneLine(t, got, test.words...)
+			if got.out != "" {
+				t.Errorf("printed %q", got.out)
+			}
+		})
+	}
+	awaitNothing(t, host)
+}
+
+// TestNotRoot runs as nobody.
+func TestNotRoot(t *testing.T) {
+	host, _ := pair(t)
+	cmd := ebpftop(t, "stats", "--count", "1")
+	cmd.Path = publicCopy(t, cmd.Path)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	wantOneLine(t, finish(t, host, cmd), "root", "ebpftop doctor")
+}
+
+// publicCopy copies the binary to where anybody can execute it.
+func publicCopy(t *testing.T, path string) string {
+	t.Helper()
+	out, err := exec.Command("mktemp", "-d", "/tmp/ebpftop-test.XXXXXX").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := strings.TrimSpace(string(out))
+	t.Cleanup(func() {
+		if err := exec.Command("rm", "-r", folder).Run(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := exec.Command("install", "-m", "755", path, folder+"/ebpftop").Run(); err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.Command("chmod", "755", folder).Run(); err != nil {
+		t.Fatal(err)
+	}
+	return folder + "/ebpftop"
+}
+
+// TestHelpFitsAScreen of 80 columns and 24 lines, for every command.
+func TestHelpFitsAScreen(t *testing.T) {
+	names := []string{""}
+	for _, command := range newRootCommand().Commands() {
+		names = append(names, command.Name())
+	}
+	for _, args := range names {
+		var out strings.Builder
+		command := newRootCommand()
+		command.SetOut(&out)
+		command.SetArgs(append(strings.Fields(args), "--help"))
+		if err := command.Execute(); err != nil {
+			t.Error(err)
+		}
+		lines := strings.Split(strings.TrimRight(out.String(), "\n"), "\n")
+		if len(lines) > 23 {
+			t.Errorf("%q: %d lines:\n%s", args, len(lines), out.String())
+		}
+		for _, line := range lines {
+			if len(line) > 80 {
+				t.Errorf("%q: %d columns: %s", args, len(line), line)
+			}
+		}
+	}
+}
