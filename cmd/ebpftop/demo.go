@@ -26,7 +26,6 @@ the dashboard inside the switch between:
 No packet leaves the lab, and nothing remains of it however the demo ends.
 Executed programs are those of the whole host.`,
 		Example: `  sudo ebpftop demo
-  sudo ebpftop demo -i to-server --duration 1m
   sudo ebpftop demo --stats --duration 10s | jq .execs.total`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -25,6 +25,8 @@ Flags:
 `
 
 func shortenHelp(root *cobra.Command) {
+	root.PersistentFlags().BoolP("help", "h", false, "show help")
+	root.PersistentFlags().Lookup("help").Hidden = true // who reads it knows
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 }

@@ -33,11 +33,12 @@ func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 	flags.StringSliceVarP(&w.interfaces, "interface", "i", nil,
 		"watch interface `NAME`, globs allowed, repeatable")
 	flags.StringVar(&w.hook, "hook", string(probes.HookAuto),
-		"`HOOK` is auto, xdp, xdp-generic, tc, clsact")
+		"`HOOK`: auto, or xdp, xdp-generic, tc, clsact")
+	flags.Lookup("hook").DefValue = "" // the text says it
 	flags.IntSliceVar(&w.ports, "port", nil,
 		"track connections of local port `N` only, repeatable")
 	flags.Uint32Var(&w.maxConnections, "max-connections", defaultMaxConnections,
-		"table of `N` for IPv4, N for IPv6")
+		"at most `N` for IPv4 and N for IPv6")
 	flags.DurationVar(&w.interval, "interval", interval, "`TIME` between samples")
 }
 

@@ -17,6 +17,10 @@ const isolatedVariable = "EBPFTOP_ISOLATED"
 // the same id, arguments and open files, after all that came before it ran
 // again. It returns in the old namespace only with an error.
 func Isolate() error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("look up own program: %w", err)
+	}
 	here, err := os.Readlink(threadNamespace)
 	if err != nil {
 		return fmt.Errorf("look up own network namespace: %w", err)
@@ -38,6 +42,6 @@ func Isolate() error {
 	if err := os.Setenv(isolatedVariable, there); err != nil {
 		return fmt.Errorf("name new network namespace: %w", err)
 	}
-	err = syscall.Exec("/proc/self/exe", os.Args, os.Environ()) // returns only to fail
-	return fmt.Errorf("execute ebpftop in its network namespace: %w", err)
+	err = syscall.Exec(program, os.Args, os.Environ()) // returns only to fail
+	return fmt.Errorf("execute %s in its network namespace: %w", program, err)
 }
