@@ -60,6 +60,11 @@ func newRigOn(t *testing.T, host, peer *lab.Namespace, hook Hook, maxConnections
 // open makes the probes and attaches to host0.
 func (r *rig) open(wish Hook, maxConnections uint32, ports ...uint16) {
 	r.t.Helper()
+	r.openOn(hostInterface, wish, maxConnections, ports...)
+}
+
+func (r *rig) openOn(iface string, wish Hook, maxConnections uint32, ports ...uint16) {
+	r.t.Helper()
 	var err error
 	r.packets, err = newPackets(maxConnections, ports)
 	r.check(err)
@@ -69,7 +74,7 @@ func (r *rig) open(wish Hook, maxConnections uint32, ports ...uint16) {
 	r.t.Cleanup(func() { r.check(r.connections.Close()) })
 	r.protocols, err = newProtocols()
 	r.check(err)
-	r.watched, err = newInterfaces(r.packets, wish, []string{hostInterface})
+	r.watched, err = newInterfaces(r.packets, wish, []string{iface})
 	r.check(err)
 	r.reconcile()
 	r.t.Cleanup(func() { r.check(r.host.Do(r.watched.Close)) })
