@@ -79,16 +79,26 @@ func runExecTests(t *testing.T, hook execHook, tests []execTest) {
 		t.Run(test.name, func(t *testing.T) { test.run(t, openExecs(t, hook)) })
 	}
 	t.Run("overflow", func(t *testing.T) { overflow(t, hook) })
+	t.Run("filling up", func(t *testing.T) { fillingUp(t, hook) })
 }
 
 // openExecs attaches one hook for the length of the test.
-func openExecs(t *testing.T, hooks ...execHook) *execs {
+func openExecs(t *testing.T, hook execHook) *execs {
+	t.Helper()
+	return openSmallExecs(t, hook, 0)
+}
+
+// openSmallExecs is openExecs with a ring buffer of another size, unless 0.
+func openSmallExecs(t *testing.T, hook execHook, ringBytes uint32) *execs {
 	t.Helper()
 	spec, err := bpf.LoadExecs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := attachExecs(spec, hooks, newClock())
+	if ringBytes > 0 {
+		spec.Maps[bpf.ExecsMapExecEvents].MaxEntries = ringBytes
+	}
+	e, err := attachExecs(spec, []execHook{hook}, newClock())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -395,6 +405,21 @@ func overflow(t *testing.T, hook execHook) {
 	}
 	result, lost := pollExecs(t, e)
 	if result.Total < 100 || lost == 0 || result.Total != uint64(len(result.Events))+lost {
+		t.Errorf("%d executed, %d received, %d lost", result.Total, len(result.Events), lost)
+	}
+}
+
+// fillingUp sends several times what the ring buffer holds before anyone asks:
+// it has to be emptied whenever it is half full.
+func fillingUp(t *testing.T, hook execHook) {
+	const ringBytes, runs = 64 << 10, 150
+	e := openSmallExecs(t, hook, ringBytes)
+	path := program(t, "/bin/true")
+	for range runs {
+		run(t, path, strings.Repeat("x", ringBytes/32))
+	}
+	result, lost := pollExecs(t, e)
+	if result.Total < runs || lost != 0 || len(result.Events) < runs {
 		t.Errorf("%d executed, %d received, %d lost", result.Total, len(result.Events), lost)
 	}
 }
