@@ -127,11 +127,11 @@ func (e *execs) Close() error {
 	if e.hook == nil {
 		return nil
 	}
-	err := e.hook.Close()
+	var err error
 	if e.ring != nil {
-		err = errors.Join(err, e.ring.Close())
+		err = e.ring.Close()
 	}
-	return err
+	return errors.Join(err, e.hook.Close())
 }
 
 // execDecoder makes an Exec of an event of the kernel.

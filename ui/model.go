@@ -89,11 +89,11 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = msg.Width, msg.Height
 	case frameMsg:
 		m.frame = *msg.frame
-		m.spread(msg, false)
-		cmd = tea.Tick(spreadTime, func(time.Time) tea.Msg { return restMsg(msg) })
-	case restMsg:
-		m.spread(frameMsg(msg), true)
-		cmd = m.nextFrame
+		cmds := []tea.Cmd{m.nextFrame}
+		for _, p := range m.panes {
+			cmds = append(cmds, p.Update(msg))
+		}
+		cmd = tea.Batch(cmds...)
 	case tea.PasteMsg:
 		if m.connections.typing() {
 			cmd = m.connections.Update(msg)
@@ -103,29 +103,6 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	}
 	m.ask()
 	return m, cmd
-}
-
-// restMsg is a frame whose left half is already shown.
-type restMsg frameMsg
-
-// spreadTime is a little more than the renderer takes to draw once.
-const spreadTime = 40 * time.Millisecond
-
-// spread hands a frame to the panes at the left edge, or to the others. The
-// renderer sends each line from its first change to its last. Drawn at once,
-// two panes side by side cost whole lines; drawn in turn, what has changed in
-// each: about half the bytes on a wide screen.
-func (m *model) spread(msg frameMsg, rest bool) {
-	places := arrange(m.width, m.height-headerLines-footerLines, m.focus, m.zoomed, len(m.frame.interfaces))
-	right := make([]bool, len(m.panes))
-	for _, p := range places {
-		right[p.pane] = p.x > 0
-	}
-	for i, p := range m.panes {
-		if right[i] == rest {
-			p.Update(msg)
-		}
-	}
 }
 
 // press routes a key: while a filter is typed to the filter, then to what

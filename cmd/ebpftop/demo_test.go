@@ -23,16 +23,6 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
-// asCommandVariable makes the test binary be ebpftop: the demo executes itself
-// anew, and a test cannot do that in its own process.
-const asCommandVariable = "EBPFTOP_TEST_AS_COMMAND"
-
-func init() {
-	if os.Getenv(asCommandVariable) != "" {
-		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
-}
-
 // demo is a demo under way, started from a namespace of the test: whatever
 // goes wrong with its own, it is not the host's that it finds itself in.
 type demo struct {
@@ -45,15 +35,11 @@ type demo struct {
 func newDemo(t *testing.T, args ...string) *demo {
 	t.Helper()
 	lab.RequireRoot(t)
-	from, err := lab.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { from.Close() })
-	d := &demo{cmd: exec.Command("/proc/self/exe", append([]string{"demo"}, args...)...), from: from}
-	d.cmd.Env = append(os.Environ(), asCommandVariable+"=1", "TERM=xterm-256color", "LC_ALL=C.UTF-8")
+	from := namespace(t)
+	d := &demo{cmd: ebpftop(t, append([]string{"demo"}, args...)...), from: from}
+	d.cmd.Env = append(d.cmd.Env, "TERM=xterm-256color", "LC_ALL=C.UTF-8")
 	d.cmd.Stderr = &d.errOut
-	err = from.Do(func() (err error) {
+	err := from.Do(func() (err error) {
 		d.gone, err = nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_NSID)
 		return err
 	})
@@ -72,9 +58,9 @@ func (d *demo) start(t *testing.T) {
 	t.Cleanup(func() { _ = d.cmd.Process.Kill() }) // fails if it ended, as it should
 }
 
-// startStats starts a demo that prints samples, and waits for the first that
+// startDemo starts a demo that prints samples, and waits for the first that
 // has seen traffic between client and server.
-func startStats(t *testing.T, args ...string) (*demo, *bufio.Reader) {
+func startDemo(t *testing.T, args ...string) (*demo, *bufio.Reader) {
 	t.Helper()
 	d := newDemo(t, append([]string{"--stats", "--interval", "100ms"}, args...)...)
 	out, err := d.cmd.StdoutPipe()
@@ -163,7 +149,7 @@ func (d *demo) awaitGone(t *testing.T, namespaces int) {
 func TestDemoLeavesNothing(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {
 		t.Run(signal.String(), func(t *testing.T) {
-			d, lines := startStats(t)
+			d, lines := startDemo(t)
 			namespaces := d.watchNamespaces(t)
 			if namespaces != 3 {
 				t.Errorf("demo holds %d namespaces, want client, server and switch", namespaces)
@@ -185,7 +171,7 @@ func TestDemoLeavesNothing(t *testing.T) {
 }
 
 func TestDemoShowsAllTraffic(t *testing.T) {
-	d, lines := startStats(t, "--duration", "30s")
+	d, lines := startDemo(t, "--duration", "30s")
 	missing := []string{"tcp", "udp", "icmp", "icmpv6", "arp", "lldp"}
 	for len(missing) > 0 {
 		seen := protocolsSeen(t, d, lines)
@@ -196,7 +182,7 @@ func TestDemoShowsAllTraffic(t *testing.T) {
 }
 
 func TestDemoDuration(t *testing.T) {
-	d, lines := startStats(t, "--duration", "2s")
+	d, lines := startDemo(t, "--duration", "2s")
 	namespaces := d.watchNamespaces(t)
 	if _, err := io.Copy(io.Discard, lines); err != nil {
 		t.Error(err)
