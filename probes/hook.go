@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -62,16 +63,21 @@ func hooksToTry(wish Hook, facts linkFacts) (hooks []Hook, reason string) {
 }
 
 // refusals collects why hooks were refused, for the reason shown to the user.
-type refusals []string
+type refusals []error
 
 func (r *refusals) add(hook Hook, err error) {
-	*r = append(*r, fmt.Sprintf("%s refused: %v", hook, err))
+	*r = append(*r, fmt.Errorf("%s refused: %w", hook, err))
 }
 
-// reason explains a hook that is not the first choice.
+// reason explains a hook that may not be the first choice.
 func (r refusals) reason(preferred string) string {
 	if len(r) == 0 {
 		return preferred
 	}
-	return strings.Join(r, "; ")
+	return oneLine(errors.Join(r...))
+}
+
+// oneLine is an error's text without line breaks.
+func oneLine(err error) string {
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }

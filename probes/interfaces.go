@@ -24,8 +24,8 @@ const foreignAge = 2 * time.Second
 // watched is an interface that matches the user's choice.
 type watched struct {
 	name    string
-	tap     *tap   // nil if nothing could be attached
-	refusal string // why not
+	tap     *tap  // nil if nothing could be attached
+	refusal error // why not
 	past    *tally
 
 	foreign     []string
@@ -127,13 +127,26 @@ func (i *interfaces) reconcile(links []netlink.Link) error {
 	return errors.Join(errs...)
 }
 
+// refused fails if there are interfaces to watch, but none lets itself be: a
+// matter of permission or of the kernel, not of an interface.
+func (i *interfaces) refused() error {
+	var refusal error
+	for _, w := range i.byIndex {
+		if w.tap != nil {
+			return nil
+		}
+		refusal = fmt.Errorf("cannot watch any interface: %s: %w", w.name, w.refusal)
+	}
+	return refusal
+}
+
 func (i *interfaces) watch(l netlink.Link, carriesSSH bool) {
 	attrs := l.Attrs()
 	w := &watched{name: attrs.Name, past: newTally()}
 	hooks, reason := hooksToTry(i.wish, factsOf(l, carriesSSH))
 	tap, err := i.packets.attach(l, hooks, reason)
 	if err != nil {
-		w.refusal = err.Error()
+		w.refusal = err
 	} else {
 		w.tap = tap
 		i.names[tap.id] = attrs.Name
@@ -178,8 +191,9 @@ func (i *interfaces) poll(links []netlink.Link, p *protocols, interval time.Dura
 		}
 		row := describe(l, addresses[l.Attrs().Index])
 		row.Foreign = w.foreignPrograms(l)
-		row.HookReason = w.refusal
-		if w.tap != nil {
+		if w.tap == nil {
+			row.HookReason = oneLine(w.refusal)
+		} else {
 			row.Hook, row.HookReason = w.tap.hook, w.tap.reason
 			traffic, err = p.poll(w.tap, w.past, interval, &row, traffic)
 			errs = append(errs, err)
@@ -200,7 +214,7 @@ func describe(l netlink.Link, addresses []netip.Prefix) Interface {
 		Kind:      l.Type(),
 		MTU:       attrs.MTU,
 		MAC:       attrs.HardwareAddr.String(),
-		Addresses: addresses,
+		Addresses: append([]netip.Prefix{}, addresses...), // [] in JSON, not null
 	}
 	if s := attrs.Statistics; s != nil {
 		row.Driver = DriverStats{
@@ -262,7 +276,7 @@ func (w *watched) listForeign(l netlink.Link) []string {
 	if w.tap != nil {
 		own = w.tap.programIDs()
 	}
-	var foreign []string
+	foreign := []string{}
 	add := func(where string, id ebpf.ProgramID) {
 		if !slices.Contains(own, id) {
 			foreign = append(foreign, where+": "+programName(id))

@@ -7,8 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Options choose what Live watches.
@@ -48,8 +50,11 @@ type Live struct {
 // NewLive attaches everything before it returns; what happens after that is
 // counted. Until Close, or the end of ctx, samples come once an interval.
 func NewLive(ctx context.Context, opts Options) (*Live, error) {
+	if _, err := capabilities(); err != nil {
+		return nil, fmt.Errorf("%w: run as root, or see `ebpftop doctor`", err)
+	}
 	if err := rlimit.RemoveMemlock(); err != nil {
-		return nil, fmt.Errorf("raise the locked memory limit (needs CAP_SYS_RESOURCE before Linux 5.11): %w", err)
+		return nil, fmt.Errorf("raise the limit of locked memory: %w", explain(err))
 	}
 	l := &Live{
 		clock:     newClock(),
@@ -61,10 +66,21 @@ func NewLive(ctx context.Context, opts Options) (*Live, error) {
 	changed, err := l.open(ctx, opts)
 	if err != nil {
 		l.cancel()
-		return nil, errors.Join(err, l.release())
+		return nil, errors.Join(explain(err), l.release())
 	}
 	go l.run(ctx, opts.Interval, changed)
 	return l, nil
+}
+
+// explain adds to an error of the kernel what the user can do about it.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w: %s, see `ebpftop doctor`", err, whyForbidden())
+	case errors.Is(err, ebpf.ErrNotSupported):
+		return fmt.Errorf("%w: `ebpftop doctor` says what this kernel lacks", err)
+	}
+	return err
 }
 
 // open makes the probes and attaches to the interfaces there are. The channel
@@ -99,7 +115,10 @@ func (l *Live) open(ctx context.Context, opts Options) (changed <-chan struct{},
 	if err := removeStaleFilters(links); err != nil {
 		return nil, err
 	}
-	return changed, l.interfaces.reconcile(links)
+	if err := l.interfaces.reconcile(links); err != nil {
+		return nil, err
+	}
+	return changed, l.interfaces.refused()
 }
 
 // subscribe asks the kernel to tell of interfaces that come, go or change. The

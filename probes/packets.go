@@ -106,7 +106,7 @@ func (p *packets) attach(l netlink.Link, hooks []Hook, reason string) (*tap, err
 		}
 		refused.add(hook, err)
 	}
-	return nil, errors.New(refused.reason(""))
+	return nil, errors.Join(refused...)
 }
 
 // attachAt loads a copy of the program and attaches it: all of it or nothing.

@@ -205,7 +205,7 @@ var livelyPrograms = [][]string{
 func livelyExecs(n int, now time.Time) probes.Execs {
 	failed := uint64(n / 30)
 	x := probes.Execs{Hook: "btf raw tracepoint", Failed: &failed}
-	count := func(n int) int { return n*2/3 + int(4*burst(n, 25)) }
+	count := func(n int) int { return n/3 + int(3*burst(n, 25)) }
 	total := 0
 	for i := 0; i <= n; i++ {
 		total += count(i+1) - count(i) + 3
@@ -218,7 +218,7 @@ func livelyExecs(n int, now time.Time) probes.Execs {
 	x.PerSecond = float64(fresh) / fakeInterval.Seconds()
 	for i := range fresh {
 		p := livelyPrograms[(n*3+i)%len(livelyPrograms)]
-		if n > 60 && strings.HasPrefix(p[0], "/opt") {
+		if n > 20 && strings.HasPrefix(p[0], "/opt") {
 			// The renderer sends every line with a wide character anew at
 			// each refresh: that is not what is measured later on.
 			p = livelyPrograms[0]

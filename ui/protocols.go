@@ -48,15 +48,21 @@ func (p *protocolsPane) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-func (p *protocolsPane) columns() []column {
+// columns leave totals to a zoomed pane: they change at every refresh, and say
+// little beside rates.
+func (p *protocolsPane) columns(zoomed bool) []column {
+	total := 0
+	if zoomed {
+		total = 7
+	}
 	return []column{
 		{title: "name", width: 6, grow: 1, limit: 14},
 		{title: "pps", width: 6, right: true},
 		{title: "bit/s", width: 6, grow: 1, limit: 8, right: true},
 		{title: "rx bit/s", width: 8, right: true, drop: 6},
 		{title: "tx bit/s", width: 8, right: true, drop: 6},
-		{title: "packets", width: 7, right: true, drop: 7},
-		{title: "bytes", width: 7, right: true, drop: 7},
+		{title: "packets", width: total, right: true, drop: 7},
+		{title: "bytes", width: total, right: true, drop: 7},
 		{title: "%", width: 4, right: true, drop: 5},
 		{title: "share", width: 5, grow: 2, limit: 20, drop: 2},
 		{title: "history", width: 7, grow: 3, limit: historyLength, drop: 1},
@@ -76,7 +82,7 @@ func (p *protocolsPane) View(a area) view {
 		}
 		return v
 	}
-	t := newTable(s, a.Width, p.columns())
+	t := newTable(s, a.Width, p.columns(a.Zoomed))
 	v.Lines = append(v.Lines, t.heading())
 	from, to := p.cursor.window(a.Height-1, len(p.mix.rows))
 	for i := from; i < to; i++ {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -23,7 +24,7 @@ var errSilent = errors.New("see above")
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	// A reader that went away is an error to return, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 
 	root := newRootCommand()
@@ -33,10 +34,22 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, errSilent) {
-		fmt.Fprintln(errOut, "ebpftop:", oneLine(err))
+		fmt.Fprintln(errOut, "ebpftop:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	if err != nil {
 		return 1
 	}
 	return 0
+}
+
+// endings are the signals that end the command in an orderly way. Those that
+// were ignored when it started stay so: nohup means it, and so does a shell
+// that starts a job in the background.
+func endings() (signals []os.Signal) {
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
+	}
+	return signals
 }

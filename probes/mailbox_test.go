@@ -1,0 +1,35 @@
+package probes
+
+import "testing"
+
+// TestMailbox reads only the second of two samples: its totals, the events of
+// both.
+func TestMailbox(t *testing.T) {
+	m := newMailbox()
+	m.put(Sample{Execs: Execs{Total: 1, Events: []Exec{{PID: 1}}}, NewConnections: []Connection{{Protocol: "tcp"}}})
+	m.put(Sample{Execs: Execs{Total: 3, Events: []Exec{{PID: 2}, {PID: 3}}}, NewConnections: []Connection{{Protocol: "udp"}}})
+	got := <-m.box
+	if got.Execs.Total != 3 || len(got.Execs.Events) != 3 || got.Execs.Events[0].PID != 1 || got.Execs.Events[2].PID != 3 {
+		t.Errorf("execs %+v", got.Execs)
+	}
+	if len(got.NewConnections) != 2 || got.NewConnections[0].Protocol != "tcp" {
+		t.Errorf("new connections %+v", got.NewConnections)
+	}
+	if got.Lost != (Lost{}) {
+		t.Errorf("lost %+v", got.Lost)
+	}
+}
+
+// TestMailboxIsBounded never reads: the newest events stay, the others count
+// as lost.
+func TestMailboxIsBounded(t *testing.T) {
+	const samples, each = 5, eventsCarried / 2
+	m := newMailbox()
+	for range samples {
+		m.put(Sample{Execs: Execs{Events: make([]Exec, each)}})
+	}
+	got := <-m.box
+	if len(got.Execs.Events) != eventsCarried || got.Lost.ExecEvents != samples*each-eventsCarried {
+		t.Errorf("%d events kept, %d lost", len(got.Execs.Events), got.Lost.ExecEvents)
+	}
+}
