@@ -13,7 +13,7 @@ import (
 )
 
 // connectionEventsMax bounds the new connections told of in one interval.
-const connectionEventsMax = 16384
+const connectionEventsMax = 65536
 
 // connections reads the connection tables, shared by all interfaces, and the
 // events of new rows.

@@ -1,31 +1,24 @@
 package probes
 
 import (
+	"encoding/binary"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
 // TestTunnelBeginsWithIP watches a device whose frames have no Ethernet header.
 func TestTunnelBeginsWithIP(t *testing.T) {
 	host, peer := newPair(t)
-	tun := &netlink.Tuntap{
-		LinkAttrs: netlink.LinkAttrs{Name: "tun0"},
-		Mode:      netlink.TUNTAP_MODE_TUN,
-		Flags:     netlink.TUNTAP_NO_PI,
-		Queues:    1,
-	}
-	if err := host.Do(func() error {
-		return errors.Join(netlink.LinkAdd(tun), netlink.LinkSetUp(tun))
-	}); err != nil {
-		t.Fatal(err)
-	}
-	file := tun.Fds[0]
-	defer file.Close()
-
+	file := openTuntap(t, host, netlink.TUNTAP_MODE_TUN, "tun0", netlink.TUNTAP_NO_PI)
 	r := &rig{t: t, host: host, peer: peer}
 	r.openOn("tun0", HookXDP, 1000)
 	packets := [][]byte{tcp4Frame()[14:], tcp6Frame()[14:], udp4Frame()[14:]}
@@ -60,5 +53,89 @@ func TestRefusedXDPFallsBack(t *testing.T) {
 	row, _ := r.poll()
 	if row.Hook != HookXDPGeneric || !strings.Contains(row.HookReason, "xdp refused") {
 		t.Errorf("hook %q: %s", row.Hook, row.HookReason)
+	}
+}
+
+// openTuntap makes a device whose frames are written to the file.
+func openTuntap(t *testing.T, in *lab.Namespace, mode netlink.TuntapMode, name string, flags netlink.TuntapFlag) *os.File {
+	t.Helper()
+	device := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: name}, Mode: mode, Flags: flags, Queues: 1}
+	if err := in.Do(func() error {
+		return errors.Join(netlink.LinkAdd(device), netlink.LinkSetUp(device))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	file := device.Fds[0]
+	t.Cleanup(func() { file.Close() })
+	return file
+}
+
+// TestAggregateOfGuest sends what a virtual machine's driver does: an
+// aggregate of which it says only how large a segment is, not how many.
+func TestAggregateOfGuest(t *testing.T) {
+	const segmentSize, payload, headers = 1000, 2500, 14 + 20 + 20
+	host, peer := newPair(t)
+	file := openTuntap(t, host, netlink.TUNTAP_MODE_TAP, "tap0", netlink.TUNTAP_NO_PI|netlink.TUNTAP_VNET_HDR)
+	r := &rig{t: t, host: host, peer: peer}
+	r.openOn("tap0", HookAuto, 1000)
+
+	ip := ipv4(layers.IPProtocolTCP)
+	frame := build(ethernet(layers.EthernetTypeIPv4), ip, tcp(ip), gopacket.Payload(make([]byte, payload)))
+	const needsChecksum, gsoTCPv4 = 1, 1
+	_, err := file.Write(append(virtioHeader(needsChecksum, gsoTCPv4, headers, segmentSize, 34, 16), frame...))
+	r.check(err)
+	row, _ := r.await(3)
+	if want := uint64(payload + 3*headers); row.RXPackets != 3 || row.RXBytes != want {
+		t.Errorf("%d frames, %d bytes: want 3, %d", row.RXPackets, row.RXBytes, want)
+	}
+}
+
+// virtioHeader is a struct virtio_net_hdr (linux/virtio_net.h): how much of the
+// frame is headers, how large a segment is, where its checksum starts and goes.
+func virtioHeader(flags, gsoType uint8, headers, segmentSize, checksumStart, checksumOffset uint16) []byte {
+	header := []byte{flags, gsoType}
+	for _, field := range []uint16{headers, segmentSize, checksumStart, checksumOffset} {
+		header = binary.NativeEndian.AppendUint16(header, field)
+	}
+	return header
+}
+
+// TestHeadersOutsideLinearMemory sends frames of which only the Ethernet
+// header is in linear memory. They count as any other.
+func TestHeadersOutsideLinearMemory(t *testing.T) {
+	const payload = 8000
+	host, peer := newPair(t)
+	file := openTuntap(t, host, netlink.TUNTAP_MODE_TAP, "tap0", netlink.TUNTAP_NO_PI|netlink.TUNTAP_VNET_HDR)
+	r := &rig{t: t, host: host, peer: peer}
+	r.openOn("tap0", HookAuto, 1000)
+
+	over4, over6 := ipv4(layers.IPProtocolTCP), ipv6(layers.IPProtocolIPv6HopByHop)
+	body := gopacket.Payload(make([]byte, payload))
+	frames := [][]byte{
+		build(ethernet(layers.EthernetTypeIPv4), over4, tcp(over4), body),
+		build(ethernet(layers.EthernetTypeIPv6), over6, extension(layers.IPProtocolTCP, 0, 8), tcpBytes(), body),
+		tagged(build(ethernet(layers.EthernetTypeIPv4), over4, tcp(over4), body), 0x88a8, 0x8100),
+	}
+	bytes := 0
+	for _, frame := range frames {
+		_, err := file.Write(append(virtioHeader(0, 0, 14, 0, 0, 0), frame...))
+		r.check(err)
+		bytes += len(frame)
+	}
+	row, protocols := r.await(uint64(len(frames)))
+	if row.RXPackets != uint64(len(frames)) || row.RXBytes != uint64(bytes) || row.Malformed != 0 {
+		t.Errorf("%d frames, %d bytes, %d malformed: want %d, %d, 0", row.RXPackets, row.RXBytes, row.Malformed, len(frames), bytes)
+	}
+	for _, p := range protocols {
+		if p.Direction == RX && p.Name != "tcp" {
+			t.Errorf("counted as %s: %+v", p.Name, protocols)
+		}
+	}
+	rows, _, _, err := r.connections.poll(r.watched.name)
+	r.check(err)
+	for _, row := range rows {
+		if row.RXPackets > 0 && row.Local.String() != "10.0.0.2:80" && row.Local.String() != "[fd00::2]:80" {
+			t.Errorf("connection %+v", row)
+		}
 	}
 }

@@ -2,7 +2,7 @@ package probes
 
 // eventsCarried bounds the events that wait for a slow reader: the oldest are
 // dropped beyond it, and counted as lost.
-const eventsCarried = 16384
+const eventsCarried = 65536
 
 // mailbox hands samples to one reader. The latest wins, but takes over the
 // events of the one it replaces.

@@ -251,7 +251,7 @@ func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {
 		return cell{text: fitMiddle(s.Escape(e.String()), t.columns[column].width, s.Glyphs.Ellipsis), ink: s.Text}
 	}
 	return []cell{
-		{text: s.Escape(c.Protocol), ink: s.Faint},
+		{text: c.Protocol, ink: s.Faint},
 		endpoint(1, c.Local),
 		endpoint(2, c.Remote),
 		number(s, c.rate.rx), number(s, c.rate.tx),
@@ -259,7 +259,7 @@ func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {
 		{text: age(p.now.Sub(c.FirstSeen)), ink: s.Faint},
 		{text: text, ink: ink},
 		{text: shown, ink: s.Faint},
-		{text: s.Escape(c.Interface), ink: s.Faint},
+		{text: c.Interface, ink: s.Faint},
 	}
 }
 

@@ -123,7 +123,7 @@ func (p *execsPane) row(s *Styles, width int, e *execRow) []cell {
 		{text: strconv.FormatUint(uint64(e.PID), 10), ink: s.Faint},
 		{text: parent(e.PPID), ink: s.Faint},
 		{text: strconv.FormatUint(uint64(e.UID), 10), ink: s.Faint},
-		{text: s.Escape(e.Comm), ink: s.Strong},
+		{text: e.Comm, ink: s.Strong},
 		{text: s.Command(e.Filename, e.Args, e.ArgsTruncated, 4*width), ink: s.Text},
 	}
 }

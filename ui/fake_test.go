@@ -147,8 +147,8 @@ func livelyProtocols(n int) []probes.Protocol {
 }
 
 func livelyConnections(n int, now time.Time) (all, fresh []probes.Connection) {
-	for i := range 60 + n/4 {
-		first := fakeStart.Add(time.Duration(i-60) * 4 * fakeInterval)
+	for i := range 60 + n/8 {
+		first := fakeStart.Add(time.Duration(i-60) * 8 * fakeInterval)
 		if i < 12 {
 			first = fakeStart.Add(-time.Duration(12-i) * 97 * time.Minute)
 		}
@@ -205,7 +205,7 @@ var livelyPrograms = [][]string{
 func livelyExecs(n int, now time.Time) probes.Execs {
 	failed := uint64(n / 30)
 	x := probes.Execs{Hook: "btf raw tracepoint", Failed: &failed}
-	count := func(n int) int { return n/3 + int(3*burst(n, 25)) }
+	count := func(n int) int { return n/4 + int(3*burst(n, 40)) }
 	total := 0
 	for i := 0; i <= n; i++ {
 		total += count(i+1) - count(i) + 3

@@ -118,8 +118,8 @@ func (p *interfacesPane) row(s *Styles, i *probes.Interface) []cell {
 	}
 	return []cell{
 		{text: dot, ink: ink},
-		{text: s.Escape(i.Name), ink: name},
-		{text: s.Escape(i.State), ink: ink},
+		{text: i.Name, ink: name},
+		{text: i.State, ink: ink},
 		{text: hook, ink: hookInk},
 		number(s, i.RXPPS), number(s, i.RXBPS),
 		number(s, i.TXPPS), number(s, i.TXBPS),

@@ -107,11 +107,7 @@ const minChart = 5
 func (p *protocolsPane) chart(a area, what string, values []float64, height int) []string {
 	s := a.Styles
 	values = values[max(0, len(values)-(a.Width-2)):]
-	top := 0.0
-	for _, v := range values {
-		top = max(top, v)
-	}
-	top = roundUp(top)
+	top := roundUp(highest(values))
 	label := what + ", last " + (historyStep * time.Duration(len(values))).String()
 	scale := siUnit(top, "bit/s")
 	out := []string{" " + s.Faint.Paint(label+blanks(a.Width-2-cells(label)-cells(scale))+scale)}
@@ -132,7 +128,7 @@ func share(s *Styles, v float64) cell {
 func (p *protocolsPane) row(s *Styles, r *protocolRow) []cell {
 	line := p.spark(s)
 	return []cell{
-		{text: s.Escape(r.name), ink: s.Text},
+		{text: r.name, ink: s.Text},
 		number(s, r.pps()),
 		number(s, r.bps()),
 		number(s, r.rxBPS),

@@ -3,7 +3,7 @@ package ui
 import "math"
 
 // sparkliner draws a row of values, the last one at the right end. Negative
-// values are moments nothing is known of. ours is all the screen needs; a
+// values are moments nothing is known of. Ours is all the screen needs; a
 // charting library would fit behind the same method.
 type sparkliner interface {
 	line(values []float64, width int) string
@@ -19,10 +19,7 @@ func (s blockSparkline) line(values []float64, width int) string {
 	if len(values) > width {
 		values = values[len(values)-width:]
 	}
-	top := 0.0
-	for _, v := range values {
-		top = max(top, v)
-	}
+	top := highest(values)
 	out := make([]rune, 0, width)
 	for range width - len(values) {
 		out = append(out, ' ')
@@ -36,6 +33,17 @@ func (s blockSparkline) line(values []float64, width int) string {
 		out = append(out, s.steps[min(max(step, 0), len(s.steps)-1)])
 	}
 	return string(out)
+}
+
+// highest is the highest of values, 0 at least; max would not do with NaN.
+func highest(values []float64) float64 {
+	top := 0.0
+	for _, v := range values {
+		if v > top {
+			top = v
+		}
+	}
+	return top
 }
 
 // bar draws a share of one, in half cells where there is a glyph for it.

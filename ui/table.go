@@ -200,7 +200,8 @@ func (t *table) row(row []cell, width int, selected bool) string {
 		if f.raw != nil {
 			run.WriteString(f.raw(c.width, selected))
 		} else {
-			run.WriteString(fit(f.text, c.width, c.right, t.styles.Glyphs.Ellipsis))
+			// Escaped here, so that no pane can forget to.
+			run.WriteString(fit(t.styles.Escape(f.text), c.width, c.right, t.styles.Glyphs.Ellipsis))
 		}
 	}
 	flush()

@@ -1,0 +1,257 @@
+package ui
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// offscreen is a model with its feeder, without a terminal.
+type offscreen struct {
+	f *feeder
+	m *model
+}
+
+func newOffscreen(ascii bool) *offscreen {
+	opts := testOptions()
+	opts.ASCII = ascii
+	f := newFeeder(newFakeSource())
+	m := newModel(DefaultStyles(ascii), DefaultKeyMap(ascii), &opts, f, nil)
+	m.Init()
+	return &offscreen{f: f, m: m}
+}
+
+// show brings a sample to the panes, or answers a query without one.
+func (o *offscreen) show(s *probes.Sample) {
+	select {
+	case q := <-o.f.queries:
+		o.f.ask(q)
+	default:
+	}
+	if s != nil {
+		o.f.take(s)
+	}
+	o.f.publish()
+	select {
+	case f := <-o.f.frames:
+		o.m.Update(frameMsg{f})
+	default:
+	}
+}
+
+func (o *offscreen) resize(w, h int) { o.m.Update(tea.WindowSizeMsg{Width: w, Height: h}) }
+
+func (o *offscreen) press(k tea.Key) { o.m.Update(tea.KeyPressMsg(k)) }
+
+var someKeys = []tea.Key{
+	{Code: tea.KeyTab},
+	{Code: tea.KeyTab, Mod: tea.ModShift},
+	{Code: tea.KeyDown},
+	{Code: tea.KeyUp},
+	{Code: tea.KeyPgDown},
+	{Code: tea.KeyPgUp},
+	{Code: tea.KeyEnd},
+	{Code: tea.KeyHome},
+	{Code: tea.KeyEscape},
+	{Code: tea.KeyEnter},
+	{Code: tea.KeySpace, Text: " "},
+	{Code: 'z', Text: "z"},
+	{Code: 's', Text: "s"},
+	{Code: '/', Text: "/"},
+	{Code: '?', Text: "?", ShiftedCode: '?'},
+	{Code: '1', Text: "1"},
+	{Code: '3', Text: "3"},
+	{Code: '4', Text: "4"},
+	{Code: 'ü', Text: "ü"},
+	{Code: 'あ', Text: "あ"},
+	{Code: tea.KeyBackspace},
+}
+
+// Whatever the size, the data and the keys: no line is wider than the screen,
+// no frame higher, nothing of the data drives the terminal.
+func TestAnySize(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			o := newOffscreen(seed%3 == 2)
+			for step := range 2500 {
+				switch r.IntN(5) {
+				case 0:
+					o.resize(r.IntN(320), r.IntN(90))
+				case 1:
+					s := wild(r, step)
+					o.show(&s)
+				case 2:
+					o.show(nil)
+				default:
+					o.press(someKeys[r.IntN(len(someKeys))])
+				}
+				checkScreen(t, o.m, seed%3 == 2)
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+}
+
+// Every size there is, with everything on the screen once.
+func TestEverySize(t *testing.T) {
+	o := newOffscreen(false)
+	for n := range 5 {
+		s := lively(n)
+		o.show(&s)
+	}
+	for w := 0; w <= 310; w += 1 + w/40 {
+		for h := 0; h <= 84; h += 1 + h/20 {
+			o.resize(w, h)
+			for focus := range paneCount {
+				o.m.focus, o.m.zoomed = focus, focus%2 == 0
+				checkScreen(t, o.m, false)
+			}
+			o.m.zoomed = false
+			checkScreen(t, o.m, false)
+			if t.Failed() {
+				return
+			}
+		}
+	}
+}
+
+func checkScreen(t *testing.T, m *model, ascii bool) {
+	t.Helper()
+	lines := m.lines()
+	if len(lines) > max(m.height, 0) {
+		t.Errorf("%dx%d: %d lines", m.width, m.height, len(lines))
+	}
+	full := m.width >= minWidth && m.height >= minHeight
+	if full && len(lines) != m.height {
+		t.Errorf("%dx%d: only %d lines", m.width, m.height, len(lines))
+	}
+	for i, line := range lines {
+		n, wc := ansi.StringWidth(line), ansi.StringWidthWc(line)
+		if n > m.width || (full && n != m.width) || n != wc {
+			t.Errorf("%dx%d focus %d zoomed %v help %v: line %d is %d or %d cells: %q",
+				m.width, m.height, m.focus, m.zoomed, m.help, i, n, wc, line)
+		}
+		if bad := foreign(line, ascii); bad != "" {
+			t.Errorf("line %d holds %s: %q", i, bad, line)
+		}
+	}
+}
+
+// foreign names what should not be in a line: anything but text and the
+// colours and attributes that are ours.
+func foreign(line string, ascii bool) string {
+	for line != "" {
+		if rest, ok := strings.CutPrefix(line, "\x1b["); ok {
+			end := strings.IndexFunc(rest, func(r rune) bool { return (r < '0' || r > '9') && r != ';' })
+			if end < 0 || rest[end] != 'm' {
+				return "an escape sequence"
+			}
+			line = rest[end+1:]
+			continue
+		}
+		for i, r := range line {
+			if r < 0x20 || (r >= 0x7f && r < 0xa0) || (ascii && r > 0x7e) || r == 0xfffd ||
+				(r >= 0x200b && r <= 0x200f) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
+				return fmt.Sprintf("%q", r)
+			}
+			line = line[i+len(string(r)):]
+			break
+		}
+	}
+	return ""
+}
+
+// wild is a sample nobody should send.
+func wild(r *rand.Rand, step int) probes.Sample {
+	s := probes.Sample{
+		Time:     fakeStart.Add(time.Duration(step) * time.Second * time.Duration(r.IntN(3)-1)),
+		Interval: time.Duration(r.IntN(3)) * time.Second,
+		Lost:     probes.Lost{ConnectionEvents: r.Uint64() >> r.IntN(64), ConnectionsEvicted: r.Uint64() >> r.IntN(64)},
+		Self:     probes.Self{CPU: wildRate(r), RSS: r.Uint64()},
+	}
+	for i := range r.IntN(40) {
+		s.Interfaces = append(s.Interfaces, probes.Interface{
+			Name: wildText(r), Ifindex: i * r.IntN(3), Hook: probes.Hook([]string{"tc", "xdp-generic", "", wildText(r)}[r.IntN(4)]),
+			HookReason: wildText(r), State: wildText(r), Kind: wildText(r), MAC: wildText(r), MTU: r.Int(),
+			RXPPS: wildRate(r), RXBPS: wildRate(r), TXPPS: wildRate(r), TXBPS: wildRate(r),
+			RXPackets: r.Uint64(), RXBytes: r.Uint64(), Malformed: r.Uint64() >> r.IntN(64),
+			Driver: probes.DriverStats{RXDropped: r.Uint64(), TXErrors: r.Uint64()}, Foreign: []string{wildText(r), wildText(r)},
+			Addresses: make([]netip.Prefix, r.IntN(30)),
+		})
+		s.Protocols = append(s.Protocols, probes.Protocol{
+			Interface: s.Interfaces[r.IntN(len(s.Interfaces))].Name, Direction: probes.TX, Name: wildText(r),
+			PPS: wildRate(r), BPS: wildRate(r), Packets: r.Uint64(), Bytes: r.Uint64(),
+		})
+	}
+	for range r.IntN(400) {
+		c := probes.Connection{
+			Interface: wildText(r), Protocol: wildText(r), Local: wildEndpoint(r), Remote: wildEndpoint(r),
+			RXBytes: r.Uint64(), TXBytes: r.Uint64() >> r.IntN(64), RXPackets: r.Uint64(),
+			FirstSeen: s.Time.Add(time.Duration(r.Int64())), LastSeen: s.Time.Add(-time.Duration(r.Int64N(1e12))),
+			RXFlags: probes.TCPFlags(r.Uint32()),
+		}
+		s.Connections = append(s.Connections, c)
+	}
+	if r.IntN(10) > 0 {
+		s.Execs.Hook = wildText(r)
+	}
+	s.Execs.HookReason, s.Execs.PerSecond, s.Execs.Total = wildText(r), wildRate(r), r.Uint64()
+	for range r.IntN(30) {
+		e := probes.Exec{
+			Time: s.Time, PID: r.Uint32(), PPID: r.Uint32(), UID: r.Uint32(),
+			Comm: wildText(r), Filename: wildText(r), ArgsTruncated: r.IntN(2) == 0,
+		}
+		for range r.IntN(6) {
+			e.Args = append(e.Args, wildText(r))
+		}
+		s.Execs.Events = append(s.Execs.Events, e)
+	}
+	return s
+}
+
+func wildRate(r *rand.Rand) float64 {
+	return []float64{0, 1, r.Float64(), r.Float64() * 1e4, r.Float64() * 1e11, 1e300, -1, math.NaN(), math.Inf(1)}[r.IntN(9)]
+}
+
+func wildEndpoint(r *rand.Rand) probes.Endpoint {
+	var a netip.Addr
+	switch r.IntN(4) {
+	case 0:
+		a = netip.AddrFrom4([4]byte{byte(r.Uint32()), byte(r.Uint32()), 0, byte(r.Uint32())})
+	case 1:
+		var b [16]byte
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		a = netip.AddrFrom16(b)
+	case 2:
+		a = netip.MustParseAddr("fe80::1").WithZone(wildText(r))
+	}
+	return probes.Endpoint(netip.AddrPortFrom(a, uint16(r.Uint32())))
+}
+
+var wildPieces = []string{
+	"eth0", "", " ", "\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\u009b", "\x00", "\n", "\t", "\xff\xfe", "\u202e", "\u200d",
+	"👩‍👩‍👧", "👍🏽", "é", "e\u0301\u0302\u0303\u0304\u0305", "バックアップ", "한글", "ᄀᄁ", "\u1160", "🇩🇪", "❤\ufe0f", "1\ufe0f\u20e3", "ไทยที่", "नि",
+	"\U000e0041", "\ufeff", "\u3000", "\u00a0", "\u00ad", "'", "\\", "x", "/usr/bin/true", strings.Repeat("long", 300),
+}
+
+func wildText(r *rand.Rand) string {
+	text := ""
+	for range r.IntN(5) {
+		text += wildPieces[r.IntN(len(wildPieces))]
+	}
+	return text
+}
