@@ -105,7 +105,8 @@ static __always_inline __u64 wakeup(void *ring, __u64 size)
 		BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-/* Counts a row made, and tells user space. */
+/* Counts a row made, and tells user space. Nothing may be decided after it, see
+ * count_ethertype(); a global function could not take the key before Linux 5.13. */
 static __noinline int announce(const void *key, __u32 is_ipv6, __u64 time)
 {
 	struct connection_counts *totals;

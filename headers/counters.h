@@ -52,10 +52,15 @@ static __always_inline void traffic_add(struct traffic *t, const struct traffic 
 	t->bytes += more->bytes;
 }
 
-/* Apart from the hot path: frames that are not IP are few. */
-static __noinline int count_ethertype(__u32 key, const struct traffic *more)
+/*
+ * Apart from the hot path: frames that are not IP are few. A global function,
+ * verified by itself: the verifiers of old kernels (5.10 is one) lose track of
+ * what the caller knows across the call of a static one, take states that
+ * differ for the same, and remove branches that are needed.
+ */
+__noinline int count_ethertype(__u32 key, __u64 packets, __u64 bytes)
 {
-	const struct traffic zero = {};
+	const struct traffic zero = {}, more = { .packets = packets, .bytes = bytes };
 	struct traffic *t = bpf_map_lookup_elem(&ethertypes, &key);
 
 	if (!t) {
@@ -67,7 +72,7 @@ static __noinline int count_ethertype(__u32 key, const struct traffic *more)
 		t = bpf_map_lookup_elem(&ethertypes, &key);
 	}
 	if (t)
-		traffic_add(t, more);
+		traffic_add(t, &more);
 	return 0;
 }
 
@@ -92,7 +97,7 @@ count_protocol(const struct frame *f, enum direction direction, const struct tra
 		if (t)
 			traffic_add(t, more);
 	} else {
-		count_ethertype(direction << 16 | f->ethertype, more);
+		count_ethertype(direction << 16 | f->ethertype, more->packets, more->bytes);
 	}
 	if (f->malformed)
 		count_malformed(direction, more->packets);

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -97,8 +98,8 @@ func TestEndWithStuckTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// tty stays open: what Run gave up on still uses it.
 	defer ptmx.Close()
-	defer tty.Close()
 	if err := pty.Setsize(ptmx, &pty.Winsize{Cols: 200, Rows: 50}); err != nil {
 		t.Fatal(err)
 	}
@@ -107,16 +108,19 @@ func TestEndWithStuckTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	opts := testOptions()
-	opts.Input, opts.Output = tty, tty
+	output := &countedFile{File: tty}
+	opts.Input, opts.Output = tty, output
+	fill(t, tty) // and nobody reads from ptmx
 	source := newFakeSource()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, source, opts) }()
-	// Nobody reads ptmx. The program goes on taking samples and drawing,
-	// until a write fills the line and blocks for good.
-	for n := 0; !full(tty); n++ {
+	for n := range 5 { // samples are taken all the same
 		source.samples <- lively(n)
+	}
+	for len(output.sofar()) == 0 { // the first write, which blocks
+		time.Sleep(time.Millisecond)
 	}
 	began := time.Now()
 	cancel()
@@ -136,9 +140,26 @@ func TestEndWithStuckTerminal(t *testing.T) {
 	}
 }
 
-// full reports whether a write to tty would block.
-func full(tty *os.File) bool {
-	return !ready(int(tty.Fd()))
+// fill writes to tty until it takes no more.
+func fill(t *testing.T, tty *os.File) {
+	t.Helper()
+	name := fmt.Sprintf("/proc/self/fd/%d", tty.Fd())
+	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	// The kernel moves some on to the reader's side after a while.
+	for wrote := 1; wrote > 0; time.Sleep(20 * time.Millisecond) {
+		wrote = 0
+		for size := 4096; size > 0; {
+			if n, err := unix.Write(fd, make([]byte, size)); err == nil {
+				wrote += n
+			} else {
+				size /= 2
+			}
+		}
+	}
 }
 
 func TestEndWithClosedTerminal(t *testing.T) {
@@ -146,6 +167,7 @@ func TestEndWithClosedTerminal(t *testing.T) {
 	u.feed(lively(0))
 	// What is left of a terminal whose window was closed: end of file.
 	_ = u.ptmx.Close()
+	u.source.samples <- lively(1) // output ends the read that holds the file open
 	select {
 	case err := <-u.ended:
 		u.ended <- err
@@ -202,9 +224,3 @@ func TestNeedsASCII(t *testing.T) {
 }
 
 var _ probes.Source = (*fakeSource)(nil)
-
-func ready(fd int) bool {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
-	n, err := unix.Poll(fds, 0)
-	return err == nil && n == 1 && fds[0].Revents&unix.POLLOUT != 0
-}

@@ -55,28 +55,31 @@ func (e escaper) plain(b *strings.Builder, s string, n int) int {
 	return e.cluster(b, s)
 }
 
-// cluster writes the first character of s as the screen sees it. One of
-// several code points is kept only where every way to count its width agrees;
-// otherwise the line would shift on some terminals.
+// cluster writes the first character of s as the screen sees it, or what is
+// visible of it and the rest escaped.
 func (e escaper) cluster(b *strings.Builder, s string) int {
-	cluster, width := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
-	if fits(cluster) && width == ansi.StringWidthWc(cluster) {
+	cluster, _ := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
+	if steady(cluster) {
 		b.WriteString(cluster)
 		return len(cluster)
 	}
 	for i, r := range cluster {
-		if i == 0 && visible(r) && ansi.StringWidthWc(string(r)) == ansi.StringWidth(string(r)) {
+		switch {
+		case i == 0 && visible(r) && steady(string(r)):
 			b.WriteRune(r)
-		} else if r == utf8.RuneError {
+		case r == utf8.RuneError:
 			fmt.Fprintf(b, `\x%02x`, cluster[i])
-		} else {
+		default:
 			writeEscape(b, r)
 		}
 	}
 	return len(cluster)
 }
 
-func fits(cluster string) bool {
+// steady reports whether a character is the same width for everyone and beside
+// everything. Some join their neighbours, and terminals differ on what of
+// several code points they draw as one: the line would shift.
+func steady(cluster string) bool {
 	n := 0
 	for _, r := range cluster {
 		if n++; n > maxCluster || r == utf8.RuneError || !unicode.IsPrint(r) ||
@@ -85,7 +88,8 @@ func fits(cluster string) bool {
 			return false
 		}
 	}
-	return ansi.StringWidth(cluster) > 0
+	width := ansi.StringWidth(cluster)
+	return width > 0 && ansi.StringWidthWc(cluster) == width && ansi.StringWidth("x"+cluster+"x") == width+2
 }
 
 // visible reports whether r alone takes room on the screen.

@@ -2,8 +2,10 @@ package ui
 
 import (
 	"context"
+	"flag"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,10 +34,33 @@ type terminalUnderTest struct {
 	emu    *vt.SafeEmulator
 	cancel context.CancelFunc
 	ended  chan error
+	looked chan struct{}
+
+	writes countedFile
 
 	mu      sync.Mutex
 	raw     strings.Builder
 	changed chan struct{} // closed at the next output
+}
+
+// countedFile is a terminal that notes how much each write was.
+type countedFile struct {
+	*os.File
+	mu    sync.Mutex
+	sizes []int
+}
+
+func (c *countedFile) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	c.sizes = append(c.sizes, len(p))
+	c.mu.Unlock()
+	return c.File.Write(p)
+}
+
+func (c *countedFile) sofar() []int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sizes)
 }
 
 type setting func(*Options)
@@ -71,14 +96,15 @@ func startWith(t *testing.T, w, h int, fake *fakeSource, source probes.Source,
 	}
 	u := &terminalUnderTest{
 		t: t, source: fake, ptmx: ptmx, tty: tty, emu: vt.NewSafeEmulator(max(w, 1), max(h, 1)),
-		ended: make(chan error, 1), changed: make(chan struct{}),
+		ended: make(chan error, 1), looked: make(chan struct{}), changed: make(chan struct{}),
 	}
 	u.resize(w, h)
 	if u.before, err = term.GetState(tty.Fd()); err != nil {
 		t.Fatal(err)
 	}
 	opts := testOptions()
-	opts.Input, opts.Output = tty, tty
+	opts.Input, opts.Output = tty, &u.writes
+	u.writes.File = tty
 	for _, set := range settings {
 		set(&opts)
 	}
@@ -100,11 +126,16 @@ func (u *terminalUnderTest) stop() {
 	}
 	_ = u.tty.Close()
 	_ = u.ptmx.Close()
-	_ = u.emu.Close()
+	<-u.looked
+	// Emulator.Close races with Read; the end of what is read does not.
+	if pipe, ok := u.emu.InputPipe().(io.Closer); ok {
+		_ = pipe.Close()
+	}
 }
 
 // look feeds the emulator.
 func (u *terminalUnderTest) look() {
+	defer close(u.looked)
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := u.ptmx.Read(buf)
@@ -193,6 +224,9 @@ func (u *terminalUnderTest) press(keys ...string) {
 // screen is waited for.
 func (u *terminalUnderTest) golden() {
 	u.t.Helper()
+	if f := flag.Lookup("update"); f != nil && f.Value.String() == "true" {
+		time.Sleep(500 * time.Millisecond) // nothing tells that all has arrived
+	}
 	path := "testdata/" + u.t.Name() + ".golden"
 	if want, err := os.ReadFile(path); err == nil {
 		deadline := time.Now().Add(2 * time.Second)

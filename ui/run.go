@@ -109,12 +109,18 @@ func run(ctx context.Context, source probes.Source, opts Options, styles Styles,
 	leaving := make(chan struct{})
 	var once sync.Once
 	quit := func() { once.Do(func() { close(leaving) }) }
-	p := tea.NewProgram(&guard{m: m, cancel: cancel}, t.options(inner, &opts, quit)...)
+	p := tea.NewProgram(&guard{m: m, cancel: cancel}, t.options(&opts, quit)...)
 
 	ended := make(chan error, 1)
 	go func() {
 		_, err := p.Run()
 		ended <- err
+	}()
+	go func() {
+		// Not tea.WithContext: killed, the program leaves its reading
+		// goroutine behind, which goes on to use what was closed.
+		<-inner.Done()
+		p.Quit()
 	}()
 	err = t.await(ended, inner.Done(), leaving)
 	cause := context.Cause(inner)
@@ -157,9 +163,8 @@ func (o *Options) setDefaults() {
 }
 
 // options of the Bubble Tea program. Signals are the caller's, through ctx.
-func (t *terminal) options(ctx context.Context, opts *Options, quit func()) []tea.ProgramOption {
+func (t *terminal) options(opts *Options, quit func()) []tea.ProgramOption {
 	out := []tea.ProgramOption{
-		tea.WithContext(ctx),
 		tea.WithoutSignalHandler(),
 		tea.WithInput(t.input),
 		tea.WithOutput(t.output),

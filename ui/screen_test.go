@@ -121,15 +121,14 @@ func TestBytesPerRefresh(t *testing.T) {
 		t.Run(fmt.Sprintf("%dx%d", c.w, c.h), func(t *testing.T) {
 			u := start(t, c.w, c.h)
 			u.feed(livelySamples(81)...)
-			var sizes []int
+			before := len(u.writes.sofar())
 			for n := 81; n < 141; n++ {
-				before := len(u.output())
 				s := lively(n)
 				s.Self.RSS = uint64(100_000_000 + n*1_000_000) // to see it arrive
 				u.source.samples <- s
 				u.waitForText(siUnit(float64(s.Self.RSS), "B"))
-				sizes = append(sizes, len(u.output())-before)
 			}
+			sizes := u.writes.sofar()[before:]
 			slices.Sort(sizes)
 			median, most := sizes[len(sizes)/2], sizes[len(sizes)-1]
 			t.Logf("bytes per refresh: median %d, most %d", median, most)

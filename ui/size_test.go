@@ -83,7 +83,7 @@ func TestAnySize(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			o := newOffscreen(seed%3 == 2)
-			for step := range 2500 {
+			for step := range 700 {
 				switch r.IntN(5) {
 				case 0:
 					o.resize(r.IntN(320), r.IntN(90))

@@ -12,6 +12,9 @@ func fit(s string, width int, right bool, ellipsis string) string {
 	if width <= 0 {
 		return ""
 	}
+	if printableASCII(s) && len(s) > width && width > cells(ellipsis) {
+		return s[:width-cells(ellipsis)] + ellipsis // most text there is
+	}
 	n := cells(s)
 	if n > width {
 		s = ansi.Truncate(s, width, ellipsis)
