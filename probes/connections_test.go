@@ -52,7 +52,7 @@ func TestTenThousandTuples(t *testing.T) {
 // TestEvictionsCounted overflows a small table: what is not there was evicted.
 func TestEvictionsCounted(t *testing.T) {
 	const tuples, room = 5000, 1000
-	r := newRig(t, HookTC, room)
+	r := newRig(t, tcHook, room)
 	var frames [][]byte
 	for n := range tuples {
 		frames = append(frames, tupleFrame(n))
@@ -73,7 +73,7 @@ func TestEvictionsCounted(t *testing.T) {
 // same, and what was not announced is counted.
 func TestLostEventsCounted(t *testing.T) {
 	const tuples = 40_000 // the ring holds 16,384
-	r := newRig(t, HookTC, 65536)
+	r := newRig(t, tcHook, 65536)
 	r.check(r.connections.events.Close())
 	var frames [][]byte
 	for n := range tuples {
@@ -95,7 +95,7 @@ func TestLostEventsCounted(t *testing.T) {
 
 // TestPortFilter narrows tracking to a local port; counting goes on for all.
 func TestPortFilter(t *testing.T) {
-	r := newRig(t, HookTC, 1000, hostPort, 443)
+	r := newRig(t, tcHook, 1000, hostPort, 443)
 	other := patched(udp4Frame(), 37, 81)
 	other[40], other[41] = 0, 0
 	r.check(r.peer.Inject(peerInterface, udp4Frame(), other, fragmentKinds()[1].frame))

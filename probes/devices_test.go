@@ -30,7 +30,7 @@ func TestTunnelBeginsWithIP(t *testing.T) {
 	}
 	// The kernel may answer what we send: only received packets are compared.
 	row, protocols := r.await(uint64(len(packets)))
-	if row.Hook != HookTC || !strings.Contains(row.HookReason, "Ethernet") {
+	if row.Hook != tcHook || !strings.Contains(row.HookReason, "Ethernet") {
 		t.Errorf("hook %q: %s", row.Hook, row.HookReason)
 	}
 	if row.RXPackets != uint64(len(packets)) || row.RXBytes != uint64(bytes) || row.Malformed != 0 {

@@ -74,7 +74,7 @@ func (r refusals) reason(preferred string) string {
 	if len(r) == 0 {
 		return preferred
 	}
-	return oneLine(errors.Join(r...))
+	return preferred + "; " + oneLine(errors.Join(r...))
 }
 
 // oneLine is an error's text without line breaks.

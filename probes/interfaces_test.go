@@ -49,7 +49,7 @@ func TestForeignXDPIsNeverReplaced(t *testing.T) {
 			defer foreign.Close()
 			r := newRigWish(t, host, peer, wish)
 			row, _ := r.poll()
-			if row.Hook != HookTC || !slices.Equal(row.Foreign, []string{"xdp: foreign"}) {
+			if row.Hook != tcHook || !slices.Equal(row.Foreign, []string{"xdp: foreign"}) {
 				t.Errorf("hook %q (%s), foreign programs %q", row.Hook, row.HookReason, row.Foreign)
 			}
 			r.check(r.peer.Inject(peerInterface, udp4Frame()))
@@ -70,7 +70,7 @@ func newRigWish(t *testing.T, host, peer *lab.Namespace, wish Hook) *rig {
 func TestVirtualDeviceUsesTC(t *testing.T) {
 	host, peer := newPair(t)
 	row, _ := newRigWish(t, host, peer, HookAuto).poll()
-	if row.Hook != HookTC || !strings.Contains(row.HookReason, "veth") {
+	if row.Hook != tcHook || !strings.Contains(row.HookReason, "veth") {
 		t.Errorf("hook %q: %s", row.Hook, row.HookReason)
 	}
 }
@@ -104,13 +104,14 @@ func TestHooksToTry(t *testing.T) {
 
 // TestInterfacesComeAndGo follows a rename, a removal and a newcomer.
 func TestInterfacesComeAndGo(t *testing.T) {
-	r := newRig(t, HookTC, 1000)
+	r := newRig(t, tcHook, 1000)
 	r.watched.globs = []string{"host*"}
 	r.check(r.peer.Inject(peerInterface, udp4Frame()))
 	r.await(1)
 	r.check(r.host.Do(func() error {
 		l, err := netlink.LinkByName(hostInterface)
-		return errors.Join(err, netlink.LinkSetName(l, "hostname"))
+		// Down for it: before Linux 6.2, what is up gets no new name.
+		return errors.Join(err, netlink.LinkSetDown(l), netlink.LinkSetName(l, "hostname"), netlink.LinkSetUp(l))
 	}))
 	r.reconcile()
 	if row, protocols := r.poll(); row.Name != "hostname" || row.RXPackets != 1 || protocols[0].Interface != "hostname" {
@@ -234,7 +235,7 @@ func TestSessionFound(t *testing.T) {
 		t.Skip("no /proc")
 	}
 	host, peer := newPair(t)
-	r := newRigWish(t, host, peer, HookTC)
+	r := newRigWish(t, host, peer, tcHook)
 	r.addresses()
 	s := session{client: peer4, server: host4}
 	r.check(host.Do(func() error {

@@ -21,6 +21,7 @@ type packets struct {
 	spec   *ebpf.CollectionSpec
 	shared map[string]*ebpf.Map
 	nextID uint32
+	noTCX  bool // found out: not to be tried for every interface
 }
 
 // sharedMaps are the maps that all interfaces use together.
@@ -99,12 +100,18 @@ type tap struct {
 func (p *packets) attach(l netlink.Link, hooks []Hook, reason string) (*tap, error) {
 	var refused refusals
 	for _, hook := range hooks {
+		if hook == HookTC && p.noTCX {
+			continue
+		}
 		t, err := p.attachAt(l, hook)
 		if err == nil {
 			t.reason = refused.reason(reason)
 			return t, nil
 		}
 		refused.add(hook, err)
+		if hook == HookTC && errors.Is(err, ebpf.ErrNotSupported) {
+			p.noTCX = true
+		}
 	}
 	return nil, errors.Join(refused...)
 }

@@ -13,8 +13,6 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
-var allHooks = []Hook{HookXDP, HookXDPGeneric, HookTC, HookClsact}
-
 // rig is an interface of a host, watched, whose other end is in a peer.
 type rig struct {
 	t           *testing.T

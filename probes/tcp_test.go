@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -107,7 +108,7 @@ func near(t *testing.T, what string, got, want uint64, share float64) {
 // frames and bytes that TCP says it sent.
 func TestAggregatesCountAsSegments(t *testing.T) {
 	const size = 256 << 20
-	for _, hook := range []Hook{HookTC, HookClsact} {
+	for _, hook := range slices.Compact([]Hook{tcHook, HookClsact}) {
 		t.Run(string(hook), func(t *testing.T) {
 			r := newRig(t, hook, 1000)
 			host, peer := r.addresses()

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf/features"
+
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
@@ -21,7 +23,17 @@ import (
 // binary, told by its environment to be ebpftop.
 const beEbpftop = "EBPFTOP_TEST_IS_COMMAND"
 
+// tcHook is what --hook tc comes down to on the kernel at hand.
+var (
+	tcHook   = probes.HookTC
+	allHooks = []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact}
+)
+
 func TestMain(m *testing.M) {
+	if version, err := features.LinuxVersionCode(); err == nil && version < 6<<16|6<<8 {
+		tcHook = probes.HookClsact
+		allHooks = []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookClsact}
+	}
 	if os.Getenv(beEbpftop) != "" {
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}

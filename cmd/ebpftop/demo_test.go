@@ -182,7 +182,7 @@ func TestDemoShowsAllTraffic(t *testing.T) {
 }
 
 func TestDemoDuration(t *testing.T) {
-	d, lines := startDemo(t, "--duration", "2s")
+	d, lines := startDemo(t, "--duration", "5s")
 	namespaces := d.watchNamespaces(t)
 	if _, err := io.Copy(io.Discard, lines); err != nil {
 		t.Error(err)

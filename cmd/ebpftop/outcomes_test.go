@@ -66,7 +66,7 @@ func awaitNothing(t *testing.T, in *lab.Namespace) {
 
 // TestNothingLeftAttached ends stats in an orderly way on every hook.
 func TestNothingLeftAttached(t *testing.T) {
-	for _, hook := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact} {
+	for _, hook := range allHooks {
 		t.Run(string(hook), func(t *testing.T) {
 			host, _ := pair(t)
 			s := openStats(t, host, "--hook", string(hook))
@@ -83,7 +83,7 @@ func TestNothingLeftAttached(t *testing.T) {
 // has no link, clsact filters, the next start removes.
 func TestKilled(t *testing.T) {
 	const kills = 10
-	for _, hook := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact} {
+	for _, hook := range allHooks {
 		t.Run(string(hook), func(t *testing.T) {
 			host, _ := pair(t)
 			for range kills {

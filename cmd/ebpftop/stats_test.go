@@ -13,7 +13,6 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 
-	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
@@ -50,7 +49,7 @@ func TestStatsFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"name": "host0", "hook": "tc", "malformed": 0.0,
+		"name": "host0", "hook": string(tcHook), "malformed": 0.0,
 		"rx_packets": 3.0, "rx_bytes": 300.0, "rx_pps": 0.0, "rx_bps": 0.0,
 		"tx_packets": 0.0, "tx_bytes": 0.0, "tx_pps": 0.0, "tx_bps": 0.0,
 	}
@@ -99,7 +98,7 @@ func wantFields(t *testing.T, where string, got, want map[string]any, others ...
 
 // TestStatsOnEveryHook counts after the first object exactly what comes after it.
 func TestStatsOnEveryHook(t *testing.T) {
-	for _, hook := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact} {
+	for _, hook := range allHooks {
 		t.Run(string(hook), func(t *testing.T) {
 			const frames = 1000
 			host, peer := pair(t)
@@ -177,7 +176,7 @@ func TestInterfacesLater(t *testing.T) {
 	if err := lab.QuietVeth(host, "later0", peer, "peer1"); err != nil {
 		t.Fatal(err)
 	}
-	s.until(func(o sample) bool { return len(o.Interfaces) == 2 && o.Interfaces[1].Hook == probes.HookTC })
+	s.until(func(o sample) bool { return len(o.Interfaces) == 2 && o.Interfaces[1].Hook == tcHook })
 	if err := peer.Inject("peer1", udpFrame(t, 4000)); err != nil {
 		t.Fatal(err)
 	}
