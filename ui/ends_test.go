@@ -99,7 +99,7 @@ func TestEndWithStuckTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	// tty stays open: what Run gave up on still uses it.
-	defer ptmx.Close()
+	defer func() { _ = ptmx.Close() }()
 	if err := pty.Setsize(ptmx, &pty.Winsize{Cols: 200, Rows: 50}); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func fill(t *testing.T, tty *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	// The kernel moves some on to the reader's side after a while.
 	for wrote := 1; wrote > 0; time.Sleep(20 * time.Millisecond) {
 		wrote = 0
@@ -168,14 +168,8 @@ func TestEndWithClosedTerminal(t *testing.T) {
 	// What is left of a terminal whose window was closed: end of file.
 	_ = u.ptmx.Close()
 	u.source.samples <- lively(1) // output ends the read that holds the file open
-	select {
-	case err := <-u.ended:
-		u.ended <- err
-		if !errors.Is(err, ErrTerminalClosed) {
-			t.Errorf("got %v", err)
-		}
-	case <-time.After(patience):
-		t.Fatal("the program does not end")
+	if err := u.result(); !errors.Is(err, ErrTerminalClosed) {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -193,7 +187,7 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	opts = testOptions()
 	opts.Output = file
 	if err := Run(context.Background(), newFakeSource(), opts); !errors.Is(err, ErrNotTerminal) {

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -73,6 +74,7 @@ type feeder struct {
 	shown   *probes.Sample // the one on the screen: an older one while paused
 	rates   []byteRate     // of shown.Connections
 	mixed   protocolFrame  // of shown, without history
+	self    probes.Self    // of shown, smoothed
 	frame   frame          // the last one built
 	stale   bool           // frame is not of shown
 	history *history
@@ -149,6 +151,17 @@ func (f *feeder) absorb() {
 	f.shown, f.stale = f.sample, true
 	f.rates = f.meter.measure(f.shown)
 	f.mixed = f.mixer.mix(f.shown, f.q.scope)
+	f.smooth(f.shown)
+}
+
+// smooth follows our own share of the processor over some seconds: it comes in
+// ticks, and a number that jumps makes a quiet screen be drawn for its sake.
+func (f *feeder) smooth(s *probes.Sample) {
+	keep := math.Exp(-s.Interval.Seconds() / 5)
+	if f.self.RSS == 0 {
+		keep = 0
+	}
+	f.self = probes.Self{CPU: keep*f.self.CPU + (1-keep)*s.Self.CPU, RSS: s.Self.RSS}
 }
 
 // record adds a sample's rates to the history.
@@ -231,6 +244,6 @@ func (f *feeder) show() {
 			history:   f.history.values(seriesKey{"", execSeries}),
 		},
 		lost: s.Lost,
-		self: s.Self,
+		self: f.self,
 	}
 }

@@ -33,7 +33,8 @@ type terminalUnderTest struct {
 	before *term.State
 	emu    *vt.SafeEmulator
 	cancel context.CancelFunc
-	ended  chan error
+	err    error // what Run returned, once ended is closed
+	ended  chan struct{}
 	looked chan struct{}
 
 	writes countedFile
@@ -96,7 +97,7 @@ func startWith(t *testing.T, w, h int, fake *fakeSource, source probes.Source,
 	}
 	u := &terminalUnderTest{
 		t: t, source: fake, ptmx: ptmx, tty: tty, emu: vt.NewSafeEmulator(max(w, 1), max(h, 1)),
-		ended: make(chan error, 1), looked: make(chan struct{}), changed: make(chan struct{}),
+		ended: make(chan struct{}), looked: make(chan struct{}), changed: make(chan struct{}),
 	}
 	u.resize(w, h)
 	if u.before, err = term.GetState(tty.Fd()); err != nil {
@@ -112,7 +113,10 @@ func startWith(t *testing.T, w, h int, fake *fakeSource, source probes.Source,
 	ctx, u.cancel = context.WithCancel(context.Background())
 	go u.look()
 	go func() { _, _ = io.Copy(ptmx, u.emu) }() // its replies to queries
-	go func() { u.ended <- run(ctx, source, opts, styles(opts.ASCII), DefaultKeyMap(opts.ASCII)) }()
+	go func() {
+		defer close(u.ended)
+		u.err = run(ctx, source, opts, styles(opts.ASCII), DefaultKeyMap(opts.ASCII))
+	}()
 	t.Cleanup(u.stop)
 	return u
 }
@@ -247,9 +251,8 @@ func (u *terminalUnderTest) golden() {
 func (u *terminalUnderTest) result() error {
 	u.t.Helper()
 	select {
-	case err := <-u.ended:
-		u.ended <- err // for stop
-		return err
+	case <-u.ended:
+		return u.err
 	case <-time.After(patience):
 		u.t.Fatalf("the program does not end. The screen:\n%s", u.screen())
 		return nil

@@ -78,7 +78,7 @@ func (h *header) health(s *Styles, f *frame) string {
 		lost += "  " + s.Warn.Paint("evicted "+count(n))
 	}
 	return lost + s.Faint.Paint("  cpu ") + fmt.Sprintf("%.1f%%", f.self.CPU*100) +
-		s.Faint.Paint("  mem ") + siUnit(float64(f.self.RSS), "B")
+		s.Faint.Paint("  mem ") + fmt.Sprintf("%d MB", f.self.RSS/1_000_000)
 }
 
 // spread puts left and right at the ends of a line.

@@ -287,6 +287,15 @@ type speed struct {
 func (s *speed) apply() tea.Msg {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.source.SetInterval(time.Duration(s.wanted.Load()))
+	if s.source != nil {
+		s.source.SetInterval(time.Duration(s.wanted.Load()))
+	}
 	return nil
+}
+
+// stop leaves the source alone, whatever commands are still on their way.
+func (s *speed) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.source = nil
 }

@@ -125,7 +125,8 @@ func run(ctx context.Context, source probes.Source, opts Options, styles Styles,
 	err = t.await(ended, inner.Done(), leaving)
 	cause := context.Cause(inner)
 	cancel(nil)
-	<-fed // the source is the caller's alone from here on
+	<-fed
+	m.speed.stop() // the source is the caller's alone from here on
 	return outcome(ctx, cause, err)
 }
 

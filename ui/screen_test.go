@@ -122,11 +122,11 @@ func TestBytesPerRefresh(t *testing.T) {
 			u := start(t, c.w, c.h)
 			u.feed(livelySamples(81)...)
 			before := len(u.writes.sofar())
-			for n := 81; n < 141; n++ {
+			for n := 81; n < 122; n++ {
 				s := lively(n)
 				s.Self.RSS = uint64(100_000_000 + n*1_000_000) // to see it arrive
 				u.source.samples <- s
-				u.waitForText(siUnit(float64(s.Self.RSS), "B"))
+				u.waitForText(fmt.Sprintf("%d MB", s.Self.RSS/1_000_000))
 			}
 			sizes := u.writes.sofar()[before:]
 			slices.Sort(sizes)

@@ -83,7 +83,7 @@ func TestAnySize(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			o := newOffscreen(seed%3 == 2)
-			for step := range 700 {
+			for step := range 400 {
 				switch r.IntN(5) {
 				case 0:
 					o.resize(r.IntN(320), r.IntN(90))
@@ -111,8 +111,8 @@ func TestEverySize(t *testing.T) {
 		s := lively(n)
 		o.show(&s)
 	}
-	for w := 0; w <= 310; w += 1 + w/40 {
-		for h := 0; h <= 84; h += 1 + h/20 {
+	for w := 0; w <= 310; w += 1 + w/16 {
+		for h := 0; h <= 84; h += 1 + h/12 {
 			o.resize(w, h)
 			for focus := range paneCount {
 				o.m.focus, o.m.zoomed = focus, focus%2 == 0

@@ -38,7 +38,6 @@ type Glyphs struct {
 	Ellipsis          string
 	Separator         string
 	Up, Down, Unknown string // the state of an interface
-	Cursor            string
 }
 
 // Styles is all that decides how the screen looks. It is a value handed to
@@ -109,7 +108,6 @@ func unicodeGlyphs() Glyphs {
 		Ellipsis:  "…",
 		Separator: " · ",
 		Up:        "●", Down: "○", Unknown: "◌",
-		Cursor: "▏",
 	}
 }
 
@@ -123,6 +121,5 @@ func asciiGlyphs() Glyphs {
 		Ellipsis:  "~",
 		Separator: " | ",
 		Up:        "+", Down: "-", Unknown: "?",
-		Cursor: "_",
 	}
 }

@@ -157,9 +157,6 @@ func (t *table) share(rest int) {
 	}
 }
 
-// has reports whether column i is shown.
-func (t *table) has(i int) bool { return t.columns[i].width > 0 }
-
 func (t *table) heading() string {
 	var b strings.Builder
 	for _, c := range t.columns {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/term"
 	"golang.org/x/sys/unix"
@@ -71,7 +70,7 @@ func openTerminal(opts *Options) (*terminal, error) {
 	if t.input == nil {
 		t.input = os.Stdin
 		if !term.IsTerminal(os.Stdin.Fd()) {
-			tty, _, err := tea.OpenTTY()
+			tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 			if err != nil {
 				return nil, errors.New("standard input is not a terminal, and there is no controlling terminal to read keys from")
 			}
