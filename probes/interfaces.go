@@ -285,6 +285,17 @@ func (w *watched) listForeign(l netlink.Link) []string {
 	if xdp := l.Attrs().Xdp; xdp != nil && xdp.Attached {
 		add("xdp", ebpf.ProgramID(xdp.ProgId))
 	}
+	for _, direction := range directions {
+		filters, err := listFilters(l.Attrs().Index, clsactParent(direction))
+		if err != nil {
+			continue
+		}
+		for _, filter := range filters {
+			if bpf, ok := filter.(*netlink.BpfFilter); ok {
+				add("clsact "+string(direction), ebpf.ProgramID(bpf.Id))
+			}
+		}
+	}
 	for where, attach := range map[string]ebpf.AttachType{
 		"tcx ingress": ebpf.AttachTCXIngress,
 		"tcx egress":  ebpf.AttachTCXEgress,

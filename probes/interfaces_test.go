@@ -246,3 +246,30 @@ func TestSessionFound(t *testing.T) {
 		return err
 	}))
 }
+
+// TestForeignFilterShown finds somebody else's clsact filter beside our own.
+func TestForeignFilterShown(t *testing.T) {
+	host, peer := newPair(t)
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "foreign", Type: ebpf.SchedCLS, License: "MIT",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	if err := host.Do(func() error {
+		l, err := netlink.LinkByName(hostInterface)
+		if err != nil {
+			return err
+		}
+		_, err = attachClsact(program, l.Attrs().Index, RX)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	row, _ := newRigWish(t, host, peer, HookClsact).poll()
+	if !slices.Equal(row.Foreign, []string{"clsact rx: foreign"}) {
+		t.Errorf("foreign programs %q", row.Foreign)
+	}
+}
