@@ -34,6 +34,8 @@
 #define VLAN_TAGS_MAX 2
 #define EXTENSION_HEADERS_MAX 8
 
+#define AUTHENTICATION_HEADER_MIN 12 /* RFC 4302, without the check value */
+
 #define IPV4_OFFSET_MASK 0x1fff /* RFC 791: fragment offset, units of 8 bytes */
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV6_OFFSET_MASK 0xfff8 /* RFC 8200: fragment offset, in place */
@@ -173,7 +175,8 @@ walk_extensions(void *data, void *end, __u32 limit, __u32 offset, __u8 protocol)
 		if (w.malformed || w.not_linear)
 			break;
 		length = extension_length(extension, w.next);
-		w.malformed = offset + length > limit;
+		w.malformed = offset + length > limit ||
+			(w.next == IPPROTO_AH && length < AUTHENTICATION_HEADER_MIN);
 		if (w.malformed)
 			break;
 		if (w.next == IPPROTO_FRAGMENT) {
@@ -405,8 +408,10 @@ frame_parse(struct frame *f, const struct buffer *b, bool has_ethernet)
 	case ETH_P_IPV6:
 		return parse_ipv6(f, b, offset);
 	}
-	if (f->ethertype < ETH_P_802_3_MIN)
-		f->ethertype = ETH_P_802_2; /* a length: IEEE 802.2 LLC follows */
+	if (has_ethernet && f->ethertype < ETH_P_802_3_MIN) { /* a length: LLC follows */
+		f->malformed = offset + f->ethertype > f->len;
+		f->ethertype = ETH_P_802_2;
+	}
 	return PARSED;
 }
 

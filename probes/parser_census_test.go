@@ -1,0 +1,250 @@
+package probes
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebpftop/ebpftop/bpf"
+)
+
+// parserCensus is all that is counted, or must be, of a batch of frames.
+type parserCensus map[parserCell]parserCount
+
+// parserCell is one row of one of the program's tables.
+type parserCell struct {
+	tap, direction int
+	table          string
+	number         uint32 // IP protocol, ethertype or verdict
+	local, remote  netip.AddrPort
+}
+
+type parserCount struct {
+	packets, bytes uint64
+	flags          uint8
+}
+
+// add leaves out what is zero: a row that exists, but counts nothing yet.
+func (c parserCensus) add(cell parserCell, more parserCount) {
+	if more == (parserCount{}) {
+		return
+	}
+	count := c[cell]
+	count.packets += more.packets
+	count.bytes += more.bytes
+	count.flags |= more.flags
+	c[cell] = count
+}
+
+// expect adds what a frame must count as.
+func (c parserCensus) expect(e *parserEntry, v parserVerdict, size int) {
+	cell := parserCell{tap: e.tap, direction: e.direction, table: "ethertype", number: v.number}
+	if v.isIP {
+		cell.table = "protocol"
+	}
+	one := parserCount{packets: 1, bytes: uint64(size)}
+	c.add(cell, one)
+	if v.malformed {
+		c.add(parserCell{tap: e.tap, direction: e.direction, table: "malformed"}, parserCount{packets: 1})
+	}
+	if v.source.IsValid() {
+		cell.table, cell.local, cell.remote = "connection", v.destination, v.source
+		if e.direction == directionTX {
+			cell.local, cell.remote = v.source, v.destination
+		}
+		one.flags = v.flags
+		c.add(cell, one)
+	}
+}
+
+// parserBuffers are what the maps are read into.
+type parserBuffers struct {
+	protocols  *perCPUArray[bpf.PacketsTraffic]
+	malformed  *perCPUArray[uint64]
+	ethertypes []uint32
+	traffic    []bpf.PacketsTraffic // one per CPU for each ethertype
+	keys4      []bpf.PacketsConnectionKey4
+	keys6      []bpf.PacketsConnectionKey6
+	rows       []bpf.PacketsConnection
+}
+
+func newParserBuffers() (b parserBuffers, err error) {
+	const ethertypes, connections = 1024, parserTaps * directionCount * parserBatch
+	if b.protocols, err = newPerCPUArray[bpf.PacketsTraffic](ipProtocolCount); err != nil {
+		return b, err
+	}
+	b.malformed, err = newPerCPUArray[uint64](directionCount)
+	b.ethertypes = make([]uint32, ethertypes)
+	b.traffic = make([]bpf.PacketsTraffic, ethertypes*b.protocols.cpus)
+	b.keys4 = make([]bpf.PacketsConnectionKey4, connections)
+	b.keys6 = make([]bpf.PacketsConnectionKey6, connections)
+	b.rows = make([]bpf.PacketsConnection, connections)
+	return b, err
+}
+
+// read adds what was counted since it last read.
+func (b *parserBench) read(got parserCensus) error {
+	var errs []error
+	for i := range b.taps {
+		errs = append(errs, b.readProtocols(i, got), b.readEthertypes(i, got), b.readMalformed(i, got))
+	}
+	add4 := func(key *bpf.PacketsConnectionKey4, row []bpf.PacketsConnection) {
+		got.addConnection(key.InterfaceProtocol, address4(key.Local), address4(key.Remote), key.LocalPort, key.RemotePort, &row[0])
+	}
+	add6 := func(key *bpf.PacketsConnectionKey6, row []bpf.PacketsConnection) {
+		got.addConnection(key.InterfaceProtocol, address6(key.Local), address6(key.Remote), key.LocalPort, key.RemotePort, &row[0])
+	}
+	return errors.Join(append(errs,
+		takeRows(b.connections4, b.buffers.keys4, b.buffers.rows, 1, add4),
+		takeRows(b.connections6, b.buffers.keys6, b.buffers.rows, 1, add6))...)
+}
+
+func (b *parserBench) readProtocols(i int, got parserCensus) error {
+	for direction, name := range [...]string{bpf.PacketsMapProtocolsRx, bpf.PacketsMapProtocolsTx} {
+		if err := b.buffers.protocols.read(b.taps[i].collection.Maps[name]); err != nil {
+			return err
+		}
+		for protocol := range ipProtocolCount {
+			past := &b.past[i].protocols[direction][protocol]
+			now := sumTraffic(b.buffers.protocols.of(protocol))
+			got.add(parserCell{tap: i, direction: direction, table: "protocol", number: uint32(protocol)},
+				parserCount{packets: now.Packets - past.Packets, bytes: now.Bytes - past.Bytes})
+			*past = now
+		}
+	}
+	return nil
+}
+
+func (b *parserBench) readEthertypes(i int, got parserCensus) error {
+	cpus := b.buffers.protocols.cpus
+	return takeRows(b.taps[i].collection.Maps[bpf.PacketsMapEthertypes], b.buffers.ethertypes, b.buffers.traffic, cpus,
+		func(key *uint32, ofCPUs []bpf.PacketsTraffic) {
+			sum := sumTraffic(ofCPUs)
+			got.add(parserCell{tap: i, direction: int(*key >> 16), table: "ethertype", number: *key & 0xffff},
+				parserCount{packets: sum.Packets, bytes: sum.Bytes})
+		})
+}
+
+func (b *parserBench) readMalformed(i int, got parserCensus) error {
+	if err := b.buffers.malformed.read(b.taps[i].collection.Maps[bpf.PacketsMapMalformed]); err != nil {
+		return err
+	}
+	for direction := range directions {
+		var now uint64
+		for _, count := range b.buffers.malformed.of(direction) {
+			now += count
+		}
+		past := &b.past[i].malformed[direction]
+		got.add(parserCell{tap: i, direction: direction, table: "malformed"}, parserCount{packets: now - *past})
+		*past = now
+	}
+	return nil
+}
+
+// addConnection adds a row, whose interface is a tap.
+func (c parserCensus) addConnection(interfaceProtocol uint32, local, remote netip.Addr, localPort, remotePort uint16, row *bpf.PacketsConnection) {
+	cell := parserCell{
+		tap: int(interfaceProtocol>>8) - 1, table: "connection", number: interfaceProtocol & 0xff,
+		local:  netip.AddrPortFrom(local, fromNetwork(localPort)),
+		remote: netip.AddrPortFrom(remote, fromNetwork(remotePort)),
+	}
+	cell.direction = directionRX
+	c.add(cell, parserCount{packets: row.RxPackets, bytes: row.RxBytes, flags: row.RxFlags})
+	cell.direction = directionTX
+	c.add(cell, parserCount{packets: row.TxPackets, bytes: row.TxBytes, flags: row.TxFlags})
+}
+
+// takeRows calls each for every row of m with its values, and empties m.
+func takeRows[K, V any](m *ebpf.Map, keys []K, values []V, valuesOfRow int, each func(*K, []V)) error {
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := m.BatchLookupAndDelete(&cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+		for i := range n {
+			each(&keys[i], values[i*valuesOfRow:(i+1)*valuesOfRow])
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}
+
+func (c parserCell) String() string {
+	name := parserTapNames[c.tap] + " " + string(directions[c.direction])
+	switch c.table {
+	case "connection":
+		return fmt.Sprintf("%s: connection %d, local %v, remote %v", name, c.number, c.local, c.remote)
+	case "malformed":
+		return name + ": malformed"
+	}
+	return fmt.Sprintf("%s: %s %#x", name, c.table, c.number)
+}
+
+func (c parserCount) String() string {
+	return fmt.Sprintf("%d (%d B, flags %#02x)", c.packets, c.bytes, c.flags)
+}
+
+// differences lists the rows that are not as they must be.
+func (c parserCensus) differences(got parserCensus) string {
+	var lines []string
+	for cell, count := range c {
+		if got[cell] != count {
+			lines = append(lines, fmt.Sprintf("  %v: counted %v, must be %v", cell, got[cell], count))
+		}
+	}
+	for cell, count := range got {
+		if _, ok := c[cell]; !ok {
+			lines = append(lines, fmt.Sprintf("  %v: counted %v, must be nothing", cell, count))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// compare reports the first frame of a batch of which program and oracle make
+// different things, made as small and plain as it goes.
+func (b *parserBench) compare(t testing.TB, frames [][]byte) {
+	t.Helper()
+	if b.agree(t, frames...) {
+		return
+	}
+	i := slices.IndexFunc(frames, func(frame []byte) bool { return !b.agree(t, frame) })
+	if i < 0 {
+		t.Errorf("%d frames differ, though none does by itself", len(frames))
+		return
+	}
+	whole := b.oracle.judge(frames[i])
+	smallest := shrink(frames[i], func(frame []byte) bool {
+		v := b.oracle.judge(frame) // of another protocol, it could be another matter
+		return v.isIP == whole.isIP && v.number == whole.number && !b.agree(t, frame)
+	})
+	want, got, err := b.run([][]byte{smallest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Errorf("program and oracle differ on the frame\n%s%x\n%s\nwhich was made of %x",
+		hex.Dump(smallest), smallest, want.differences(got), frames[i])
+}
+
+// shrink cuts bytes off and clears them as long as still holds.
+func shrink(frame []byte, still func([]byte) bool) []byte {
+	for cut := len(frame) / 2; cut > 0; cut /= 2 {
+		for len(frame)-cut >= parserFrameMin && still(frame[:len(frame)-cut]) {
+			frame = frame[:len(frame)-cut]
+		}
+	}
+	for i := range frame {
+		if cleared := patched(frame, i, 0); frame[i] != 0 && still(cleared) {
+			frame = cleared
+		}
+	}
+	return frame
+}
