@@ -96,35 +96,37 @@ func (i *interfaces) check(links []netlink.Link) error {
 // An interface that cannot be watched is shown with the reason: it does not
 // keep the others from being watched.
 func (i *interfaces) reconcile(links []netlink.Link) error {
-	var errs []error
 	present := make(map[int]bool, len(links))
-	var carriers []int // of the SSH session; asked for only if there is a new interface
+	var fresh []netlink.Link
 	for _, l := range links {
 		attrs := l.Attrs()
 		present[attrs.Index] = true
-		w := i.byIndex[attrs.Index]
-		if w == nil {
-			if i.matches(attrs) {
-				if carriers == nil {
-					carriers = i.ssh.carriers(links)
-				}
-				i.watch(l, slices.Contains(carriers, attrs.Index))
-			}
-			continue
-		}
-		if w.name != attrs.Name {
-			w.name = attrs.Name
-			if w.tap != nil {
-				i.names[w.tap.id] = attrs.Name
-			}
+		if w := i.byIndex[attrs.Index]; w != nil {
+			i.rename(w, attrs.Name)
+		} else if i.matches(attrs) {
+			fresh = append(fresh, l)
 		}
 	}
+	if len(fresh) > 0 {
+		i.watch(fresh, i.ssh.carriers(links))
+	}
+	var errs []error
 	for ifindex, w := range i.byIndex {
 		if !present[ifindex] {
 			errs = append(errs, i.unwatch(ifindex, w))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (i *interfaces) rename(w *watched, name string) {
+	if w.name == name {
+		return
+	}
+	w.name = name
+	if w.tap != nil {
+		i.names[w.tap.id] = name
+	}
 }
 
 // refused fails if there are interfaces to watch, but none lets itself be: a
@@ -140,18 +142,22 @@ func (i *interfaces) refused() error {
 	return refusal
 }
 
-func (i *interfaces) watch(l netlink.Link, carriesSSH bool) {
-	attrs := l.Attrs()
-	w := &watched{name: attrs.Name, past: newTally()}
-	hooks, reason := hooksToTry(i.wish, factsOf(l, carriesSSH))
-	tap, err := i.packets.attach(l, hooks, reason)
-	if err != nil {
-		w.refusal = err
-	} else {
-		w.tap = tap
-		i.names[tap.id] = attrs.Name
+// watch attaches to new interfaces, of which those in carriers run the user's
+// SSH session.
+func (i *interfaces) watch(fresh []netlink.Link, carriers []int) {
+	placements := make([]*placement, len(fresh))
+	for n, l := range fresh {
+		hooks, reason := hooksToTry(i.wish, factsOf(l, slices.Contains(carriers, l.Attrs().Index)))
+		placements[n] = &placement{link: l, hooks: hooks, reason: reason}
 	}
-	i.byIndex[attrs.Index] = w
+	i.packets.place(placements)
+	for _, pl := range placements {
+		attrs := pl.link.Attrs()
+		i.byIndex[attrs.Index] = &watched{name: attrs.Name, past: newTally(), tap: pl.tap, refusal: pl.err}
+		if pl.tap != nil {
+			i.names[pl.tap.id] = attrs.Name
+		}
+	}
 }
 
 func (i *interfaces) unwatch(ifindex int, w *watched) error {

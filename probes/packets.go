@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/features"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ebpftop/ebpftop/bpf"
 )
@@ -21,7 +23,6 @@ type packets struct {
 	spec   *ebpf.CollectionSpec
 	shared map[string]*ebpf.Map
 	nextID uint32
-	noTCX  bool // found out: not to be tried for every interface
 }
 
 // sharedMaps are the maps that all interfaces use together.
@@ -95,43 +96,79 @@ type tap struct {
 	links      []io.Closer
 }
 
-// attach puts the packet program on an interface, at the first hook of the
-// list that the kernel grants.
-func (p *packets) attach(l netlink.Link, hooks []Hook, reason string) (*tap, error) {
-	var refused refusals
-	for _, hook := range hooks {
-		if hook == HookTC && p.noTCX {
-			continue
-		}
-		t, err := p.attachAt(l, hook)
-		if err == nil {
-			t.reason = refused.reason(reason)
-			return t, nil
-		}
-		refused.add(hook, err)
-		if hook == HookTC && errors.Is(err, ebpf.ErrNotSupported) {
-			p.noTCX = true
-		}
-	}
-	return nil, errors.Join(refused...)
+// placement is an interface that the packet program is to go to.
+type placement struct {
+	link   netlink.Link
+	hooks  []Hook // to try, in this order
+	reason string // why the first of them
+	tap    *tap   // the outcome, or
+	err    error  // why there is none
 }
 
-// attachAt loads a copy of the program and attaches it: all of it or nothing.
-func (p *packets) attachAt(l netlink.Link, hook Hook) (*tap, error) {
-	p.nextID++
-	t := &tap{id: p.nextID, hook: hook}
-	if err := t.load(p, l); err != nil {
-		return nil, errors.Join(err, t.Close())
+// place puts the packet program on interfaces, on each at the first hook that
+// the kernel grants. Verifying a copy takes tens of milliseconds, so all CPUs
+// do it; attaching is for the caller's thread, whose network namespace counts.
+func (p *packets) place(placements []*placement) {
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for _, pl := range placements {
+		pl.tap = p.newTap(pl.hooks[0])
+		group.Go(func() error {
+			pl.err = pl.tap.load(p, pl.link)
+			return nil
+		})
 	}
+	_ = group.Wait() // errors are the placements'
+	for _, pl := range placements {
+		if pl.err == nil {
+			pl.err = p.attach(pl)
+		}
+		if pl.err != nil {
+			pl.err = errors.Join(pl.err, pl.tap.Close())
+			pl.tap = nil
+		}
+	}
+}
+
+// attach tries the hooks one after the other. The same copy serves XDP native
+// and generic, and one serves tcx and clsact.
+func (p *packets) attach(pl *placement) error {
+	var refused refusals
+	for _, hook := range pl.hooks {
+		if receiveProgram(hook) != receiveProgram(pl.tap.hook) {
+			err := pl.tap.Close()
+			pl.tap = p.newTap(hook)
+			if err := errors.Join(err, pl.tap.load(p, pl.link)); err != nil {
+				return err
+			}
+		}
+		err := pl.tap.attach(hook, pl.link.Attrs().Index)
+		if err == nil {
+			pl.tap.reason = refused.reason(pl.reason)
+			return nil
+		}
+		refused.add(hook, err)
+	}
+	return errors.Join(refused...)
+}
+
+func (p *packets) newTap(hook Hook) *tap {
+	p.nextID++
+	return &tap{id: p.nextID, hook: hook}
+}
+
+// attach attaches at a hook both ways, or not at all.
+func (t *tap) attach(hook Hook, ifindex int) error {
 	receive := t.collection.Programs[receiveProgram(hook)]
-	if err := t.keep(attachReceive(hook, receive, l.Attrs().Index)); err != nil {
-		return nil, errors.Join(err, t.Close())
+	if err := t.keep(attachReceive(hook, receive, ifindex)); err != nil {
+		return err
 	}
 	send := t.collection.Programs[bpf.PacketsProgTcTx]
-	if err := t.keep(attachSend(hook, send, l.Attrs().Index)); err != nil {
-		return nil, errors.Join(err, t.Close())
+	if err := t.keep(attachSend(hook, send, ifindex)); err != nil {
+		return errors.Join(err, t.detach())
 	}
-	return t, nil
+	t.hook = hook
+	return nil
 }
 
 func receiveProgram(hook Hook) string {
@@ -191,13 +228,19 @@ func (t *tap) makeOtherRows() error {
 
 // Close detaches the program and frees its maps.
 func (t *tap) Close() error {
+	err := t.detach()
+	if t.collection != nil {
+		t.collection.Close()
+	}
+	return err
+}
+
+func (t *tap) detach() error {
 	var errs []error
 	for _, l := range t.links {
 		errs = append(errs, l.Close())
 	}
-	if t.collection != nil {
-		t.collection.Close()
-	}
+	t.links = nil
 	return errors.Join(errs...)
 }
 
