@@ -38,7 +38,7 @@ func newRig(t *testing.T, hook Hook, maxConnections uint32, ports ...uint16) *ri
 func newPair(t *testing.T) (host, peer *lab.Namespace) {
 	t.Helper()
 	lab.RequireRoot(t)
-	host, peer = newNamespace(t), newNamespace(t)
+	host, peer = lab.ForTest(t), lab.ForTest(t)
 	if err := lab.QuietVeth(host, hostInterface, peer, peerInterface); err != nil {
 		t.Fatal(err)
 	}
@@ -76,20 +76,6 @@ func (r *rig) openOn(iface string, wish Hook, maxConnections uint32, ports ...ui
 	r.check(err)
 	r.reconcile()
 	r.t.Cleanup(func() { r.check(r.host.Do(r.watched.Close)) })
-}
-
-func newNamespace(t *testing.T) *lab.Namespace {
-	t.Helper()
-	n, err := lab.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
 }
 
 func (r *rig) check(err error) {

@@ -58,25 +58,11 @@ func ebpftop(t *testing.T, args ...string) *exec.Cmd {
 func pair(t *testing.T) (host, peer *lab.Namespace) {
 	t.Helper()
 	lab.RequireRoot(t)
-	host, peer = namespace(t), namespace(t)
+	host, peer = lab.ForTest(t), lab.ForTest(t)
 	if err := lab.QuietVeth(host, "host0", peer, "peer0"); err != nil {
 		t.Fatal(err)
 	}
 	return host, peer
-}
-
-func namespace(t *testing.T) *lab.Namespace {
-	t.Helper()
-	n, err := lab.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
 }
 
 // finished is how a command ended.

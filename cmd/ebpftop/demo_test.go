@@ -35,7 +35,7 @@ type demo struct {
 func newDemo(t *testing.T, args ...string) *demo {
 	t.Helper()
 	lab.RequireRoot(t)
-	from := namespace(t)
+	from := lab.ForTest(t)
 	d := &demo{cmd: ebpftop(t, append([]string{"demo"}, args...)...), from: from}
 	d.cmd.Env = append(d.cmd.Env, "TERM=xterm-256color", "LC_ALL=C.UTF-8")
 	d.cmd.Stderr = &d.errOut

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"errors"
 	"math/rand/v2"
-	"os/exec"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -161,20 +162,17 @@ func TestNotRoot(t *testing.T) {
 // publicCopy copies the binary to where anybody can execute it.
 func publicCopy(t *testing.T, path string) string {
 	t.Helper()
-	out, err := exec.Command("mktemp", "-d", "/tmp/ebpftop-test.XXXXXX").Output()
+	folder, err := os.MkdirTemp("/tmp", "ebpftop-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := strings.TrimSpace(string(out))
 	t.Cleanup(func() {
-		if err := exec.Command("rm", "-r", folder).Run(); err != nil {
+		if err := os.RemoveAll(folder); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := exec.Command("install", "-m", "755", path, folder+"/ebpftop").Run(); err != nil {
-		t.Fatal(err)
-	}
-	if err := exec.Command("chmod", "755", folder).Run(); err != nil {
+	binary, err := os.ReadFile(path)
+	if err := errors.Join(err, os.Chmod(folder, 0o755), os.WriteFile(folder+"/ebpftop", binary, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	return folder + "/ebpftop"

@@ -87,20 +87,6 @@ func isolated() error {
 	return nil
 }
 
-func newNamespace(t *testing.T) *Namespace {
-	t.Helper()
-	n, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return n
-}
-
 // identity is the name that the kernel gives the namespace.
 func identity(t *testing.T, n *Namespace) (name string) {
 	t.Helper()
@@ -136,7 +122,7 @@ func TestDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := newNamespace(t)
+	n := ForTest(t)
 	inside := identity(t, n)
 	if inside == here {
 		t.Errorf("Do ran in %s, the namespace of the test", inside)
@@ -179,7 +165,7 @@ func TestMainThreadStaysHome(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 50 {
-		newNamespace(t)
+		ForTest(t)
 	}
 	if main, err := os.Readlink(fmt.Sprintf("/proc/self/task/%d/ns/net", os.Getpid())); err != nil || main != here {
 		t.Errorf("main thread is in %s (%v), want %s", main, err, here)
@@ -216,7 +202,7 @@ func TestClosed(t *testing.T) {
 
 func TestStart(t *testing.T) {
 	RequireRoot(t)
-	n := newNamespace(t)
+	n := ForTest(t)
 	inside := identity(t, n)
 
 	cmd := exec.Command("readlink", "/proc/self/ns/net")
@@ -235,7 +221,7 @@ func TestStart(t *testing.T) {
 
 func TestKilled(t *testing.T) {
 	RequireRoot(t)
-	n := newNamespace(t)
+	n := ForTest(t)
 	changes := make(chan netlink.LinkUpdate, 16)
 	done := make(chan struct{})
 	defer close(done)
@@ -276,7 +262,7 @@ func TestKilled(t *testing.T) {
 
 func TestLinks(t *testing.T) {
 	RequireRoot(t)
-	client, server, hub := newNamespace(t), newNamespace(t), newNamespace(t)
+	client, server, hub := ForTest(t), ForTest(t), ForTest(t)
 	for _, step := range []error{
 		Veth(client, "eth0", hub, "to-client"),
 		Veth(server, "eth0", hub, "to-server"),
@@ -346,7 +332,7 @@ func greet(t *testing.T, client, server *Namespace, address string) {
 
 func TestLinkErrors(t *testing.T) {
 	RequireRoot(t)
-	n := newNamespace(t)
+	n := ForTest(t)
 	_, linkErr := n.Link("nosuch")
 	for name, err := range map[string]error{
 		"AddAddress of a missing interface":  n.AddAddress("nosuch", "10.1.0.1/24"),
@@ -366,7 +352,7 @@ func TestLinkErrors(t *testing.T) {
 
 func TestIsolate(t *testing.T) {
 	RequireRoot(t)
-	n := newNamespace(t)
+	n := ForTest(t)
 	cmd := as("isolated")
 	// The second is a variable left over from elsewhere.
 	cmd.Env = append(cmd.Env, oldNamespaceVariable+"="+identity(t, n), isolatedVariable+"=net:[1]")

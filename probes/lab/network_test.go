@@ -19,7 +19,7 @@ import (
 
 func buildNetwork(t *testing.T) *Network {
 	t.Helper()
-	n, err := Build(newNamespace(t))
+	n, err := Build(ForTest(t))
 	if err != nil {
 		t.Fatal(err)
 	}

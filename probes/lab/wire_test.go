@@ -11,7 +11,7 @@ import (
 // quietWires are two wires at the ends of a quiet veth pair.
 func quietWires(t *testing.T) (*Wire, *Wire) {
 	t.Helper()
-	a, b := newNamespace(t), newNamespace(t)
+	a, b := ForTest(t), ForTest(t)
 	if err := QuietVeth(a, "left", b, "right"); err != nil {
 		t.Fatal(err)
 	}
