@@ -4,7 +4,7 @@
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all build demo test lint generate check-generated clean
+.PHONY: all build demo test test-kernels lint generate check-generated clean
 
 all: build
 
@@ -22,6 +22,11 @@ test:
 ifneq ($(shell id -u),0)
 	@echo "Not root: the tests that need the kernel were skipped. Run: sudo make test"
 endif
+
+# Boots Debian's kernels under QEMU and runs the tests that need one inside; on
+# some of them by make test-kernels KERNELS="6.1 6.12".
+test-kernels:
+	.ci/kernels/run $(KERNELS)
 
 lint:
 	test -z "$$(gofmt -l bpf cmd probes ui)" || { gofmt -l bpf cmd probes ui; exit 1; }

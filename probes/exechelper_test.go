@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"runtime"
@@ -82,7 +83,8 @@ func inOwnMounts() bool { return os.Getenv(mountsVariable) != "" }
 // namespace of its own: what it mounts ends with it.
 func rerunInOwnMounts(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v",
+		"-test.skip="+flag.Lookup("test.skip").Value.String())
 	cmd.Env = append(os.Environ(), mountsVariable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	output, err := cmd.CombinedOutput()

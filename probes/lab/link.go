@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -16,10 +17,7 @@ func Veth(a *Namespace, nameA string, b *Namespace, nameB string) error {
 	if err := addVeth(a, nameA, b, nameB); err != nil {
 		return err
 	}
-	if err := a.setUp(nameA); err != nil {
-		return err
-	}
-	return b.setUp(nameB)
+	return connect(a, nameA, b, nameB)
 }
 
 // QuietVeth is Veth with IPv6 disabled at both ends, so that not one frame
@@ -35,10 +33,41 @@ func QuietVeth(a *Namespace, nameA string, b *Namespace, nameB string) error {
 	if err := b.disableIPv6(nameB); err != nil {
 		return err
 	}
+	return connect(a, nameA, b, nameB)
+}
+
+// readiness bounds the wait for the kernel to notice that an interface is up.
+const readiness = 5 * time.Second
+
+// connect sets both ends up and waits until they carry frames: the kernel gives
+// an interface its queue some time after the carrier, and until then drops
+// without an error what is sent.
+func connect(a *Namespace, nameA string, b *Namespace, nameB string) error {
 	if err := a.setUp(nameA); err != nil {
 		return err
 	}
-	return b.setUp(nameB)
+	if err := b.setUp(nameB); err != nil {
+		return err
+	}
+	if err := a.awaitCarrier(nameA); err != nil {
+		return err
+	}
+	return b.awaitCarrier(nameB)
+}
+
+func (n *Namespace) awaitCarrier(iface string) error {
+	for deadline := time.Now().Add(readiness); ; time.Sleep(time.Millisecond) {
+		link, err := n.Link(iface)
+		if err != nil {
+			return err
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("interface %s is %s after %v", iface, link.Attrs().OperState, readiness)
+		}
+	}
 }
 
 func addVeth(a *Namespace, nameA string, b *Namespace, nameB string) error {
