@@ -118,7 +118,11 @@ func (l *Live) open(ctx context.Context, opts Options) (changed <-chan struct{},
 	if err := l.interfaces.reconcile(links); err != nil {
 		return nil, err
 	}
-	return changed, l.interfaces.refused()
+	if err := l.interfaces.refused(); err != nil {
+		return nil, err
+	}
+	_, err = l.self.poll(0) // what the start cost is no part of an interval
+	return changed, err
 }
 
 // subscribe asks the kernel to tell of interfaces that come, go or change. The
