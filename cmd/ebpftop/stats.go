@@ -111,7 +111,7 @@ func printJSON(out io.Writer, s *probes.Sample) error {
 	return err
 }
 
-// escapeInvisible writes as \uXXXX the characters that JSON leaves alone but a
+// escapeInvisible writes as \u escapes the characters that JSON leaves alone but a
 // terminal may obey: DEL, C1 controls, and those that reorder or hide text.
 // They can stand in strings only, so the value stays the same.
 func escapeInvisible(line []byte) []byte {
