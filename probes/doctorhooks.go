@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/hook"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
@@ -85,9 +86,9 @@ func tryHooks(hooks ...Hook) map[Hook]error {
 	return results
 }
 
-func tryHook(hook Hook, ifindex int) error {
+func tryHook(at Hook, ifindex int) error {
 	kind := ebpf.SchedCLS
-	if hook == HookXDPGeneric {
+	if at == HookXDPGeneric {
 		kind = ebpf.XDP
 	}
 	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
@@ -99,7 +100,7 @@ func tryHook(hook Hook, ifindex int) error {
 		return err
 	}
 	defer program.Close()
-	attached, err := attachReceive(hook, program, ifindex)
+	attached, err := hook.Receive(at, program, ifindex)
 	if err != nil {
 		return err
 	}

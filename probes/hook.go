@@ -6,16 +6,26 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes/hook"
+)
+
+// Hook is where in the kernel received frames are counted. Sent frames are
+// always counted by tc egress.
+type Hook = hook.Hook
+
+// The hooks, as package hook has them.
+const (
+	HookAuto       = hook.Auto
+	HookXDP        = hook.XDP
+	HookXDPGeneric = hook.XDPGeneric
+	HookTC         = hook.TC
+	HookClsact     = hook.Clsact
+	HookNone       = hook.None
 )
 
 // ParseHook reads the word that --hook takes.
-func ParseHook(word string) (Hook, error) {
-	switch hook := Hook(word); hook {
-	case HookAuto, HookXDP, HookXDPGeneric, HookTC, HookClsact:
-		return hook, nil
-	}
-	return "", fmt.Errorf("unknown hook %q: use auto, xdp, xdp-generic, tc or clsact", word)
-}
+func ParseHook(word string) (Hook, error) { return hook.Parse(word) }
 
 // linkFacts is what the choice of a hook depends on.
 type linkFacts struct {

@@ -14,6 +14,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
 // foreignAge is how old the list of other programs on an interface may get.
@@ -291,8 +293,8 @@ func (w *watched) listForeign(l netlink.Link) []string {
 	if xdp := l.Attrs().Xdp; xdp != nil && xdp.Attached {
 		add("xdp", ebpf.ProgramID(xdp.ProgId))
 	}
-	for _, direction := range directions {
-		filters, err := listFilters(l.Attrs().Index, clsactParent(direction))
+	for direction, parent := range map[Direction]hook.Parent{RX: hook.Ingress, TX: hook.Egress} {
+		filters, err := hook.ListFilters(l.Attrs().Index, parent)
 		if err != nil {
 			continue
 		}

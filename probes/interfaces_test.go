@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
+	"github.com/ebpftop/ebpftop/probes/hook"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
@@ -144,12 +145,12 @@ func TestStaleFiltersRemoved(t *testing.T) {
 	r := newRigWish(t, host, peer, HookClsact)
 	ifindex := r.onlyIndex()
 	for _, l := range r.watched.byIndex[ifindex].tap.links {
-		l.(*clsactFilter).name = "" // forget it: Close will not find it
+		l.(*hook.Filter).Name = "" // forget it: Close will not find it
 	}
 	count := func() (n int) {
 		r.check(host.Do(func() error {
-			for _, direction := range []Direction{RX, TX} {
-				filters, err := listFilters(ifindex, clsactParent(direction))
+			for _, parent := range []hook.Parent{hook.Ingress, hook.Egress} {
+				filters, err := hook.ListFilters(ifindex, parent)
 				if err != nil {
 					return err
 				}
@@ -162,7 +163,7 @@ func TestStaleFiltersRemoved(t *testing.T) {
 	clean := func() {
 		r.check(host.Do(func() error {
 			links, err := listLinks()
-			return errors.Join(err, removeStaleFilters(links))
+			return errors.Join(err, hook.RemoveStaleFilters(links))
 		}))
 	}
 	clean()
@@ -187,8 +188,8 @@ func (r *rig) onlyIndex() int {
 // renameFilters makes filters look as if another process had added them.
 func (r *rig) renameFilters(ifindex int, name string) error {
 	return r.host.Do(func() error {
-		for _, direction := range []Direction{RX, TX} {
-			filters, err := listFilters(ifindex, clsactParent(direction))
+		for _, parent := range []hook.Parent{hook.Ingress, hook.Egress} {
+			filters, err := hook.ListFilters(ifindex, parent)
 			if err != nil {
 				return err
 			}
@@ -263,7 +264,7 @@ func TestForeignFilterShown(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = attachClsact(program, l.Attrs().Index, RX)
+		_, err = hook.AddFilter(program, l.Attrs().Index, hook.Ingress, 0)
 		return err
 	}); err != nil {
 		t.Fatal(err)

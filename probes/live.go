@@ -11,6 +11,8 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
 // Options choose what Live watches.
@@ -112,7 +114,7 @@ func (l *Live) open(ctx context.Context, opts Options) (changed <-chan struct{},
 	if err := l.interfaces.check(links); err != nil {
 		return nil, err
 	}
-	if err := removeStaleFilters(links); err != nil {
+	if err := hook.RemoveStaleFilters(links); err != nil {
 		return nil, err
 	}
 	if err := l.interfaces.reconcile(links); err != nil {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
 // packets owns the packet program: what its copies share (the connection
@@ -134,45 +135,45 @@ func (p *packets) place(placements []*placement) {
 // and generic, and one serves tcx and clsact.
 func (p *packets) attach(pl *placement) error {
 	var refused refusals
-	for _, hook := range pl.hooks {
-		if receiveProgram(hook) != receiveProgram(pl.tap.hook) {
+	for _, at := range pl.hooks {
+		if receiveProgram(at) != receiveProgram(pl.tap.hook) {
 			err := pl.tap.Close()
-			pl.tap = p.newTap(hook)
+			pl.tap = p.newTap(at)
 			if err := errors.Join(err, pl.tap.load(p, pl.link)); err != nil {
 				return err
 			}
 		}
-		err := pl.tap.attach(hook, pl.link.Attrs().Index)
+		err := pl.tap.attach(at, pl.link.Attrs().Index)
 		if err == nil {
 			pl.tap.reason = refused.reason(pl.reason)
 			return nil
 		}
-		refused.add(hook, err)
+		refused.add(at, err)
 	}
 	return errors.Join(refused...)
 }
 
-func (p *packets) newTap(hook Hook) *tap {
+func (p *packets) newTap(at Hook) *tap {
 	p.nextID++
-	return &tap{id: p.nextID, hook: hook}
+	return &tap{id: p.nextID, hook: at}
 }
 
 // attach attaches at a hook both ways, or not at all.
-func (t *tap) attach(hook Hook, ifindex int) error {
-	receive := t.collection.Programs[receiveProgram(hook)]
-	if err := t.keep(attachReceive(hook, receive, ifindex)); err != nil {
+func (t *tap) attach(at Hook, ifindex int) error {
+	receive := t.collection.Programs[receiveProgram(at)]
+	if err := t.keep(hook.Receive(at, receive, ifindex)); err != nil {
 		return err
 	}
 	send := t.collection.Programs[bpf.PacketsProgTcTx]
-	if err := t.keep(attachSend(hook, send, ifindex)); err != nil {
+	if err := t.keep(hook.Send(at, send, ifindex)); err != nil {
 		return errors.Join(err, t.detach())
 	}
-	t.hook = hook
+	t.hook = at
 	return nil
 }
 
-func receiveProgram(hook Hook) string {
-	if hook == HookXDP || hook == HookXDPGeneric {
+func receiveProgram(at Hook) string {
+	if at == HookXDP || at == HookXDPGeneric {
 		return bpf.PacketsProgXdpRx
 	}
 	return bpf.PacketsProgTcRx

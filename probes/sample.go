@@ -36,6 +36,9 @@ type Sample struct {
 	Interfaces  []Interface  // by ifindex
 	Protocols   []Protocol   // by interface, direction, then packets, most first
 	Connections []Connection // in no particular order
+	// CrossConnects are all pairs in the namespace, by name, those of other
+	// processes included.
+	CrossConnects []CrossConnect
 	// NewConnections are the tuples that appeared in this interval, oldest
 	// first, as the kernel announced them: those already evicted from the
 	// table are among them.
@@ -44,20 +47,6 @@ type Sample struct {
 	Lost           Lost
 	Self           Self
 }
-
-// Hook is where in the kernel received frames are counted. Sent frames are
-// always counted by tc egress.
-type Hook string
-
-// The hooks, and the words --hook takes for them.
-const (
-	HookAuto       Hook = "auto"        // only as a wish, never in a sample
-	HookXDP        Hook = "xdp"         // native XDP, in the driver
-	HookXDPGeneric Hook = "xdp-generic" // XDP emulated behind the driver
-	HookTC         Hook = "tc"          // tcx, a bpf_link, Linux 6.6
-	HookClsact     Hook = "clsact"      // filters on a clsact qdisc, before 6.6
-	HookNone       Hook = ""            // not watched; HookReason says why
-)
 
 // Interface is one network interface: what ebpftop counted on it, and what
 // the kernel itself says of it. Packets are frames on the wire, bytes run from

@@ -1,4 +1,4 @@
-package probes
+package hook
 
 import (
 	"errors"
@@ -18,39 +18,46 @@ import (
 // whose process is gone.
 const filterPrefix = "ebpftop:"
 
-// clsactFilter is a filter of ours on an interface's clsact qdisc.
-type clsactFilter struct {
+// LastPriority is the priority that the kernel asks last.
+const LastPriority = 0xffff
+
+// Filter is a filter of ours on an interface's clsact qdisc.
+type Filter struct {
 	ifindex int
-	parent  uint32
-	name    string
+	parent  Parent
+	Name    string
 }
 
-func clsactParent(direction Direction) uint32 {
-	if direction == RX {
-		return netlink.HANDLE_MIN_INGRESS
-	}
-	return netlink.HANDLE_MIN_EGRESS
-}
+// Parent is a side of a clsact qdisc.
+type Parent uint32
 
-// attachClsact adds a filter for one direction. Priority 0 lets the kernel
-// choose one before all that are there, so it never displaces a filter.
-func attachClsact(program *ebpf.Program, ifindex int, direction Direction) (io.Closer, error) {
+// The two sides.
+const (
+	Ingress Parent = netlink.HANDLE_MIN_INGRESS
+	Egress  Parent = netlink.HANDLE_MIN_EGRESS
+)
+
+// AddFilter adds a filter to one side of an interface's clsact qdisc, which it
+// makes if need be. Priority 0 lets the kernel choose one before all that are
+// there, so it never displaces a filter; LastPriority puts it behind them all.
+func AddFilter(program *ebpf.Program, ifindex int, parent Parent, priority uint16) (io.Closer, error) {
 	if err := addClsact(ifindex); err != nil {
 		return nil, err
 	}
-	filter := &clsactFilter{
+	filter := &Filter{
 		ifindex: ifindex,
-		parent:  clsactParent(direction),
-		name:    filterPrefix + strconv.Itoa(os.Getpid()),
+		parent:  parent,
+		Name:    filterPrefix + strconv.Itoa(os.Getpid()),
 	}
 	err := netlink.FilterAdd(&netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{
 			LinkIndex: ifindex,
-			Parent:    filter.parent,
+			Parent:    uint32(filter.parent),
+			Priority:  priority,
 			Protocol:  unix.ETH_P_ALL,
 		},
 		Fd:           program.FD(),
-		Name:         filter.name,
+		Name:         filter.Name,
 		DirectAction: true,
 	})
 	if err != nil {
@@ -73,8 +80,8 @@ func addClsact(ifindex int) error {
 }
 
 // Close removes the filter, and the qdisc with the last filter on it.
-func (f *clsactFilter) Close() error {
-	own := func(name string) bool { return name == f.name }
+func (f *Filter) Close() error {
+	own := func(name string) bool { return name == f.Name }
 	if err := removeFilters(f.ifindex, f.parent, own); err != nil {
 		return err
 	}
@@ -83,8 +90,8 @@ func (f *clsactFilter) Close() error {
 
 // removeFilters deletes the bpf filters whose name matches. An interface that
 // is gone has none.
-func removeFilters(ifindex int, parent uint32, match func(name string) bool) error {
-	filters, err := listFilters(ifindex, parent)
+func removeFilters(ifindex int, parent Parent, match func(name string) bool) error {
+	filters, err := ListFilters(ifindex, parent)
 	if err != nil {
 		return err
 	}
@@ -100,9 +107,11 @@ func removeFilters(ifindex int, parent uint32, match func(name string) bool) err
 	return nil
 }
 
-func listFilters(ifindex int, parent uint32) ([]netlink.Filter, error) {
+// ListFilters lists the filters on one side. An interface without the qdisc has
+// none.
+func ListFilters(ifindex int, parent Parent) ([]netlink.Filter, error) {
 	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
-	filters, err := netlink.FilterList(device, parent)
+	filters, err := netlink.FilterList(device, uint32(parent))
 	if err != nil && !isGone(err) {
 		return nil, fmt.Errorf("list clsact filters: %w", err)
 	}
@@ -112,8 +121,8 @@ func listFilters(ifindex int, parent uint32) ([]netlink.Filter, error) {
 // removeIfEmpty deletes a clsact qdisc without filters: it does nothing, and
 // was most likely ours.
 func removeIfEmpty(ifindex int) error {
-	for _, direction := range []Direction{RX, TX} {
-		filters, err := listFilters(ifindex, clsactParent(direction))
+	for _, parent := range []Parent{Ingress, Egress} {
+		filters, err := ListFilters(ifindex, parent)
 		if err != nil || len(filters) > 0 {
 			return err
 		}
@@ -134,9 +143,9 @@ func isGone(err error) bool {
 	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EINVAL)
 }
 
-// removeStaleFilters removes what processes that were killed left behind on
+// RemoveStaleFilters removes what processes that were killed left behind on
 // the interfaces of this network namespace.
-func removeStaleFilters(links []netlink.Link) error {
+func RemoveStaleFilters(links []netlink.Link) error {
 	var errs []error
 	for _, l := range links {
 		ifindex, removed := l.Attrs().Index, false
@@ -146,8 +155,8 @@ func removeStaleFilters(links []netlink.Link) error {
 			removed = removed || ours
 			return ours
 		}
-		for _, direction := range []Direction{RX, TX} {
-			errs = append(errs, removeFilters(ifindex, clsactParent(direction), stale))
+		for _, parent := range []Parent{Ingress, Egress} {
+			errs = append(errs, removeFilters(ifindex, parent, stale))
 		}
 		if removed {
 			errs = append(errs, removeIfEmpty(ifindex))

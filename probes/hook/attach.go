@@ -1,4 +1,7 @@
-package probes
+// Package hook attaches programs where frames enter and leave an interface:
+// XDP, tcx, and filters on a clsact qdisc where the kernel has no tcx. All but
+// the filters are bpf_links, and go with the process that holds them.
+package hook
 
 import (
 	"errors"
@@ -9,31 +12,31 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// attachReceive attaches the program for received frames at hook.
-func attachReceive(hook Hook, program *ebpf.Program, ifindex int) (io.Closer, error) {
+// Receive attaches the program for received frames at hook.
+func Receive(hook Hook, program *ebpf.Program, ifindex int) (io.Closer, error) {
 	switch hook {
-	case HookXDP:
+	case XDP:
 		return attachXDP(program, ifindex, link.XDPDriverMode)
-	case HookXDPGeneric:
+	case XDPGeneric:
 		return attachXDP(program, ifindex, link.XDPGenericMode)
-	case HookTC:
+	case TC:
 		// First in line: what a later program drops was received all the same.
 		return attachTCX(program, ifindex, ebpf.AttachTCXIngress, link.Head())
 	}
-	return attachClsact(program, ifindex, RX)
+	return AddFilter(program, ifindex, Ingress, 0)
 }
 
-// attachSend attaches the program for sent frames: tcx, or a clsact filter
+// Send attaches the program for sent frames: tcx, or a clsact filter
 // where received frames are counted by one.
-func attachSend(hook Hook, program *ebpf.Program, ifindex int) (io.Closer, error) {
-	if hook != HookClsact {
+func Send(hook Hook, program *ebpf.Program, ifindex int) (io.Closer, error) {
+	if hook != Clsact {
 		// Last in line: what an earlier program drops was never sent.
 		closer, err := attachTCX(program, ifindex, ebpf.AttachTCXEgress, link.Tail())
-		if !errors.Is(err, ebpf.ErrNotSupported) || hook == HookTC {
+		if !errors.Is(err, ebpf.ErrNotSupported) || hook == TC {
 			return closer, err
 		}
 	}
-	return attachClsact(program, ifindex, TX)
+	return AddFilter(program, ifindex, Egress, 0)
 }
 
 // attachXDP fails where any program is attached already: a bpf_link never
