@@ -59,6 +59,32 @@ type PacketsConnectionKey6 struct {
 	InterfaceProtocol uint32
 }
 
+type PacketsCrossConnect struct {
+	_             structs.HostLayout
+	Egress        [2]uint32
+	Owner         uint32
+	IsPromiscuous uint32
+	Name          [16]uint8
+	Plans         [2]struct {
+		_             structs.HostLayout
+		Peer          [16]uint8
+		Wish          uint8
+		PeerWish      uint8
+		IsA           uint8
+		MayWait       uint8
+		Padding       uint32
+		TrafficBefore PacketsTraffic
+		DroppedBefore uint64
+	}
+}
+
+type PacketsGenerationControl struct {
+	_        structs.HostLayout
+	Word     uint64
+	Lease    uint64
+	Revision uint64
+}
+
 type PacketsTraffic struct {
 	_       structs.HostLayout
 	Packets uint64
@@ -69,24 +95,30 @@ type PacketsTraffic struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	PacketsMapConnectionEvents = "connection_events"
-	PacketsMapConnectionTotals = "connection_totals"
-	PacketsMapConnections4     = "connections4"
-	PacketsMapConnections6     = "connections6"
-	PacketsMapEthertypes       = "ethertypes"
-	PacketsMapMalformed        = "malformed"
-	PacketsMapProtocolsRx      = "protocols_rx"
-	PacketsMapProtocolsTx      = "protocols_tx"
-	PacketsProgTcRx            = "tc_rx"
-	PacketsProgTcTx            = "tc_tx"
-	PacketsProgXdpRx           = "xdp_rx"
-	PacketsVarFilterPorts      = "filter_ports"
-	PacketsVarHasCoarseClock   = "has_coarse_clock"
-	PacketsVarHasEthernet      = "has_ethernet"
-	PacketsVarHasXdpFrags      = "has_xdp_frags"
-	PacketsVarInterfaceId      = "interface_id"
-	PacketsVarLocalPorts       = "local_ports"
-	PacketsVarTrackConnections = "track_connections"
+	PacketsMapConnectionEvents    = "connection_events"
+	PacketsMapConnectionTotals    = "connection_totals"
+	PacketsMapConnections4        = "connections4"
+	PacketsMapConnections6        = "connections6"
+	PacketsMapCrossConnectControl = "cross_connect_control"
+	PacketsMapCrossConnectEgress  = "cross_connect_egress"
+	PacketsMapCrossConnectTraffic = "cross_connect_traffic"
+	PacketsMapCrossConnects       = "cross_connects"
+	PacketsMapEthertypes          = "ethertypes"
+	PacketsMapMalformed           = "malformed"
+	PacketsMapProtocolsRx         = "protocols_rx"
+	PacketsMapProtocolsTx         = "protocols_tx"
+	PacketsProgTcRx               = "tc_rx"
+	PacketsProgTcTx               = "tc_tx"
+	PacketsProgXdpRx              = "xdp_rx"
+	PacketsVarFilterPorts         = "filter_ports"
+	PacketsVarHasCoarseClock      = "has_coarse_clock"
+	PacketsVarHasEthernet         = "has_ethernet"
+	PacketsVarHasXdpFrags         = "has_xdp_frags"
+	PacketsVarInterfaceId         = "interface_id"
+	PacketsVarIsCrossConnected    = "is_cross_connected"
+	PacketsVarIsLeased            = "is_leased"
+	PacketsVarLocalPorts          = "local_ports"
+	PacketsVarTrackConnections    = "track_connections"
 )
 
 // LoadPackets returns the embedded CollectionSpec for Packets.
@@ -140,14 +172,18 @@ type PacketsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type PacketsMapSpecs struct {
-	ConnectionEvents *ebpf.MapSpec `ebpf:"connection_events"`
-	ConnectionTotals *ebpf.MapSpec `ebpf:"connection_totals"`
-	Connections4     *ebpf.MapSpec `ebpf:"connections4"`
-	Connections6     *ebpf.MapSpec `ebpf:"connections6"`
-	Ethertypes       *ebpf.MapSpec `ebpf:"ethertypes"`
-	Malformed        *ebpf.MapSpec `ebpf:"malformed"`
-	ProtocolsRx      *ebpf.MapSpec `ebpf:"protocols_rx"`
-	ProtocolsTx      *ebpf.MapSpec `ebpf:"protocols_tx"`
+	ConnectionEvents    *ebpf.MapSpec `ebpf:"connection_events"`
+	ConnectionTotals    *ebpf.MapSpec `ebpf:"connection_totals"`
+	Connections4        *ebpf.MapSpec `ebpf:"connections4"`
+	Connections6        *ebpf.MapSpec `ebpf:"connections6"`
+	CrossConnectControl *ebpf.MapSpec `ebpf:"cross_connect_control"`
+	CrossConnectEgress  *ebpf.MapSpec `ebpf:"cross_connect_egress"`
+	CrossConnectTraffic *ebpf.MapSpec `ebpf:"cross_connect_traffic"`
+	CrossConnects       *ebpf.MapSpec `ebpf:"cross_connects"`
+	Ethertypes          *ebpf.MapSpec `ebpf:"ethertypes"`
+	Malformed           *ebpf.MapSpec `ebpf:"malformed"`
+	ProtocolsRx         *ebpf.MapSpec `ebpf:"protocols_rx"`
+	ProtocolsTx         *ebpf.MapSpec `ebpf:"protocols_tx"`
 }
 
 // PacketsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -159,6 +195,8 @@ type PacketsVariableSpecs struct {
 	HasEthernet      *ebpf.VariableSpec `ebpf:"has_ethernet"`
 	HasXdpFrags      *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
 	InterfaceId      *ebpf.VariableSpec `ebpf:"interface_id"`
+	IsCrossConnected *ebpf.VariableSpec `ebpf:"is_cross_connected"`
+	IsLeased         *ebpf.VariableSpec `ebpf:"is_leased"`
 	LocalPorts       *ebpf.VariableSpec `ebpf:"local_ports"`
 	TrackConnections *ebpf.VariableSpec `ebpf:"track_connections"`
 }
@@ -183,14 +221,18 @@ func (o *PacketsObjects) Close() error {
 //
 // It can be passed to LoadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PacketsMaps struct {
-	ConnectionEvents *ebpf.Map `ebpf:"connection_events"`
-	ConnectionTotals *ebpf.Map `ebpf:"connection_totals"`
-	Connections4     *ebpf.Map `ebpf:"connections4"`
-	Connections6     *ebpf.Map `ebpf:"connections6"`
-	Ethertypes       *ebpf.Map `ebpf:"ethertypes"`
-	Malformed        *ebpf.Map `ebpf:"malformed"`
-	ProtocolsRx      *ebpf.Map `ebpf:"protocols_rx"`
-	ProtocolsTx      *ebpf.Map `ebpf:"protocols_tx"`
+	ConnectionEvents    *ebpf.Map `ebpf:"connection_events"`
+	ConnectionTotals    *ebpf.Map `ebpf:"connection_totals"`
+	Connections4        *ebpf.Map `ebpf:"connections4"`
+	Connections6        *ebpf.Map `ebpf:"connections6"`
+	CrossConnectControl *ebpf.Map `ebpf:"cross_connect_control"`
+	CrossConnectEgress  *ebpf.Map `ebpf:"cross_connect_egress"`
+	CrossConnectTraffic *ebpf.Map `ebpf:"cross_connect_traffic"`
+	CrossConnects       *ebpf.Map `ebpf:"cross_connects"`
+	Ethertypes          *ebpf.Map `ebpf:"ethertypes"`
+	Malformed           *ebpf.Map `ebpf:"malformed"`
+	ProtocolsRx         *ebpf.Map `ebpf:"protocols_rx"`
+	ProtocolsTx         *ebpf.Map `ebpf:"protocols_tx"`
 }
 
 func (m *PacketsMaps) Close() error {
@@ -199,6 +241,10 @@ func (m *PacketsMaps) Close() error {
 		m.ConnectionTotals,
 		m.Connections4,
 		m.Connections6,
+		m.CrossConnectControl,
+		m.CrossConnectEgress,
+		m.CrossConnectTraffic,
+		m.CrossConnects,
 		m.Ethertypes,
 		m.Malformed,
 		m.ProtocolsRx,
@@ -215,6 +261,8 @@ type PacketsVariables struct {
 	HasEthernet      *ebpf.Variable `ebpf:"has_ethernet"`
 	HasXdpFrags      *ebpf.Variable `ebpf:"has_xdp_frags"`
 	InterfaceId      *ebpf.Variable `ebpf:"interface_id"`
+	IsCrossConnected *ebpf.Variable `ebpf:"is_cross_connected"`
+	IsLeased         *ebpf.Variable `ebpf:"is_leased"`
 	LocalPorts       *ebpf.Variable `ebpf:"local_ports"`
 	TrackConnections *ebpf.Variable `ebpf:"track_connections"`
 }

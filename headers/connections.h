@@ -13,6 +13,7 @@
 
 #include <linux/errno.h>
 
+#include "clock.h"
 #include "counters.h"
 
 #define CONNECTIONS_MAX 65536
@@ -83,15 +84,9 @@ struct {
 
 /* Set by user space before loading; the verifier removes what is off. */
 const volatile bool track_connections = true;
-const volatile bool has_coarse_clock; /* bpf_ktime_get_coarse_ns, Linux 5.11 */
 const volatile bool filter_ports;
 const volatile __u8 local_ports[65536 / 8]; /* bit set: tracked, if filter_ports */
 const volatile __u32 interface_id; /* 24 bits */
-
-static __always_inline __u64 now(void)
-{
-	return has_coarse_clock ? bpf_ktime_get_coarse_ns() : bpf_ktime_get_ns();
-}
 
 static __always_inline bool is_tracked(__u16 local_port)
 {

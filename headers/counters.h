@@ -7,18 +7,13 @@
 #define EBPFTOP_COUNTERS_H
 
 #include "frame.h"
+#include "traffic.h"
 
 #define IP_PROTOCOLS 256
 #define ETHERTYPES_MAX 1024 /* rows of both directions together */
 #define ETHERTYPE_OTHER 0xffff /* counts what the table has no room for */
 
 enum direction { DIRECTION_RX, DIRECTION_TX, DIRECTIONS };
-
-/* Frames on the wire, and their bytes without frame check sequence. */
-struct traffic {
-	__u64 packets;
-	__u64 bytes;
-};
 
 struct protocols_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -45,12 +40,6 @@ struct {
 	__type(key, __u32); /* direction */
 	__type(value, __u64); /* packets */
 } malformed SEC(".maps");
-
-static __always_inline void traffic_add(struct traffic *t, const struct traffic *more)
-{
-	t->packets += more->packets;
-	t->bytes += more->bytes;
-}
 
 /*
  * Apart from the hot path: frames that are not IP are few. A global function,

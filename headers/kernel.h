@@ -25,6 +25,24 @@ struct linux_binprm {
 	const char *filename;
 } CORE;
 
+/* Which network namespace a device is in. */
+struct ns_common {
+	unsigned int inum;
+} CORE;
+
+struct net {
+	struct ns_common ns;
+} CORE;
+
+typedef struct {
+	struct net *net;
+} CORE possible_net_t;
+
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+} CORE;
+
 #undef CORE
 
 #endif /* EBPFTOP_KERNEL_H */

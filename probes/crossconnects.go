@@ -13,6 +13,25 @@ type (
 	Way          = crossconnect.Way
 	Pair         = crossconnect.Pair
 	Datapath     = crossconnect.Datapath
+	PairState    = crossconnect.State
+	Origin       = crossconnect.Origin
+)
+
+// The words of cross-connects, for the screen, which needs this package alone.
+const (
+	PairActive  = crossconnect.Active
+	PairWaiting = crossconnect.Waiting
+	PairOnTrial = crossconnect.Trial
+
+	OriginScreen = crossconnect.OriginScreen
+	OriginFile   = crossconnect.OriginFile
+	OriginKept   = crossconnect.OriginKept
+	OriginOther  = crossconnect.OriginOther
+
+	DatapathAuto       = crossconnect.Auto
+	DatapathXDP        = crossconnect.XDP
+	DatapathXDPGeneric = crossconnect.XDPGeneric
+	DatapathTC         = crossconnect.TC
 )
 
 // Change is what the user wants changed, all of it or nothing. With Remove and

@@ -40,7 +40,7 @@ type interfaces struct {
 	packets *packets
 	wish    Hook
 	globs   []string // names or patterns; empty: all that are up but loopback
-	ssh     session
+	ssh     sessions
 
 	byIndex map[int]*watched
 	names   map[uint32]string // of interfaces by id

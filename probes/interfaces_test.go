@@ -264,7 +264,7 @@ func TestForeignFilterShown(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = hook.AddFilter(program, l.Attrs().Index, hook.Ingress, 0)
+		_, err = hook.AddFilter(program, l.Attrs().Index, hook.Ingress, 0, "ebpftop:1")
 		return err
 	}); err != nil {
 		t.Fatal(err)

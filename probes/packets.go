@@ -30,6 +30,10 @@ type packets struct {
 var sharedMaps = []string{
 	bpf.PacketsMapConnections4, bpf.PacketsMapConnections6,
 	bpf.PacketsMapConnectionEvents, bpf.PacketsMapConnectionTotals,
+	// Of no use where XDP does not cross-connect, which is almost everywhere;
+	// where it does, the cross-connect's own take their place.
+	bpf.PacketsMapCrossConnects, bpf.PacketsMapCrossConnectControl,
+	bpf.PacketsMapCrossConnectEgress, bpf.PacketsMapCrossConnectTraffic,
 }
 
 // newPackets makes the shared maps. maxConnections is for each of IPv4 and

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"charm.land/bubbles/v2/key"
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -23,18 +22,12 @@ type connectionsPane struct {
 	now    time.Time
 	cursor cursor[connKey]
 	order  order
-	input  textinput.Model
-	ascii  bool
+	input  input
 	fresh  bool
 }
 
 func newConnectionsPane(keys KeyMap, ascii bool) *connectionsPane {
-	p := &connectionsPane{keys: keys, ascii: ascii, input: textinput.New()}
-	p.input.Prompt = ""
-	p.input.CharLimit = 80
-	// Pasting by key would run a clipboard program, as root.
-	p.input.KeyMap.Paste.Unbind()
-	return p
+	return &connectionsPane{keys: keys, input: newInput(ascii)}
 }
 
 func (p *connectionsPane) Name() string { return "Connections" }
@@ -109,31 +102,11 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 
 // typed edits the filter. What it selects anew is seen from the top.
 func (p *connectionsPane) typed(msg tea.Msg) tea.Cmd {
-	switch m := msg.(type) {
-	case tea.PasteMsg:
-		m.Content = p.accepted(m.Content)
-		msg = m
-	case tea.KeyPressMsg:
-		m.Text = p.accepted(m.Text)
-		msg = m
-	}
-	before := p.input.Value()
-	var cmd tea.Cmd
-	p.input, cmd = p.input.Update(msg)
-	if p.input.Value() != before {
+	changed, cmd := p.input.press(msg)
+	if changed {
 		p.top()
 	}
 	return cmd
-}
-
-// accepted is the part of s that the filter line can show as it is.
-func (p *connectionsPane) accepted(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !visible(r) || (p.ascii && r > 0x7e) {
-			return -1
-		}
-		return r
-	}, s)
 }
 
 func (p *connectionsPane) top() { p.cursor = cursor[connKey]{page: p.cursor.page} }
@@ -222,19 +195,7 @@ func (p *connectionsPane) info(a area) string {
 }
 
 func (p *connectionsPane) filterLine(a area) string {
-	s := a.Styles
-	value := s.Escape(p.input.Value())
-	line := " " + s.Brand.Paint("/") + " "
-	if !p.typing() {
-		return line + value
-	}
-	at := len(s.Escape(string([]rune(p.input.Value())[:p.input.Position()])))
-	under, rest := " ", ""
-	if at < len(value) {
-		r := []rune(value[at:])
-		under, rest = string(r[0]), string(r[1:])
-	}
-	return line + value[:at] + s.Selected.Paint(under) + rest
+	return " " + a.Styles.Brand.Paint("/") + " " + p.input.line(a.Styles)
 }
 
 func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {

@@ -1,20 +1,270 @@
 package ui
 
 import (
+	"fmt"
+	"strconv"
+
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/probes"
 )
 
-// crossConnectsPane is the place of the pairs of interfaces that are wired
-// together. There are none to show yet.
-type crossConnectsPane struct{}
+// crossConnectsPane lists the pairs of interfaces that are wired together, all
+// there are in the network namespace.
+type crossConnectsPane struct {
+	keys   KeyMap
+	wiring *wiring
+	rows   []probes.CrossConnect
+	cursor cursor[pairKey]
+	fresh  bool
+}
+
+// pairKey identifies a row. A trial that replaces a pair has two of its name.
+type pairKey struct {
+	a, b    string
+	removed bool
+}
+
+func newCrossConnectsPane(keys KeyMap, w *wiring) *crossConnectsPane {
+	return &crossConnectsPane{keys: keys, wiring: w}
+}
 
 func (p *crossConnectsPane) Name() string { return "Cross-connects" }
 
-func (p *crossConnectsPane) Keys() []key.Binding { return nil }
+func (p *crossConnectsPane) Keys() []key.Binding {
+	if len(p.rows) == 0 {
+		return nil
+	}
+	return []key.Binding{p.keys.Edit, p.keys.Disconnect}
+}
 
-func (p *crossConnectsPane) Update(tea.Msg) tea.Cmd { return nil }
+func (p *crossConnectsPane) keyAt(i int) (pairKey, bool) {
+	if i < 0 || i >= len(p.rows) {
+		return pairKey{}, false
+	}
+	return pairKey{p.rows[i].A, p.rows[i].B, p.rows[i].Removed}, true
+}
+
+func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case frameMsg:
+		p.rows, p.fresh = msg.crossConnects, true
+		p.cursor.follow(len(p.rows), indexIn(len(p.rows), p.keyAt), p.keyAt)
+	case tea.KeyPressMsg:
+		if p.cursor.update(msg, &p.keys, len(p.rows), p.keyAt) || len(p.rows) == 0 {
+			return nil
+		}
+		switch pair := &p.rows[p.cursor.index]; {
+		case key.Matches(msg, p.keys.Edit):
+			return p.wiring.edit(pair)
+		case key.Matches(msg, p.keys.Disconnect):
+			return p.wiring.remove(pair)
+		}
+	}
+	return nil
+}
+
+func (p *crossConnectsPane) columns(width int) []column {
+	pair := 13
+	if width < 40 {
+		pair = max(8, min(width-22, 20))
+	}
+	return []column{
+		{title: "", width: 1},
+		{title: "pair", width: pair, grow: 6, limit: 35},
+		{title: "state", width: 7, drop: 6},
+		{title: "datapath", width: 8, grow: 1, limit: 23, drop: 7},
+		{title: "-> bit/s", width: 8, right: true, drop: 4},
+		{title: "<- bit/s", width: 8, right: true, drop: 4},
+		{title: "drops", width: 6, right: true, drop: 5},
+		{title: "origin", width: 8, grow: 1, limit: 15, drop: 8},
+	}
+}
 
 func (p *crossConnectsPane) View(a area) view {
-	return view{Title: p.Name(), Lines: empty(a, "none")}
+	v := view{Title: p.Name()}
+	if len(p.rows) == 0 {
+		v.Lines = empty(a, p.nothing())
+		return v
+	}
+	s := a.Styles
+	v.Info = s.Faint.Paint(count(uint64(len(p.rows))))
+	below := p.below(a)
+	t := newTable(s, a.Width, p.columns(a.Width))
+	if a.Height > 1 {
+		v.Lines = append(v.Lines, t.heading())
+	}
+	end := a.Height - len(below)
+	from, to := p.cursor.window(end-len(v.Lines), len(p.rows))
+	for i := from; i < to; i++ {
+		v.Lines = append(v.Lines, t.row(p.row(s, &t, &p.rows[i]), a.Width, a.Focused && i == p.cursor.index))
+	}
+	for below != nil && len(v.Lines) < end {
+		v.Lines = append(v.Lines, "")
+	}
+	v.Lines = append(v.Lines, below...)
+	return v
+}
+
+func (p *crossConnectsPane) nothing() string {
+	switch {
+	case !p.wiring.possible():
+		return "none, and this screen makes none"
+	case !p.fresh:
+		return "waiting for the first sample"
+	}
+	return "none: a connects two"
+}
+
+// below is all that is known of the pair under the cursor where the pane is
+// zoomed, or else what is wrong with one.
+func (p *crossConnectsPane) below(a area) []string {
+	if a.Zoomed {
+		lines := details(a, p.details(a.Styles, &p.rows[p.cursor.index]))
+		return lines[:min(len(lines), max(0, a.Height-4))]
+	}
+	pair := &p.rows[p.cursor.index]
+	for i := 0; ailment(pair) == "" && i < len(p.rows); i++ {
+		pair = &p.rows[i]
+	}
+	why := ailment(pair)
+	if why == "" || a.Height < 4 {
+		return nil
+	}
+	lines := remarks(a, []remark{{text: pairName(pair) + ": " + why, ink: a.Styles.Warn}})
+	return lines[:min(len(lines), max(1, a.Height-1-len(p.rows)), a.Height-2)]
+}
+
+func (p *crossConnectsPane) row(s *Styles, t *table, c *probes.CrossConnect) []cell {
+	glyph, ink := pairGlyph(s, c)
+	return []cell{
+		{text: glyph, ink: ink},
+		{text: fitPair(s, c, t.columns[1].width), ink: s.Text},
+		{text: state(c), ink: ink},
+		{text: datapaths(c), ink: s.Text},
+		number(s, c.AToB.BPS), number(s, c.BToA.BPS),
+		trouble(s, c.AToB.Dropped+c.BToA.Dropped),
+		{text: origin(c), ink: s.Faint},
+	}
+}
+
+func pairName(c *probes.CrossConnect) string { return c.A + " <-> " + c.B }
+
+// fitPair cuts both names alike.
+func fitPair(s *Styles, c *probes.CrossConnect, width int) string {
+	a, b := s.Escape(c.A), s.Escape(c.B)
+	room := width - len(" <-> ")
+	if cells(a)+cells(b) > room {
+		half := room / 2
+		wideA := max(half, room-cells(b))
+		wideB := max(room-half, room-cells(a))
+		if cells(a) > wideA {
+			a = fit(a, wideA, false, s.Glyphs.Ellipsis)
+		}
+		if cells(b) > wideB {
+			b = fit(b, wideB, false, s.Glyphs.Ellipsis)
+		}
+	}
+	return a + " <-> " + b
+}
+
+func pairGlyph(s *Styles, c *probes.CrossConnect) (string, Ink) {
+	switch {
+	case c.Removed:
+		return s.Glyphs.Down, s.Warn
+	case c.State == probes.PairWaiting:
+		return s.Glyphs.Unknown, s.Warn
+	case c.State == probes.PairOnTrial:
+		return s.Glyphs.Up, s.Warn
+	case ailment(c) != "":
+		return s.Glyphs.Up, s.Bad
+	}
+	return s.Glyphs.Up, s.Good
+}
+
+func state(c *probes.CrossConnect) string {
+	if c.Removed {
+		return "removed"
+	}
+	return string(c.State)
+}
+
+// datapaths are those each way, "-" for none.
+func datapaths(c *probes.CrossConnect) string {
+	word := func(w *probes.Way) string {
+		if w.Datapath == "" {
+			return "-"
+		}
+		return string(w.Datapath)
+	}
+	return word(&c.AToB) + "/" + word(&c.BToA)
+}
+
+// origin is who wants the pair.
+func origin(c *probes.CrossConnect) string {
+	switch {
+	case c.Origin == probes.OriginOther:
+		return "process " + strconv.Itoa(c.Owner)
+	case c.Kept:
+		return string(probes.OriginKept)
+	}
+	return string(c.Origin)
+}
+
+// ailment is why not all is well with a pair, and the remedy.
+func ailment(c *probes.CrossConnect) string {
+	for _, why := range []string{c.Reason, c.AToB.DropReason, c.BToA.DropReason} {
+		if why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// details is all that is known of one pair.
+func (p *crossConnectsPane) details(s *Styles, c *probes.CrossConnect) [][2]string {
+	out := [][2]string{{"pair", s.Escape(pairName(c) + ", " + state(c) + ", " + fate(c))}}
+	if c.Reason != "" {
+		out = append(out, [2]string{"reason", s.Escape(c.Reason)})
+	}
+	out = append(out, wayDetails(s, c.A+" to "+c.B, &c.AToB)...)
+	if c.A != c.B {
+		out = append(out, wayDetails(s, c.B+" to "+c.A, &c.BToA)...)
+	}
+	return out
+}
+
+// fate is what becomes of a pair at the end of the program.
+func fate(c *probes.CrossConnect) string {
+	switch {
+	case c.Origin == probes.OriginOther:
+		return "of " + origin(c)
+	case c.Kept:
+		return "kept: stays without ebpftop"
+	case c.Origin == probes.OriginFile:
+		return "from the file of links: ends with ebpftop"
+	}
+	return "made on the screen: ends with ebpftop"
+}
+
+func wayDetails(s *Styles, name string, w *probes.Way) [][2]string {
+	by := "no datapath"
+	if w.Datapath != "" {
+		by = "by " + string(w.Datapath)
+	}
+	if w.DatapathReason != "" {
+		by += ": " + w.DatapathReason
+	}
+	lost := "none dropped"
+	if w.Dropped > 0 {
+		lost = count(w.Dropped) + " dropped"
+		if w.DropReason != "" {
+			lost += ": " + w.DropReason
+		}
+	}
+	return [][2]string{
+		{s.Escape(name), s.Escape(by) + ", now " + siUnit(w.PPS, "pps") + ", " + siUnit(w.BPS, "bit/s")},
+		{"", s.Escape(fmt.Sprintf("%s packets in (%s), %s out, %s", count(w.Packets), siUnit(float64(w.Bytes), "B"), count(w.Out()), lost))},
+	}
 }

@@ -219,6 +219,7 @@ func (f *feeder) publish() {
 	if f.stale {
 		f.show()
 	}
+	f.frame.crossConnects, f.frame.wired = f.sample.CrossConnects, f.sample.Time
 	f.frame.ended = f.ended
 	out := f.frame
 	f.frames.put(&out)

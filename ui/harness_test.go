@@ -77,6 +77,7 @@ func testOptions() Options {
 		Version: "1.2.3", Hostname: "host", Kernel: "Linux 6.18.0",
 		Interval: fakeInterval, Location: time.UTC,
 		Environ: []string{"TERM=xterm-256color"},
+		now:     func() time.Time { return lively(41).Time },
 	}
 }
 

@@ -5,13 +5,17 @@ import (
 
 	"charm.land/bubbles/v2/help"
 	"charm.land/bubbles/v2/key"
+	"github.com/charmbracelet/x/ansi"
 )
 
-// footer shows the keys that work now.
-func footer(s *Styles, keys []key.Binding, width int) string {
+// footer shows what must be seen now, if anything, and the keys that work now.
+func footer(s *Styles, urgent string, keys []key.Binding, width int) string {
 	m := helpModel(s)
-	m.SetWidth(width - 1)
-	return fitPainted(" "+m.ShortHelpView(keys), width)
+	if urgent != "" {
+		urgent += "  "
+	}
+	m.SetWidth(max(1, width-1-ansi.StringWidth(urgent)))
+	return fitPainted(" "+urgent+m.ShortHelpView(keys), width)
 }
 
 // helpModel is the help of bubbles in our styles.
@@ -28,14 +32,10 @@ func helpPane(s *Styles, keys KeyMap, width, height int) []string {
 	m := helpModel(s)
 	m.SetWidth(a.Width - 1)
 	v := view{Title: "Keys", Info: s.Faint.Paint("esc or ? to go back")}
-	columns := 2
-	if width >= 78 {
-		columns = 3
-	}
 	if a.Height > 12 {
 		v.Lines = append(v.Lines, "")
 	}
-	for line := range strings.SplitSeq(m.FullHelpView(keys.groups(columns)), "\n") {
+	for line := range strings.SplitSeq(m.FullHelpView(keys.groups(width >= 78)), "\n") {
 		v.Lines = append(v.Lines, " "+line)
 	}
 	if words := labelled(a, legend(s)); len(v.Lines)+1+len(words) <= a.Height {

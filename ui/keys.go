@@ -12,13 +12,21 @@ type KeyMap struct {
 	Scope, Sort, Filter              key.Binding
 	Accept, Clear                    key.Binding // while a filter is typed
 	Back, Help, Quit, QuitAtAllTimes key.Binding
+
+	Connect, Disconnect, Edit key.Binding // cross-connects
+	Undo, Confirm             key.Binding
+	NextField, PreviousField  key.Binding // in the form
+	Choose, Change            key.Binding
+	Check, Apply, Cancel      key.Binding
+	Yes, OnTrial              key.Binding // answers
+	RemoveAll, KeepAll, Stay  key.Binding
 }
 
 // DefaultKeyMap names keys as the terminal can show them.
 func DefaultKeyMap(ascii bool) KeyMap {
-	up, down := "↑/k", "↓/j"
+	up, down, sideways := "↑/k", "↓/j", "←/→"
 	if ascii {
-		up, down = "up/k", "down/j"
+		up, down, sideways = "up/k", "down/j", "left/right"
 	}
 	bind := func(help, desc string, keys ...string) key.Binding {
 		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
@@ -48,12 +56,56 @@ func DefaultKeyMap(ascii bool) KeyMap {
 		Quit:     bind("q", "quit", "q", "ctrl+c"),
 		// A letter can be part of a filter, Ctrl-C always ends.
 		QuitAtAllTimes: bind("ctrl+c", "quit", "ctrl+c"),
+
+		Connect:       bind("a", "connect", "a"),
+		Disconnect:    bind("d", "remove", "d"),
+		Edit:          bind("e", "edit", "e"),
+		Undo:          bind("u", "undo", "u"),
+		Confirm:       bind("c", "confirm", "c"),
+		NextField:     bind("tab", "next field", "tab"),
+		PreviousField: bind("shift+tab", "previous field", "shift+tab"),
+		Choose:        bind("enter", "choose", "enter"),
+		Change:        bind(sideways, "change", "left", "right", "space"),
+		Check:         bind("enter", "what will happen", "enter"),
+		Apply:         bind("enter", "apply", "enter"),
+		Cancel:        bind("esc", "back", "esc"),
+		Yes:           bind("y", "yes", "y"),
+		OnTrial:       bind("t", "on trial", "t"),
+		RemoveAll:     bind("r", "remove", "r"),
+		KeepAll:       bind("k", "keep after exit", "k"),
+		Stay:          bind("esc", "stay", "esc", "n"),
 	}
 }
 
-// groups is all keys for the help screen, by what they are for, with more
-// words than the footer has room for.
-func (k KeyMap) groups(columns int) [][]key.Binding {
+// withoutWiring is for a screen that only looks on.
+func (k KeyMap) withoutWiring() KeyMap {
+	for _, b := range []*key.Binding{&k.Connect, &k.Disconnect, &k.Edit, &k.Undo, &k.Confirm} {
+		b.SetEnabled(false)
+	}
+	return k
+}
+
+// arrowsOnly is for lists beside a line where letters are text.
+func (k KeyMap) arrowsOnly() KeyMap {
+	k.Up.SetKeys("up")
+	k.Down.SetKeys("down")
+	k.PageUp.SetKeys("pgup")
+	k.PageDown.SetKeys("pgdown")
+	k.Home.SetEnabled(false)
+	k.End.SetEnabled(false)
+	return k
+}
+
+// groups is all keys for the help screen, by what they are for. Where there is
+// room they have more words than in the footer.
+func (k KeyMap) groups(wide bool) [][]key.Binding {
+	if !wide {
+		return [][]key.Binding{
+			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval},
+			{k.Next, k.Previous, k.Zoom, k.Back, k.Scope, k.Sort, k.Filter, k.Pause},
+			{k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
+		}
+	}
 	say := func(b *key.Binding, desc string) { b.SetHelp(b.Help().Key, desc) }
 	say(&k.Next, "next pane")
 	say(&k.Previous, "previous pane")
@@ -62,15 +114,14 @@ func (k KeyMap) groups(columns int) [][]key.Binding {
 	say(&k.Sort, "newest or busiest")
 	say(&k.Filter, "filter connections")
 	say(&k.Help, "this help")
-	if columns < 3 {
-		return [][]key.Binding{
-			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane},
-			{k.Zoom, k.Back, k.Scope, k.Sort, k.Filter, k.Pause, k.Slower, k.Faster, k.Help, k.Quit},
-		}
-	}
+	say(&k.Connect, "connect interfaces")
+	say(&k.Edit, "edit the pair")
+	say(&k.Disconnect, "remove the pair")
+	say(&k.Undo, "undo the last change")
+	say(&k.Confirm, "confirm a trial")
 	return [][]key.Binding{
-		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End},
-		{k.Next, k.Previous, k.Pane, k.Zoom, k.Back, k.Scope},
-		{k.Sort, k.Filter, k.Pause, k.Slower, k.Faster, k.Help, k.Quit},
+		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous},
+		{k.Pane, k.Zoom, k.Back, k.Scope, k.Sort, k.Filter, k.Pause, k.Slower},
+		{k.Faster, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 	}
 }

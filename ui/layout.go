@@ -26,36 +26,45 @@ const (
 type place struct{ pane, x, y, w, h int }
 
 // arrange tiles a body of w by h cells. One pane alone gets it all when
-// zoomed, and when there is no room for more. rows is how many interfaces
-// there are to show.
-func arrange(w, h, focus int, zoomed bool, rows int) []place {
+// zoomed, and when there is no room for more. rows and pairs are how many
+// interfaces and cross-connects there are to show.
+func arrange(w, h, focus int, zoomed bool, rows, pairs int) []place {
 	switch full := fullHeight - headerLines - footerLines; {
 	case zoomed, h < full, w < fullWidth && h < 2*full-6:
 		return []place{{focus, 0, 0, w, h}}
 	case w < fullWidth:
-		return stack(w, h)
+		return stack(w, h, pairs)
 	case w >= widestWidth:
 		left, right := w*28/100, w*32/100
-		return append(sidebar(left, h, rows),
+		return append(sidebar(left, h, rows, pairs),
 			place{connectionsAt, left, 0, w - left - right, h},
 			place{execsAt, w - right, 0, right, h})
 	case w >= wideWidth:
 		left, high := w*42/100, h*3/5
-		return append(sidebar(left, h, rows),
+		return append(sidebar(left, h, rows, pairs),
 			place{connectionsAt, left, 0, w - left, high},
 			place{execsAt, left, high, w - left, h - high})
 	}
-	return bands(w, h)
+	return bands(w, h, pairs)
 }
 
 // leastHeight is a pane of one line.
 const leastHeight = 3
 
+// pairsHeight is what the cross-connects would have: a frame, a heading, their
+// rows and two lines of what is wrong with one. least is for none.
+func pairsHeight(pairs, least, most int) int {
+	if pairs == 0 {
+		return least
+	}
+	return max(least, min(pairs+5, most))
+}
+
 // sidebar is the left column of a wide screen: as many interfaces as there
 // are, up to half of it, and the protocols with their chart below.
-func sidebar(w, h, rows int) []place {
+func sidebar(w, h, rows, pairs int) []place {
 	top := min(max(rows+3, 8), h/2)
-	bottom := max(leastHeight, (h-top)/4)
+	bottom := pairsHeight(pairs, max(leastHeight, (h-top)/4), (h-top)/2)
 	return []place{
 		{interfacesAt, 0, 0, w, top},
 		{protocolsAt, 0, top, w, h - top - bottom},
@@ -64,23 +73,26 @@ func sidebar(w, h, rows int) []place {
 }
 
 // stack is the layout of a narrow, tall terminal: everything in one column.
-func stack(w, h int) []place {
-	rest := h - leastHeight
+func stack(w, h, pairs int) []place {
+	rest := h - pairsHeight(pairs, leastHeight, h/5)
 	share := rest / 5
-	out := []place{
+	return []place{
 		{interfacesAt, 0, 0, w, share},
 		{protocolsAt, 0, share, w, share},
 		{connectionsAt, 0, 2 * share, w, 2 * share},
 		{execsAt, 0, 4 * share, w, rest - 4*share},
+		{crossConnectsAt, 0, rest, w, h - rest},
 	}
-	return append(out, place{crossConnectsAt, 0, rest, w, leastHeight})
 }
 
 // bands is the layout of an ordinary terminal: two panes above, connections
 // across the middle, two panes below.
-func bands(w, h int) []place {
+func bands(w, h, pairs int) []place {
 	top, bottom := h/3, h*2/7
 	half, most := w/2, w*7/10
+	if pairs > 0 { // more to say than programs have
+		most = w * 4 / 10
+	}
 	return []place{
 		{interfacesAt, 0, 0, half, top},
 		{protocolsAt, half, 0, w - half, top},

@@ -25,6 +25,7 @@ type model struct {
 	// The two panes that others depend on, also among panes.
 	interfaces  *interfacesPane
 	connections *connectionsPane
+	wiring      *wiring
 
 	frames  latest[*frame]
 	queries latest[query]
@@ -42,6 +43,9 @@ type model struct {
 // newModel makes the screen. To add a pane: write it in a file of its own,
 // give it a number in layout.go and a place in its layouts, make it here.
 func newModel(styles Styles, keys KeyMap, opts *Options, f *feeder, done <-chan struct{}) *model {
+	if opts.Wiring == nil {
+		keys = keys.withoutWiring()
+	}
 	m := &model{
 		styles: styles,
 		keys:   keys,
@@ -51,6 +55,7 @@ func newModel(styles Styles, keys KeyMap, opts *Options, f *feeder, done <-chan 
 		},
 		interfaces:  newInterfacesPane(keys),
 		connections: newConnectionsPane(keys, opts.ASCII),
+		wiring:      newWiring(keys, opts),
 		frames:      f.frames,
 		queries:     f.queries,
 		speed:       &speed{source: f.source},
@@ -61,7 +66,7 @@ func newModel(styles Styles, keys KeyMap, opts *Options, f *feeder, done <-chan 
 		protocolsAt:     newProtocolsPane(keys),
 		connectionsAt:   m.connections,
 		execsAt:         newExecsPane(keys, opts.Location),
-		crossConnectsAt: &crossConnectsPane{},
+		crossConnectsAt: newCrossConnectsPane(keys, m.wiring),
 	}
 	return m
 }
@@ -89,33 +94,47 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = msg.Width, msg.Height
 	case frameMsg:
 		m.frame = *msg.frame
-		cmds := []tea.Cmd{m.nextFrame}
+		cmds := []tea.Cmd{m.nextFrame, m.wiring.Update(msg)}
 		for _, p := range m.panes {
 			cmds = append(cmds, p.Update(msg))
 		}
 		cmd = tea.Batch(cmds...)
 	case tea.PasteMsg:
-		if m.connections.typing() {
+		if m.wiring.dialog != nil {
+			cmd = m.wiring.Update(msg)
+		} else if m.connections.typing() {
 			cmd = m.connections.Update(msg)
 		}
 	case tea.KeyPressMsg:
+		m.wiring.notice = ""
 		cmd = m.press(msg)
+	default:
+		cmd = m.wiring.Update(msg)
 	}
 	m.ask()
 	return m, cmd
 }
 
-// press routes a key: while a filter is typed to the filter, then to what
-// works everywhere, then to the pane in focus.
+// press routes a key: to a dialog, or to the filter while one is typed, then
+// to what works everywhere, then to the pane in focus.
 func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	k := &m.keys
 	switch {
 	case key.Matches(msg, k.QuitAtAllTimes):
 		return tea.Quit
+	case m.wiring.dialog != nil:
+		return m.wiring.Update(msg)
 	case m.connections.typing() && !key.Matches(msg, k.Clear):
 		return m.connections.Update(msg)
 	case key.Matches(msg, k.Quit):
-		return tea.Quit
+		return m.wiring.leave()
+	case key.Matches(msg, k.Undo):
+		return m.wiring.undo()
+	case key.Matches(msg, k.Confirm):
+		return m.wiring.confirm()
+	case key.Matches(msg, k.Connect):
+		m.focus, m.help = crossConnectsAt, false
+		return m.wiring.connect()
 	case key.Matches(msg, k.Help):
 		m.help = !m.help
 	case key.Matches(msg, k.Back):
@@ -175,6 +194,8 @@ func (m *model) ask() {
 func (m *model) keysNow() []key.Binding {
 	k := &m.keys
 	switch {
+	case m.wiring.dialog != nil:
+		return m.wiring.Keys()
 	case m.connections.typing():
 		return m.connections.Keys()
 	case m.help:
@@ -191,7 +212,8 @@ func (m *model) keysNow() []key.Binding {
 	if m.connections.input.Value() != "" || m.interfaces.scope != "" {
 		keys = append(keys, k.Back)
 	}
-	return append(keys, k.Next, zoom, pause, k.Help, k.Quit, k.Interval)
+	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
+	return append(append(keys, m.wiring.Keys()...), k.Interval)
 }
 
 func (m *model) View() tea.View {
@@ -212,21 +234,24 @@ func (m *model) lines() []string {
 	}
 	out := m.header.lines(&m.styles, &m.frame, w)
 	body := h - headerLines - footerLines
+	panes := m.body
 	if m.help {
-		out = append(out, helpPane(&m.styles, m.keys, w, body)...)
-	} else {
-		out = append(out, m.body(w, body)...)
+		panes = m.helpPane
 	}
-	return append(out, footer(&m.styles, m.keysNow(), w))
+	out = append(out, m.wiring.lay(&m.styles, panes(w, body), w)...)
+	letters := m.wiring.dialog == nil && !m.connections.typing()
+	return append(out, footer(&m.styles, m.wiring.urgent(&m.styles, letters), m.keysNow(), w))
 }
 
+func (m *model) helpPane(w, h int) []string { return helpPane(&m.styles, m.keys, w, h) }
+
 func (m *model) body(w, h int) []string {
-	places := arrange(w, h, m.focus, m.zoomed, len(m.frame.interfaces))
+	places := arrange(w, h, m.focus, m.zoomed, len(m.frame.interfaces), len(m.frame.crossConnects))
 	drawn := make([][]string, len(places))
 	for i, p := range places {
 		a := area{
 			Width: p.w - 2, Height: p.h - 2, Styles: &m.styles,
-			Focused: p.pane == m.focus, Zoomed: m.zoomed,
+			Focused: p.pane == m.focus && m.wiring.dialog == nil, Zoomed: m.zoomed,
 		}
 		v := m.panes[p.pane].View(a)
 		if len(places) == 1 && !m.zoomed {

@@ -32,6 +32,9 @@ type Options struct {
 	ASCII bool
 	// Location is the zone times are shown in. Nil is time.Local.
 	Location *time.Location
+	// Wiring changes cross-connects, while Run is running; Run does not wait
+	// for a call to end. Nil if they can only be looked at.
+	Wiring probes.Wiring
 
 	// Input and Output are the terminal. Nil is standard input, or the
 	// controlling terminal where that is none, and standard output.
@@ -39,6 +42,8 @@ type Options struct {
 	Output io.Writer
 	// Environ is the environment as os.Environ has it. Nil is os.Environ().
 	Environ []string
+
+	now func() time.Time // by which trials are counted down; nil is time.Now
 }
 
 var (
@@ -127,6 +132,7 @@ func run(ctx context.Context, source probes.Source, opts Options, styles Styles,
 	cancel(nil)
 	<-fed
 	m.speed.stop() // the source is the caller's alone from here on
+	m.wiring.line.cut.Store(true)
 	return outcome(ctx, cause, err)
 }
 
@@ -157,6 +163,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Location == nil {
 		o.Location = time.Local
+	}
+	if o.now == nil {
+		o.now = time.Now
 	}
 	if o.Environ == nil {
 		o.Environ = os.Environ()

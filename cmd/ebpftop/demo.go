@@ -18,13 +18,13 @@ func newDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Look around in a small lab with traffic of its own",
-		Long: `demo lets a client and a server talk in a lab of network namespaces, and opens
-the dashboard inside the switch between:
+		Long: `demo opens the dashboard in the switch of a lab whose hosts talk to each other:
 
   client --- to-client [br0] to-server --- server
+  left   --- to-left         to-right  --- right
 
-No packet leaves the lab, and nothing remains of it however the demo ends.
-Executed programs are those of the whole host.`,
+Left and right ping each other in vain: press a, connect to-left with to-right.
+No packet leaves the lab, nothing remains of it. Programs are the whole host's.`,
 		Example: `  sudo ebpftop demo
   sudo ebpftop demo --stats --duration 10s | jq .execs.total`,
 		Args: cobra.NoArgs,

@@ -151,8 +151,8 @@ func TestDemoLeavesNothing(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			d, lines := startDemo(t)
 			namespaces := d.watchNamespaces(t)
-			if namespaces != 3 {
-				t.Errorf("demo holds %d namespaces, want client, server and switch", namespaces)
+			if namespaces != 5 {
+				t.Errorf("demo holds %d namespaces, want four hosts and the switch", namespaces)
 			}
 			if err := d.cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)

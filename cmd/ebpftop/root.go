@@ -30,6 +30,6 @@ connections as they appear, programs as they are executed.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	shortenHelp(root)
 	root.SetVersionTemplate("ebpftop {{.Version}}\n")
-	root.AddCommand(newStatsCommand(), newDoctorCommand(), newDemoCommand(), newVersionCommand())
+	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newVersionCommand())
 	return root
 }

@@ -23,7 +23,7 @@ func Receive(hook Hook, program *ebpf.Program, ifindex int) (io.Closer, error) {
 		// First in line: what a later program drops was received all the same.
 		return attachTCX(program, ifindex, ebpf.AttachTCXIngress, link.Head())
 	}
-	return AddFilter(program, ifindex, Ingress, 0)
+	return AddFilter(program, ifindex, Ingress, 0, countFilter())
 }
 
 // Send attaches the program for sent frames: tcx, or a clsact filter
@@ -36,7 +36,12 @@ func Send(hook Hook, program *ebpf.Program, ifindex int) (io.Closer, error) {
 			return closer, err
 		}
 	}
-	return AddFilter(program, ifindex, Egress, 0)
+	return AddFilter(program, ifindex, Egress, 0, countFilter())
+}
+
+// LastTCX attaches a program for received frames behind all that are there.
+func LastTCX(program *ebpf.Program, ifindex int) (io.Closer, error) {
+	return attachTCX(program, ifindex, ebpf.AttachTCXIngress, link.Tail())
 }
 
 // attachXDP fails where any program is attached already: a bpf_link never
@@ -57,4 +62,11 @@ func attachTCX(program *ebpf.Program, ifindex int, where ebpf.AttachType, anchor
 		return nil, fmt.Errorf("attach tcx: %w", err)
 	}
 	return l, nil
+}
+
+// HasTCX tells whether the kernel has tcx.
+func HasTCX() bool {
+	const anyInterface = 1 // asked for only once tcx is known
+	_, err := link.QueryPrograms(link.QueryOptions{Target: anyInterface, Attach: ebpf.AttachTCXIngress})
+	return !errors.Is(err, ebpf.ErrNotSupported)
 }

@@ -18,6 +18,15 @@ import (
 // whose process is gone.
 const filterPrefix = "ebpftop:"
 
+// KeptFilter is the name of a filter that is to stay without a process.
+const KeptFilter = filterPrefix + "kept"
+
+// countFilter is the name of a filter of this process that counts.
+func countFilter() string { return filterPrefix + strconv.Itoa(os.Getpid()) }
+
+// ConnectFilter is the name of a filter of this process that redirects.
+func ConnectFilter() string { return countFilter() + "/connect" }
+
 // LastPriority is the priority that the kernel asks last.
 const LastPriority = 0xffff
 
@@ -40,14 +49,14 @@ const (
 // AddFilter adds a filter to one side of an interface's clsact qdisc, which it
 // makes if need be. Priority 0 lets the kernel choose one before all that are
 // there, so it never displaces a filter; LastPriority puts it behind them all.
-func AddFilter(program *ebpf.Program, ifindex int, parent Parent, priority uint16) (io.Closer, error) {
+func AddFilter(program *ebpf.Program, ifindex int, parent Parent, priority uint16, name string) (io.Closer, error) {
 	if err := addClsact(ifindex); err != nil {
 		return nil, err
 	}
 	filter := &Filter{
 		ifindex: ifindex,
 		parent:  parent,
-		Name:    filterPrefix + strconv.Itoa(os.Getpid()),
+		Name:    name,
 	}
 	err := netlink.FilterAdd(&netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{
@@ -151,7 +160,8 @@ func RemoveStaleFilters(links []netlink.Link) error {
 		ifindex, removed := l.Attrs().Index, false
 		stale := func(name string) bool {
 			pid, ours := strings.CutPrefix(name, filterPrefix)
-			ours = ours && !isEbpftop(pid)
+			pid, _, _ = strings.Cut(pid, "/")
+			ours = ours && name != KeptFilter && !isEbpftop(pid)
 			removed = removed || ours
 			return ours
 		}
@@ -174,4 +184,18 @@ func isEbpftop(pid string) bool {
 	}
 	other, err := os.Readlink("/proc/" + pid + "/exe")
 	return err == nil && strings.TrimSuffix(other, " (deleted)") == strings.TrimSuffix(own, " (deleted)")
+}
+
+// FindFilter finds a filter by name, nil if there is none.
+func FindFilter(ifindex int, parent Parent, name string) (*Filter, error) {
+	filters, err := ListFilters(ifindex, parent)
+	if err != nil {
+		return nil, err
+	}
+	for _, filter := range filters {
+		if bpf, ok := filter.(*netlink.BpfFilter); ok && bpf.Name == name {
+			return &Filter{ifindex: ifindex, parent: parent, Name: name}, nil
+		}
+	}
+	return nil, nil
 }

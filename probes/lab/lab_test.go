@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -287,6 +288,11 @@ func TestLinks(t *testing.T) {
 	for _, address := range []string{"10.1.0.2:0", "[fd01::2]:0"} {
 		greet(t, client, server, address)
 	}
+	for _, address := range []string{"10.1.0.2", "fd01::2"} {
+		if err := client.Ping(t.Context(), netip.MustParseAddr(address), 10); err != nil {
+			t.Error(err)
+		}
+	}
 
 	if err := client.DeleteLink("eth0"); err != nil {
 		t.Fatal(err)
@@ -330,6 +336,46 @@ func greet(t *testing.T, client, server *Namespace, address string) {
 	}
 }
 
+// TestLinkChanges sends a frame after each change to an interface.
+func TestLinkChanges(t *testing.T) {
+	RequireRoot(t)
+	a, b, c := ForTest(t), ForTest(t), ForTest(t)
+	if err := QuietVethAt(5000, a, "left", b, "right"); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := a.Link("left"); err != nil || l.Attrs().Index != 5000 {
+		t.Errorf("left is %+v (%v), want index 5000", l, err)
+	}
+	far := openWire(t, b, "right")
+	exchange := func(from *Namespace, iface string, size int) {
+		t.Helper()
+		if err := from.Inject(iface, frame(size, 0x88, 0xb5)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := far.Receive(time.Now().Add(5 * time.Second)); err != nil || len(got) != size {
+			t.Errorf("received %d bytes (%v), want %d", len(got), err, size)
+		}
+	}
+	exchange(a, "left", 60)
+	for _, end := range []struct {
+		n     *Namespace
+		iface string
+	}{{a, "left"}, {b, "right"}} {
+		if err := end.n.SetMTU(end.iface, 9000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchange(a, "left", 9014)
+	if err := a.Rename("left", "middle"); err != nil {
+		t.Fatal(err)
+	}
+	exchange(a, "middle", 60)
+	if err := a.Move("middle", c); err != nil {
+		t.Fatal(err)
+	}
+	exchange(c, "middle", 60)
+}
+
 func TestLinkErrors(t *testing.T) {
 	RequireRoot(t)
 	n := ForTest(t)
@@ -343,6 +389,11 @@ func TestLinkErrors(t *testing.T) {
 		"Link of a missing interface":        linkErr,
 		"DeleteLink of a missing interface":  n.DeleteLink("nosuch"),
 		"Inject of a frame without a header": n.Inject("lo", []byte{1}),
+		"SetMTU of a missing interface":      n.SetMTU("nosuch", 1500),
+		"Rename of a missing interface":      n.Rename("nosuch", "other"),
+		"Move of a missing interface":        n.Move("nosuch", n),
+		"PrepareForXDP of a missing one":     n.PrepareForXDP("nosuch"),
+		"QuietVethAt of a taken index":       QuietVethAt(1, n, "a", n, "b"),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)

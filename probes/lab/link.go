@@ -14,7 +14,7 @@ import (
 // nameB in b, and sets both up. With IPv6 on, as it is by default, the kernel
 // sends frames of its own on them (router solicitations, multicast reports).
 func Veth(a *Namespace, nameA string, b *Namespace, nameB string) error {
-	if err := addVeth(a, nameA, b, nameB); err != nil {
+	if err := addVeth(0, a, nameA, b, nameB); err != nil {
 		return err
 	}
 	return connect(a, nameA, b, nameB)
@@ -23,7 +23,13 @@ func Veth(a *Namespace, nameA string, b *Namespace, nameB string) error {
 // QuietVeth is Veth with IPv6 disabled at both ends, so that not one frame
 // passes that the caller did not send.
 func QuietVeth(a *Namespace, nameA string, b *Namespace, nameB string) error {
-	if err := addVeth(a, nameA, b, nameB); err != nil {
+	return QuietVethAt(0, a, nameA, b, nameB)
+}
+
+// QuietVethAt is QuietVeth with an index of the caller's choice for the
+// interface in a.
+func QuietVethAt(index int, a *Namespace, nameA string, b *Namespace, nameB string) error {
+	if err := addVeth(index, a, nameA, b, nameB); err != nil {
 		return err
 	}
 	// Both before either is up: carrier comes with the second.
@@ -70,14 +76,15 @@ func (n *Namespace) awaitCarrier(iface string) error {
 	}
 }
 
-func addVeth(a *Namespace, nameA string, b *Namespace, nameB string) error {
+// addVeth leaves the index to the kernel if it is 0.
+func addVeth(index int, a *Namespace, nameA string, b *Namespace, nameB string) error {
 	err := withDescriptor(b.file, func(fd int) error {
 		veth := &netlink.Veth{
 			LinkAttrs:     netlink.NewLinkAttrs(),
 			PeerName:      nameB,
 			PeerNamespace: netlink.NsFd(fd),
 		}
-		veth.Name = nameA
+		veth.Name, veth.Index = nameA, index
 		return a.Do(func() error { return netlink.LinkAdd(veth) })
 	})
 	if err != nil {
@@ -148,6 +155,48 @@ func (n *Namespace) DeleteLink(iface string) error {
 		return fmt.Errorf("delete interface %s: %w", iface, err)
 	}
 	return nil
+}
+
+// SetMTU sets how many bytes a frame on the interface may carry.
+func (n *Namespace) SetMTU(iface string, mtu int) error {
+	err := n.withLink(iface, func(link netlink.Link) error { return netlink.LinkSetMTU(link, mtu) })
+	if err != nil {
+		return fmt.Errorf("set MTU of %s to %d: %w", iface, mtu, err)
+	}
+	return nil
+}
+
+// Rename renames the interface, which is down for a moment: before Linux 6.2
+// there is no other way.
+func (n *Namespace) Rename(iface, name string) error {
+	err := n.withLink(iface, func(link netlink.Link) error {
+		if err := netlink.LinkSetDown(link); err != nil {
+			return err
+		}
+		if err := netlink.LinkSetName(link, name); err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(link)
+	})
+	if err != nil {
+		return fmt.Errorf("rename interface %s to %s: %w", iface, name, err)
+	}
+	return n.awaitCarrier(name)
+}
+
+// Move moves the interface to another namespace and sets it up there. Its peer
+// must be up.
+func (n *Namespace) Move(iface string, to *Namespace) error {
+	err := withDescriptor(to.file, func(fd int) error {
+		return n.withLink(iface, func(link netlink.Link) error { return netlink.LinkSetNsFd(link, fd) })
+	})
+	if err != nil {
+		return fmt.Errorf("move interface %s: %w", iface, err)
+	}
+	if err := to.setUp(iface); err != nil {
+		return err
+	}
+	return to.awaitCarrier(iface)
 }
 
 func (n *Namespace) setUp(iface string) error {

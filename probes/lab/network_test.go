@@ -64,6 +64,39 @@ func awaitKinds(t *testing.T, wire *Wire, kinds ...string) {
 	}
 }
 
+// TestKnock lets left and right try, and then connects them.
+func TestKnock(t *testing.T) {
+	RequireRoot(t)
+	n := buildNetwork(t)
+	wire := openWire(t, n.Switch.Namespace, "to-right")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- traffic{"knock", knock}.keepRunning(ctx, n) }()
+
+	deadline := time.Now().Add(20 * time.Second)
+	for requests := 0; requests < 5; {
+		frame, err := wire.Receive(deadline)
+		if err != nil {
+			t.Fatalf("after %d of 5 ARP requests: %v", requests, err)
+		}
+		switch kind := kindOf(frame); kind {
+		case "arp":
+			requests++
+		case "ping", "ping6":
+			t.Fatalf("right sends %s to left, which nothing connects to it", kind)
+		}
+	}
+	if err := n.Switch.AddBridge("br1", "to-left", "to-right"); err != nil {
+		t.Fatal(err)
+	}
+	awaitKinds(t, wire, "ping", "ping6")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	assertNothingRuns(t)
+}
+
 // kindOf tells what traffic of the server a frame is, if any.
 func kindOf(frame []byte) string {
 	packet := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.Default)
@@ -114,12 +147,20 @@ func assertNothingRuns(t *testing.T) {
 func TestNetworkHasNoWayOut(t *testing.T) {
 	RequireRoot(t)
 	n := buildNetwork(t)
-	_, documentation4, _ := net.ParseCIDR("192.0.2.0/24")
-	_, documentation6, _ := net.ParseCIDR("2001:db8::/32")
+	var documentation []*net.IPNet
+	for _, cidr := range []string{"192.0.2.0/24", "203.0.113.0/24", "2001:db8::/32"} {
+		_, prefix, err := net.ParseCIDR(cidr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documentation = append(documentation, prefix)
+	}
 	want := map[*Host][]string{
 		n.Client: {"lo", "net0"},
 		n.Server: {"lo", "net0"},
-		n.Switch: {"lo", "to-client", "to-server", "br0"},
+		n.Left:   {"lo", "net0"},
+		n.Right:  {"lo", "net0"},
+		n.Switch: {"lo", "to-client", "to-server", "to-left", "to-right", "br0"},
 	}
 	for host, names := range want {
 		if got := links(t, host.Namespace); !slices.Equal(got, names) {
@@ -129,7 +170,8 @@ func TestNetworkHasNoWayOut(t *testing.T) {
 			routes, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
 			for _, route := range routes {
 				to := route.Dst.IP
-				if !documentation4.Contains(to) && !documentation6.Contains(to) && !to.IsLinkLocalUnicast() {
+				isDocumented := slices.ContainsFunc(documentation, func(prefix *net.IPNet) bool { return prefix.Contains(to) })
+				if !isDocumented && !to.IsLinkLocalUnicast() {
 					t.Errorf("%s has a route to %v", host.Name, route)
 				}
 			}

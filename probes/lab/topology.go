@@ -9,15 +9,21 @@ import (
 // hostInterface is the one interface, besides lo, of each host.
 const hostInterface = "net0"
 
-// Network is two hosts and the switch between them:
+// Network is four hosts and the switch between them:
 //
 //	client net0 --- to-client [br0] to-server --- net0 server
+//	left   net0 --- to-left         to-right  --- net0 right
+//
+// Left and right share a subnet, but nothing connects them in the switch: that
+// is for a cross-connect to do.
 //
 // It has no way out: no interface leads elsewhere, no host has a route beyond
-// the network. The addresses are those reserved for documentation.
+// its subnet. The addresses are those reserved for documentation.
 type Network struct {
 	Client *Host
 	Server *Host
+	Left   *Host
+	Right  *Host
 	Switch *Host
 }
 
@@ -30,11 +36,14 @@ type Host struct {
 }
 
 // Build makes the hosts and connects them to hub, which becomes the switch:
-// there br0 joins to-client and to-server. The hub remains the caller's.
+// there br0 joins to-client and to-server, and nothing to-left and to-right. The
+// hub remains the caller's.
 func Build(hub *Namespace) (*Network, error) {
 	n := &Network{
 		Client: newHost("client", "192.0.2.1", "2001:db8::1"),
 		Server: newHost("server", "192.0.2.2", "2001:db8::2"),
+		Left:   newHost("left", "203.0.113.1", "2001:db8:1::1"),
+		Right:  newHost("right", "203.0.113.2", "2001:db8:1::2"),
 		Switch: newHost("switch", "192.0.2.254", "2001:db8::fe"),
 	}
 	n.Switch.Namespace = hub
@@ -48,8 +57,11 @@ func newHost(name, ipv4, ipv6 string) *Host {
 	return &Host{Name: name, IPv4: netip.MustParseAddr(ipv4), IPv6: netip.MustParseAddr(ipv6)}
 }
 
+// hosts are those that Build makes: all but the switch.
+func (n *Network) hosts() []*Host { return []*Host{n.Client, n.Server, n.Left, n.Right} }
+
 func (n *Network) connect() error {
-	for _, host := range []*Host{n.Client, n.Server} {
+	for _, host := range n.hosts() {
 		var err error
 		if host.Namespace, err = New(); err != nil {
 			return err
@@ -77,7 +89,7 @@ func (h *Host) addAddresses(iface string) error {
 // Close removes the hosts and, with them, their connections to the switch.
 func (n *Network) Close() error {
 	var errs []error
-	for _, host := range []*Host{n.Client, n.Server} {
+	for _, host := range n.hosts() {
 		if host.Namespace != nil {
 			errs = append(errs, host.Close())
 		}

@@ -28,6 +28,7 @@ var everything = []traffic{
 	{"stream", stream},
 	{"dns", dns},
 	{"ping", ping},
+	{"knock", knock},
 	{"vlan", vlan},
 	{"lldp", lldp},
 	{"programs", programs},

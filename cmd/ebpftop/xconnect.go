@@ -1,0 +1,223 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/ui"
+)
+
+func newXconnectCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "xconnect",
+		Short: "Connect interfaces in pairs",
+		Long: `xconnect connects interfaces in pairs: every frame that enters one leaves by the
+other, unchanged. What add, del and apply do stays when they end, until del or
+the next boot, in the network namespace they run in; the dashboard shows it.`,
+		Example: `  sudo ebpftop xconnect add eth1 eth2
+  sudo ebpftop xconnect add eth1 eth2 --trial 30s && ssh router uptime &&
+      sudo ebpftop xconnect confirm
+  sudo ebpftop xconnect run -f links.yaml`,
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(newXconnectAdd(), newXconnectDel(), newXconnectApply(), newXconnectList(),
+		newXconnectConfirm(), newXconnectRollback(), newXconnectRun())
+	return cmd
+}
+
+// withKept calls fn with the pairs that are kept.
+func withKept(fn func(*crossconnect.Wiring) error) (err error) {
+	kept, err := crossconnect.OpenKept()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	return fn(kept)
+}
+
+// trialFlag is --trial.
+type trialFlag time.Duration
+
+func (t *trialFlag) register(cmd *cobra.Command) {
+	cmd.Flags().DurationVar((*time.Duration)(t), "trial", 0, "undo it after this `TIME` unless confirmed")
+}
+
+// check is for after the flags were read.
+func (t trialFlag) check(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("trial") && time.Duration(t) < time.Second {
+		return fmt.Errorf("--trial %v: use 1s or more", time.Duration(t))
+	}
+	return nil
+}
+
+// say tells how long a trial has.
+func (t trialFlag) say(out io.Writer) {
+	if t != 0 {
+		fmt.Fprintf(out, "on trial for %v: `ebpftop xconnect confirm` makes it stay\n", time.Duration(t))
+	}
+}
+
+func newXconnectAdd() *cobra.Command {
+	var trial trialFlag
+	var datapath string
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "add A B",
+		Short: "Connect A and B; A and A sends back what A receives",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			wish, err := crossconnect.ParseDatapath(datapath)
+			if err != nil {
+				return fmt.Errorf("--datapath: %w", err)
+			}
+			if err := trial.check(cmd); err != nil {
+				return err
+			}
+			pair := crossconnect.Pair{A: args[0], B: args[1], AToB: wish, BToA: wish, Wait: wait}
+			err = withKept(func(kept *crossconnect.Wiring) error {
+				return kept.Edit(time.Duration(trial), func(pairs []crossconnect.Pair) ([]crossconnect.Pair, error) {
+					return append(pairs, pair), nil
+				})
+			})
+			if err == nil {
+				trial.say(cmd.OutOrStdout())
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&datapath, "datapath", string(crossconnect.Auto), "`DATAPATH`: auto, or xdp, xdp-generic, tc")
+	cmd.Flags().Lookup("datapath").DefValue = "" // the text says it
+	cmd.Flags().BoolVar(&wait, "wait", false, "accept interfaces that do not exist yet")
+	trial.register(cmd)
+	return cmd
+}
+
+func newXconnectDel() *cobra.Command {
+	var trial trialFlag
+	cmd := &cobra.Command{
+		Use:   "del A [B]",
+		Short: "Disconnect A",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := trial.check(cmd); err != nil {
+				return err
+			}
+			err := withKept(func(kept *crossconnect.Wiring) error {
+				return kept.Edit(time.Duration(trial), func(pairs []crossconnect.Pair) ([]crossconnect.Pair, error) {
+					return without(pairs, args)
+				})
+			})
+			if err == nil {
+				trial.say(cmd.OutOrStdout())
+			}
+			return err
+		},
+	}
+	trial.register(cmd)
+	return cmd
+}
+
+// without removes the pair of one or two named interfaces.
+func without(pairs []crossconnect.Pair, names []string) ([]crossconnect.Pair, error) {
+	i := slices.IndexFunc(pairs, func(p crossconnect.Pair) bool {
+		if len(names) == 1 {
+			return p.A == names[0] || p.B == names[0]
+		}
+		return p.A == names[0] && p.B == names[1] || p.A == names[1] && p.B == names[0]
+	})
+	if i >= 0 {
+		return slices.Delete(pairs, i, i+1), nil
+	}
+	if len(names) == 1 {
+		return nil, fmt.Errorf("%s is in no kept pair: `ebpftop xconnect list` shows those there are", names[0])
+	}
+	return nil, fmt.Errorf("%s and %s are no kept pair: `ebpftop xconnect list` shows those there are", names[0], names[1])
+}
+
+func newXconnectConfirm() *cobra.Command {
+	return &cobra.Command{
+		Use:   "confirm",
+		Short: "Make what is on trial stay",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return withKept((*crossconnect.Wiring).Confirm)
+		},
+	}
+}
+
+func newXconnectRollback() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rollback",
+		Short: "Take back what is on trial now",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return withKept((*crossconnect.Wiring).Rollback)
+		},
+	}
+}
+
+func newXconnectList() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the pairs, those of running ebpftops included",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var list []crossconnect.Status
+			err := withKept(func(kept *crossconnect.Wiring) (err error) {
+				list, err = kept.Status()
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			others, err := crossconnect.Others()
+			if err != nil {
+				return err
+			}
+			list = append(list, others...)
+			if asJSON {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(notNil(list))
+			}
+			return printPairs(cmd.OutOrStdout(), list)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as a JSON array")
+	return cmd
+}
+
+func printPairs(out io.Writer, list []crossconnect.Status) error {
+	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "A\tB\tstate\torigin\tdatapath\tpackets\tbytes\tdropped\treason")
+	for _, s := range list {
+		origin := string(s.Origin)
+		if s.Origin == crossconnect.OriginOther {
+			origin = fmt.Sprintf("process %d", s.Owner)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s/%s\t%d/%d\t%d/%d\t%d/%d\t%s\n",
+			ui.Escape(s.A), ui.Escape(s.B), s.State, origin, orDash(s.AToB.Datapath), orDash(s.BToA.Datapath),
+			s.AToB.Packets, s.BToA.Packets, s.AToB.Bytes, s.BToA.Bytes, s.AToB.Dropped, s.BToA.Dropped,
+			ui.Escape(s.Reason))
+	}
+	return table.Flush()
+}
+
+func orDash(d crossconnect.Datapath) string {
+	if d == "" {
+		return "-"
+	}
+	return string(d)
+}
+
+var _ = os.ReadFile

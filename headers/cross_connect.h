@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * Cross-connects: what enters an interface leaves by another, unchanged. The
+ * maps are of one ingress interface, except for the control word, which all
+ * interfaces of a wiring share. So a frame costs the lookup of an array or two,
+ * and the number of interfaces and their ifindexes do not matter.
+ *
+ * Where a frame goes is told twice, once for each of two generations, of which
+ * one counts. User space prepares the other one on all interfaces, and then
+ * makes it count everywhere by one store.
+ */
+#ifndef EBPFTOP_CROSS_CONNECT_H
+#define EBPFTOP_CROSS_CONNECT_H
+
+#include "clock.h"
+#include "traffic.h"
+
+#define GENERATIONS 2
+#define INTERFACE_NAME_BYTES 16 /* IFNAMSIZ */
+
+struct generation_control {
+	/* deadline << 1 | generation that counts. From the deadline on, if it
+	 * is not 0, the other one does: CLOCK_MONOTONIC, ns. */
+	__u64 word;
+	/* The same clock; for filters that outlive the process that added them,
+	 * and must then redirect no more. */
+	__u64 lease;
+	__u64 revision; /* of the set; user space counts its changes */
+};
+
+/* What one generation wants of an interface. The program has no use for it: it
+ * is here so that every process finds it where the program is. */
+struct cross_connect_plan {
+	__u8 peer[INTERFACE_NAME_BYTES]; /* empty: not connected */
+	__u8 wish; /* for frames that enter here */
+	__u8 peer_wish; /* for those that enter the peer */
+	__u8 is_a; /* this interface was named first */
+	__u8 may_wait;
+	__u32 padding;
+	/* What the counters showed when the two were connected. */
+	struct traffic traffic_before;
+	__u64 dropped_before;
+};
+
+struct cross_connect {
+	__u32 egress[GENERATIONS]; /* ifindex for tc; 0: pass. XDP has its own */
+	__u32 owner; /* pid of the process it ends with, 0: kept */
+	__u32 is_promiscuous; /* made so by us, to be undone */
+	__u8 name[INTERFACE_NAME_BYTES]; /* of the ingress interface */
+	struct cross_connect_plan plans[GENERATIONS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct generation_control);
+} cross_connect_control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cross_connect);
+} cross_connects SEC(".maps");
+
+/* For XDP. The kernel empties an entry when its device goes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, GENERATIONS);
+	__type(key, __u32); /* generation */
+	__type(value, __u32); /* ifindex */
+} cross_connect_egress SEC(".maps");
+
+/* What was redirected. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct traffic);
+} cross_connect_traffic SEC(".maps");
+
+/* Set by user space before loading. */
+const volatile bool is_leased;
+
+/* The generation that counts now, or GENERATIONS if none does. */
+static __always_inline __u32 cross_connect_generation(void)
+{
+	const struct generation_control *control;
+	__u64 word, deadline;
+	__u32 zero = 0;
+
+	control = bpf_map_lookup_elem(&cross_connect_control, &zero);
+	if (!control)
+		return GENERATIONS;
+	if (is_leased && now() >= *(const volatile __u64 *)&control->lease)
+		return GENERATIONS;
+	word = *(const volatile __u64 *)&control->word; /* once: it may change */
+	deadline = word >> 1;
+	return (word & 1) ^ (deadline && now() >= deadline);
+}
+
+static __always_inline void cross_connect_count(__u64 packets, __u64 bytes)
+{
+	const struct traffic more = { .packets = packets, .bytes = bytes };
+	__u32 zero = 0;
+	struct traffic *t = bpf_map_lookup_elem(&cross_connect_traffic, &zero);
+
+	if (t)
+		traffic_add(t, &more);
+}
+
+/* The verdict on a frame of that many bytes. */
+static __always_inline int cross_connect_xdp(__u64 bytes)
+{
+	__u32 generation = cross_connect_generation();
+	int verdict;
+
+	/* Passes on what has no entry. */
+	verdict = bpf_redirect_map(&cross_connect_egress, generation, XDP_PASS);
+	if (verdict == XDP_REDIRECT)
+		cross_connect_count(1, bytes);
+	return verdict;
+}
+
+/* The ifindex where frames leave that tc sees, 0 if they go on as they were. */
+static __always_inline __u32 cross_connect_egress_tc(void)
+{
+	__u32 generation = cross_connect_generation();
+	const struct cross_connect *here;
+	__u32 zero = 0;
+
+	here = bpf_map_lookup_elem(&cross_connects, &zero);
+	if (!here || generation >= GENERATIONS)
+		return 0;
+	return *(const volatile __u32 *)&here->egress[generation];
+}
+
+#endif

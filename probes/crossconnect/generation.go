@@ -1,0 +1,111 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/bpf"
+)
+
+const generations = 2
+
+// word says which of the two generations counts: it is the control word of
+// headers/cross_connect.h, deadline << 1 | generation.
+type word uint64
+
+// newWord makes a generation count, for good or until a deadline, from which
+// on the other one does.
+func newWord(generation int, deadline time.Duration) word {
+	return word(uint64(deadline)<<1 | uint64(generation))
+}
+
+// deadline is 0 if there is none, else in terms of CLOCK_MONOTONIC.
+func (w word) deadline() time.Duration { return time.Duration(w >> 1) }
+
+// at is the generation that counts at a moment.
+func (w word) at(now time.Duration) int {
+	generation := int(w & 1)
+	if w.deadline() != 0 && now >= w.deadline() {
+		return 1 - generation
+	}
+	return generation
+}
+
+// onTrial tells whether the generation that counts may cease to.
+func (w word) onTrial(now time.Duration) bool {
+	return w.deadline() != 0 && now < w.deadline()
+}
+
+// control is the map that all ports of a wiring share.
+type control struct {
+	m  *ebpf.Map
+	mu sync.Mutex // for reading and writing it in one
+}
+
+func (c *control) read() (bpf.CrossConnectsGenerationControl, error) {
+	var value bpf.CrossConnectsGenerationControl
+	if err := c.m.Lookup(uint32(0), &value); err != nil {
+		return value, fmt.Errorf("read the control word: %w", err)
+	}
+	return value, nil
+}
+
+// put makes w count in the packet path, for all ports at once: the kernel
+// copies it by one store. The revision that it returns tells other processes to
+// look again.
+func (c *control) put(w word) (revision uint64, err error) {
+	err = c.change(func(value *bpf.CrossConnectsGenerationControl) {
+		value.Word = uint64(w)
+		value.Revision++
+		revision = value.Revision
+	})
+	return revision, err
+}
+
+// touch tells other processes to look again, though the same generation counts.
+func (c *control) touch() (revision uint64, err error) {
+	err = c.change(func(value *bpf.CrossConnectsGenerationControl) {
+		value.Revision++
+		revision = value.Revision
+	})
+	return revision, err
+}
+
+// lease lets clsact filters redirect until then.
+func (c *control) lease(until time.Duration) error {
+	return c.change(func(value *bpf.CrossConnectsGenerationControl) { value.Lease = uint64(until) })
+}
+
+func (c *control) change(edit func(*bpf.CrossConnectsGenerationControl)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value, err := c.read()
+	if err != nil {
+		return err
+	}
+	edit(&value)
+	if err := c.m.Put(uint32(0), &value); err != nil {
+		return fmt.Errorf("write the control word: %w", err)
+	}
+	return nil
+}
+
+// monotonic is the clock that deadlines are told by.
+func monotonic() (time.Duration, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return 0, fmt.Errorf("read the monotonic clock: %w", err)
+	}
+	return time.Duration(now.Nano()), nil
+}
+
+// Errors of changes that a trial stands in the way of, or the lack of one.
+var (
+	ErrTrial   = errors.New("a trial is under way: confirm it or take it back first")
+	ErrNoTrial = errors.New("no trial is under way: it was confirmed or taken back, or its time is over")
+)

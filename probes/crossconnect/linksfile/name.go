@@ -1,0 +1,37 @@
+package linksfile
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	// maxNameBytes is the kernel's IFNAMSIZ without the final zero.
+	maxNameBytes = 15
+	// notInNames are the bytes that dev_valid_name of the kernel refuses. Its
+	// isspace takes 0xa0 for a blank, and sees bytes, not characters.
+	notInNames = "/: \t\n\v\f\r\xa0"
+)
+
+// checkName says what keeps name from being that of an interface.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("an interface name is empty: fill it in")
+	case len(name) > maxNameBytes:
+		return fmt.Errorf("bad interface name %.20q: use at most %d bytes", name, maxNameBytes)
+	case name == "." || name == ".." || hasAnyByte(name, notInNames+"\x00"):
+		return fmt.Errorf("bad interface name %q: use no blanks, slashes or colons, nor . or .. alone", name)
+	}
+	return nil
+}
+
+func hasAnyByte(s, bytes string) bool {
+	for i := range len(s) {
+		if strings.IndexByte(bytes, s[i]) >= 0 {
+			return true
+		}
+	}
+	return false
+}

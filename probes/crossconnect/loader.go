@@ -1,0 +1,73 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
+
+	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/hook"
+)
+
+// loader loads the redirecting programs, one for each port: a program that
+// need not ask where it is costs a frame less.
+type loader struct {
+	spec    *ebpf.CollectionSpec
+	control *ebpf.Map
+	// leases: a program on the tc hook may outlive the process, as there is no
+	// tcx. It redirects only while the process renews its lease.
+	leases bool
+}
+
+func newLoader() (*loader, error) {
+	spec, err := bpf.LoadCrossConnects()
+	if err != nil {
+		return nil, fmt.Errorf("read the cross-connect programs: %w", err)
+	}
+	frags := hasXDPHelper(asm.FnXdpGetBuffLen)
+	if frags {
+		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h
+		spec.Programs[bpf.CrossConnectsProgConnectXdp].Flags |= xdpHasFrags
+	}
+	err = errors.Join(
+		spec.Variables[bpf.CrossConnectsVarHasCoarseClock].Set(hasXDPHelper(asm.FnKtimeGetCoarseNs)),
+		spec.Variables[bpf.CrossConnectsVarHasXdpFrags].Set(frags),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("configure the cross-connect programs: %w", err)
+	}
+	return &loader{spec: spec, leases: !hook.HasTCX()}, nil
+}
+
+func hasXDPHelper(helper asm.BuiltinFunc) bool {
+	return features.HaveProgramHelper(ebpf.XDP, helper) == nil
+}
+
+// load loads the program for a datapath with the maps of a port.
+func (l *loader) load(p *port, d Datapath) (*ebpf.Program, error) {
+	name := bpf.CrossConnectsProgConnectXdp
+	if d == TC {
+		name = bpf.CrossConnectsProgConnectTc
+	}
+	spec := l.spec.Copy()
+	maps.DeleteFunc(spec.Programs, func(other string, _ *ebpf.ProgramSpec) bool { return other != name })
+	err := errors.Join(
+		spec.Variables[bpf.CrossConnectsVarIsLeased].Set(d == TC && l.leases && p.pins == ""),
+		spec.Variables[bpf.CrossConnectsVarHasEthernet].Set(!p.isBare),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("configure the cross-connect program: %w", err)
+	}
+	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
+		MapReplacements: p.replacements(l.control),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load the cross-connect program: %w", err)
+	}
+	defer collection.Close()
+	return collection.DetachProgram(name), nil
+}

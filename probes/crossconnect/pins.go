@@ -1,0 +1,177 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// bpffs is where kept pairs are pinned, below it a directory for each network
+// namespace.
+const (
+	bpffs   = "/sys/fs/bpf"
+	pinRoot = bpffs + "/ebpftop"
+)
+
+// pins is a directory of bpffs that keeps maps and links from going with the
+// process; empty, it keeps nothing.
+type pins string
+
+// keptPins are those of the calling thread's network namespace.
+func keptPins() (pins, error) {
+	name, err := namespaceName()
+	if err != nil {
+		return "", err
+	}
+	return pins(filepath.Join(pinRoot, name)), nil
+}
+
+// namespaceName tells network namespaces apart. Their cookies, which the kernel
+// never gives out twice, are to be had from Linux 5.14; before, the inode number
+// must do, which a later namespace may get again.
+func namespaceName() (string, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("open a socket: %w", err)
+	}
+	defer unix.Close(fd)
+	if cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE); err == nil {
+		return "net-" + strconv.FormatUint(cookie, 10), nil
+	}
+	inode, err := namespaceInode()
+	if err != nil {
+		return "", err
+	}
+	return "inode-" + strconv.FormatUint(inode, 10), nil
+}
+
+// namespaceInode is the number in the name of the thread's network namespace.
+func namespaceInode() (uint64, error) {
+	var stat unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &stat); err != nil {
+		return 0, fmt.Errorf("look up the network namespace: %w", err)
+	}
+	return stat.Ino, nil
+}
+
+// exists tells whether anything is kept.
+func (p pins) exists() bool {
+	_, err := os.Stat(string(p))
+	return err == nil
+}
+
+// make makes the directory, and mounts bpffs if need be.
+func (p pins) make() error {
+	if p == "" {
+		return nil
+	}
+	if err := mountBPFFS(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(string(p), 0o700); err != nil {
+		return fmt.Errorf("make a place for kept pairs: %w", err)
+	}
+	return nil
+}
+
+func mountBPFFS() error {
+	const bpffsMagic = 0xcafe4a11 // BPF_FS_MAGIC in linux/magic.h
+	var stat unix.Statfs_t
+	if err := unix.Statfs(bpffs, &stat); err != nil {
+		return fmt.Errorf("look at %s: %w", bpffs, err)
+	}
+	if uint32(stat.Type) == bpffsMagic {
+		return nil
+	}
+	if err := unix.Mount("bpffs", bpffs, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+		return fmt.Errorf("mount bpffs on %s, where kept pairs live: %w", bpffs, err)
+	}
+	return nil
+}
+
+// newMap makes a map, pinned under its name if there are pins.
+func (p pins) newMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(spec)
+	if err != nil {
+		return nil, fmt.Errorf("make map %s: %w", spec.Name, err)
+	}
+	if p == "" {
+		return m, nil
+	}
+	if err := m.Pin(p.path(spec.Name)); err != nil {
+		return nil, errors.Join(fmt.Errorf("pin map %s: %w", spec.Name, err), m.Close())
+	}
+	return m, nil
+}
+
+// openMap opens a pinned map.
+func (p pins) openMap(name string) (*ebpf.Map, error) {
+	m, err := ebpf.LoadPinnedMap(p.path(name), nil)
+	if err != nil {
+		return nil, fmt.Errorf("open kept map %s: %w", p.path(name), err)
+	}
+	return m, nil
+}
+
+// keep pins a link under a name.
+func (p pins) keep(name string, l io.Closer) error {
+	if p == "" {
+		return nil
+	}
+	if err := l.(link.Link).Pin(p.path(name)); err != nil {
+		return fmt.Errorf("pin %s: %w", name, err)
+	}
+	return nil
+}
+
+// drop removes one pin.
+func (p pins) drop(name string) error {
+	if p == "" {
+		return nil
+	}
+	if err := os.Remove(p.path(name)); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("remove pin: %w", err)
+	}
+	return nil
+}
+
+// remove removes all pins and the directory.
+func (p pins) remove() error {
+	if p == "" {
+		return nil
+	}
+	if err := os.RemoveAll(string(p)); err != nil {
+		return fmt.Errorf("remove pins: %w", err)
+	}
+	return nil
+}
+
+func (p pins) path(name string) string { return filepath.Join(string(p), name) }
+
+// below is a directory in the directory; of no pins, no pins.
+func (p pins) below(name string) pins {
+	if p == "" {
+		return ""
+	}
+	return pins(p.path(name))
+}
+
+// lockPins keeps other processes from changing what is kept, until unlock. It is
+// bpffs itself that is locked: that directory never goes.
+func lockPins() (unlock func() error, err error) {
+	dir, err := os.Open(bpffs)
+	if err != nil {
+		return nil, fmt.Errorf("open bpffs: %w", err)
+	}
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock bpffs: %w", err), dir.Close())
+	}
+	return dir.Close, nil
+}

@@ -1,0 +1,101 @@
+package crossconnect
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/bpf"
+)
+
+// plan is what a generation wants of one port, as its record in the kernel has
+// it. Of each pair, both ports have one.
+type plan = bpf.CrossConnectsCrossConnectPlan
+
+// wishes are the datapaths by their number in a plan.
+var wishes = []Datapath{Auto, XDP, XDPGeneric, TC}
+
+// makePlans turns pairs into plans by the name of the ingress interface. The
+// set must make sense by itself: no interface in two pairs.
+func makePlans(pairs []Pair) (map[string]plan, error) {
+	plans := make(map[string]plan, 2*len(pairs))
+	add := func(name, peer string, wish, peerWish Datapath, isA, wait bool) error {
+		if other, taken := plans[name]; taken {
+			return fmt.Errorf("%s is to be connected to %s and to %s: an interface can be in one pair only", name, text(other.Peer), peer)
+		}
+		p := plan{Peer: interfaceName(peer), Wish: number(wish), PeerWish: number(peerWish)}
+		if isA {
+			p.IsA = 1
+		}
+		if wait {
+			p.MayWait = 1
+		}
+		plans[name] = p
+		return nil
+	}
+	for _, pair := range pairs {
+		if err := errInvalid(pair); err != nil {
+			return nil, err
+		}
+		if err := add(pair.A, pair.B, pair.AToB, pair.BToA, true, pair.Wait); err != nil {
+			return nil, err
+		}
+		if pair.A == pair.B {
+			continue
+		}
+		if err := add(pair.B, pair.A, pair.BToA, pair.AToB, false, pair.Wait); err != nil {
+			return nil, err
+		}
+	}
+	return plans, nil
+}
+
+func errInvalid(pair Pair) error {
+	for _, name := range []string{pair.A, pair.B} {
+		if name == "" || len(name) >= unix.IFNAMSIZ || bytes.ContainsAny([]byte(name), "/ \t\n") {
+			return fmt.Errorf("%q is no name of an interface: 1 to %d bytes without blanks or slashes", name, unix.IFNAMSIZ-1)
+		}
+	}
+	for _, wish := range []Datapath{pair.AToB, pair.BToA} {
+		if wish != "" && !slices.Contains(wishes, wish) {
+			_, err := ParseDatapath(string(wish))
+			return err
+		}
+	}
+	return nil
+}
+
+// pairOf is the pair of which port name has the plan p, its A being here.
+func pairOf(name string, p *plan) Pair {
+	return Pair{A: name, B: text(p.Peer), AToB: wish(p.Wish), BToA: wish(p.PeerWish), Wait: p.MayWait != 0}
+}
+
+// isThere tells whether the plan wants anything.
+func isThere(p *plan) bool { return p.Peer[0] != 0 }
+
+func number(d Datapath) uint8 {
+	return uint8(max(0, slices.Index(wishes, d))) // empty is Auto
+}
+
+func wish(number uint8) Datapath {
+	if int(number) >= len(wishes) {
+		return Auto
+	}
+	return wishes[number]
+}
+
+// interfaceName and text convert names as the kernel has them.
+func interfaceName(s string) (name [unix.IFNAMSIZ]uint8) {
+	copy(name[:], s)
+	return name
+}
+
+func text(name [unix.IFNAMSIZ]uint8) string { return unix.ByteSliceToString(name[:]) }
+
+func sortPairs(pairs []Pair) []Pair {
+	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Or(cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B)) })
+	return pairs
+}

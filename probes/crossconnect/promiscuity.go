@@ -1,0 +1,99 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// promiscuity makes interfaces take frames for any MAC address, as long as they
+// are connected: hardware would drop them.
+type promiscuity interface {
+	enter(p *port, device netlink.Link) error
+	leave(p *port) error
+	Close() error
+}
+
+// socketPromiscuity ends with the process: the kernel ends it with the socket.
+type socketPromiscuity struct {
+	fd      int // 0: none yet
+	members map[int]bool
+}
+
+func (s *socketPromiscuity) enter(_ *port, device netlink.Link) error {
+	ifindex := device.Attrs().Index
+	if s.members[ifindex] {
+		return nil
+	}
+	if s.fd == 0 {
+		// Of no protocol: it receives nothing.
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open packet socket: %w", err)
+		}
+		s.fd, s.members = fd, make(map[int]bool)
+	}
+	if err := s.ask(unix.PACKET_ADD_MEMBERSHIP, ifindex); err != nil {
+		return fmt.Errorf("make %s promiscuous: %w", device.Attrs().Name, err)
+	}
+	s.members[ifindex] = true
+	return nil
+}
+
+func (s *socketPromiscuity) ask(option, ifindex int) error {
+	return unix.SetsockoptPacketMreq(s.fd, unix.SOL_PACKET, option, &unix.PacketMreq{
+		Ifindex: int32(ifindex), Type: unix.PACKET_MR_PROMISC,
+	})
+}
+
+func (s *socketPromiscuity) leave(p *port) error {
+	if !s.members[p.ifindex] {
+		return nil
+	}
+	delete(s.members, p.ifindex)
+	err := s.ask(unix.PACKET_DROP_MEMBERSHIP, p.ifindex)
+	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("end promiscuous mode of %s: %w", p.name(), err)
+	}
+	return nil // or the device is gone
+}
+
+func (s *socketPromiscuity) Close() error {
+	if s.fd == 0 {
+		return nil
+	}
+	fd := s.fd
+	s.fd, s.members = 0, nil
+	return unix.Close(fd)
+}
+
+// flagPromiscuity stays without a process: it sets the interface's own flag,
+// and the port's record says so.
+type flagPromiscuity struct{}
+
+func (flagPromiscuity) enter(p *port, device netlink.Link) error {
+	if p.record.IsPromiscuous != 0 || device.Attrs().RawFlags&unix.IFF_PROMISC != 0 {
+		return nil // by us, or by somebody who wants it to stay
+	}
+	if err := netlink.SetPromiscOn(device); err != nil {
+		return fmt.Errorf("make %s promiscuous: %w", device.Attrs().Name, err)
+	}
+	p.record.IsPromiscuous = 1
+	return p.write()
+}
+
+func (flagPromiscuity) leave(p *port) error {
+	if p.record.IsPromiscuous == 0 {
+		return nil
+	}
+	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: p.ifindex}}
+	if err := netlink.SetPromiscOff(device); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("end promiscuous mode of %s: %w", p.name(), err)
+	}
+	p.record.IsPromiscuous = 0
+	return p.write()
+}
+
+func (flagPromiscuity) Close() error { return nil }

@@ -1,0 +1,262 @@
+package crossconnect
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebpftop/ebpftop/bpf"
+)
+
+// Status describes all pairs of the set, and those that come back unless a
+// trial is confirmed. Rates are over the time since it was asked last.
+func (w *Wiring) Status() (list []Status, err error) {
+	err = w.look(func(current word, now time.Duration) error {
+		if len(w.ports) == 0 {
+			return nil
+		}
+		links, err := listLinks()
+		if err != nil {
+			return err
+		}
+		drops, err := w.drops.count()
+		if err != nil {
+			return err
+		}
+		list, err = w.status(current, now, observation{links: links, drops: drops, time: now})
+		return err
+	})
+	return list, err
+}
+
+// observation is what status is told by, apart from the ports.
+type observation struct {
+	links links
+	drops map[int]dropCount // by ifindex of the ingress
+	time  time.Duration     // CLOCK_MONOTONIC
+}
+
+func (w *Wiring) status(current word, now time.Duration, o observation) ([]Status, error) {
+	active := current.at(now)
+	var list []Status
+	for _, p := range w.ports {
+		if plan := p.plan(active); isThere(plan) && plan.IsA != 0 {
+			s, err := w.pairStatus(p, active, o)
+			if err != nil {
+				return nil, err
+			}
+			if current.onTrial(now) && *p.plan(1 - active) != *plan {
+				onTrial(&s, current.deadline()-now)
+			}
+			list = append(list, s)
+		}
+	}
+	if current.onTrial(now) {
+		list = append(list, w.removed(active, current.deadline()-now)...)
+	}
+	slices.SortFunc(list, func(a, b Status) int { return cmp.Or(cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B)) })
+	return list, nil
+}
+
+// onTrial marks a pair as added on trial.
+func onTrial(s *Status, left time.Duration) {
+	if s.State == Active {
+		s.State = Trial
+	}
+	ends := time.Now().Add(left)
+	s.TrialEnds = &ends
+}
+
+// removed are the pairs that are away on trial.
+func (w *Wiring) removed(active int, left time.Duration) []Status {
+	var list []Status
+	for _, p := range w.ports {
+		before, now := p.plan(1-active), p.plan(active)
+		if !isThere(before) || before.IsA == 0 || now.Peer == before.Peer {
+			continue
+		}
+		if peer := w.port(text(before.Peer)); now.Peer == before.Peer || peer != nil && peer.plan(active).Peer == p.record.Name {
+			continue // only the other way round
+		}
+		ends := time.Now().Add(left)
+		list = append(list, Status{
+			A: p.name(), B: text(before.Peer), State: Trial, Removed: true, TrialEnds: &ends,
+			Reason: "disconnected on trial: comes back unless confirmed",
+			Kept:   w.pins != "", Origin: w.origin(), Owner: w.owner(),
+			AToB: Way{Wish: wish(before.Wish)}, BToA: Way{Wish: wish(before.PeerWish)},
+		})
+	}
+	return list
+}
+
+func (w *Wiring) origin() Origin {
+	if w.pins != "" {
+		return OriginKept
+	}
+	return OriginScreen
+}
+
+// pairStatus describes the pair of which p is the A.
+func (w *Wiring) pairStatus(p *port, generation int, o observation) (s Status, err error) {
+	plan := p.plan(generation)
+	peer := w.port(text(plan.Peer))
+	s = Status{
+		A: p.name(), B: text(plan.Peer), State: Active,
+		Kept: w.pins != "", Origin: w.origin(), Owner: w.owner(),
+	}
+	var reasons []string
+	for _, name := range []string{s.A, s.B} {
+		if o.links[name] == nil {
+			reasons = append(reasons, name+" is missing")
+		}
+	}
+	ends := []*port{p, peer}
+	if peer == p {
+		ends = ends[:1]
+	}
+	for _, end := range ends {
+		if problem := end.ways[generation].problem; problem != nil {
+			reasons = append(reasons, strings.ReplaceAll(problem.Error(), "\n", "; "))
+		}
+	}
+	if len(reasons) > 0 || p.ways[generation].datapath == "" || peer.ways[generation].datapath == "" {
+		s.State = Waiting
+	}
+	var ailment string
+	if s.AToB, ailment, err = w.wayStatus(p, generation, o); err != nil {
+		return s, err
+	}
+	reasons = appendNew(reasons, ailment)
+	if peer == p {
+		s.BToA = s.AToB
+	} else if s.BToA, ailment, err = w.wayStatus(peer, generation, o); err != nil {
+		return s, err
+	} else {
+		reasons = appendNew(reasons, ailment)
+	}
+	s.Reason = strings.Join(reasons, "; ")
+	return s, nil
+}
+
+func appendNew(reasons []string, reason string) []string {
+	if reason == "" || slices.Contains(reasons, reason) {
+		return reasons
+	}
+	return append(reasons, reason)
+}
+
+// wayStatus describes one direction of a pair, and says what ails it.
+func (w *Wiring) wayStatus(p *port, generation int, o observation) (s Way, ailment string, err error) {
+	plan, now := p.plan(generation), p.ways[generation]
+	s = Way{Datapath: now.datapath, Wish: wish(plan.Wish), DatapathReason: now.reason}
+	traffic, err := p.readTraffic()
+	if err != nil {
+		return s, "", err
+	}
+	s.Packets = traffic.Packets - plan.TrafficBefore.Packets
+	s.Bytes = traffic.Bytes - plan.TrafficBefore.Bytes
+	past := p.past
+	p.past = pastTraffic{traffic: traffic, time: o.time}
+	if seconds := (o.time - past.time).Seconds(); past.time != 0 && seconds > 0 {
+		s.PPS = float64(traffic.Packets-past.traffic.Packets) / seconds
+		s.BPS = float64(traffic.Bytes-past.traffic.Bytes) * 8 / seconds
+	}
+	ingress, egress := o.links[p.name()], o.links[text(plan.Peer)]
+	if now.datapath == "" || ingress == nil || egress == nil {
+		return s, "", nil
+	}
+	count := o.drops[p.ifindex]
+	dropped := droppedBy(now.datapath, count, egress)
+	s.Dropped = dropped - min(dropped, plan.DroppedBefore)
+	p.past.dropped = dropped
+	ailment = diagnoseWay(now.datapath, ingress, egress, count, dropped-min(dropped, max(past.dropped, plan.DroppedBefore)))
+	if s.Dropped > 0 {
+		s.DropReason = dropText(now.datapath, count)
+	}
+	return s, ailment, nil
+}
+
+// droppedBy is how many frames did not come out, since ever.
+func droppedBy(d Datapath, count dropCount, egress netlink.Link) uint64 {
+	if d != TC {
+		return count.dropped
+	}
+	if statistics := egress.Attrs().Statistics; statistics != nil {
+		return statistics.TxDropped
+	}
+	return 0
+}
+
+// droppedSoFar is what a new connection is not to be blamed for.
+func (w *Wiring) droppedSoFar(p *port, d Datapath, egress netlink.Link) (uint64, error) {
+	drops, err := w.drops.count()
+	if err != nil {
+		return 0, err
+	}
+	return droppedBy(d, drops[p.ifindex], egress), nil
+}
+
+func diagnoseWay(d Datapath, ingress, egress netlink.Link, count dropCount, fresh uint64) string {
+	s := symptoms{ingress: describe(ingress), egress: describe(egress), datapath: d}
+	switch {
+	case d == TC:
+		s.txDropped = fresh
+	case fresh > 0:
+		s.drops = count.reasons
+	}
+	return diagnose(s)
+}
+
+// dropText is why frames were dropped, most frames first.
+func dropText(d Datapath, count dropCount) string {
+	if d == TC {
+		return "tx_dropped of the interface they leave by"
+	}
+	var reasons []string
+	for _, r := range count.reasons {
+		reasons = append(reasons, fmt.Sprintf("%d %v", r.frames, r))
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// plan is the one that counts at a moment.
+func (f *found) plan(now time.Duration) *plan { return &f.record.Plans[f.current.at(now)] }
+
+// status describes a pair of another process.
+func (f *found) status(name string, peer found, now time.Duration) Status {
+	plan := f.plan(now)
+	owner := int(f.record.Owner)
+	return Status{
+		A: name, B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
+		Reason: fmt.Sprintf("of process %d", owner),
+		AToB:   f.way(now), BToA: peer.way(now),
+	}
+}
+
+func (f *found) way(now time.Duration) Way {
+	plan := f.plan(now)
+	return Way{
+		Datapath: f.datapath, Wish: wish(plan.Wish),
+		Packets: f.traffic.Packets - plan.TrafficBefore.Packets,
+		Bytes:   f.traffic.Bytes - plan.TrafficBefore.Bytes,
+	}
+}
+
+// sumTraffic adds up what was redirected so far, by all CPUs.
+func sumTraffic(m *ebpf.Map) (sum bpf.CrossConnectsTraffic, err error) {
+	var ofCPUs []bpf.CrossConnectsTraffic
+	if err := m.Lookup(uint32(0), &ofCPUs); err != nil {
+		return sum, err
+	}
+	for _, t := range ofCPUs {
+		sum.Packets += t.Packets
+		sum.Bytes += t.Bytes
+	}
+	return sum, nil
+}

@@ -1,0 +1,377 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// Wiring is a set of pairs that changes as a whole. Its methods are for threads
+// in the network namespace that it was made in; several may call them at once.
+type Wiring struct {
+	mu          sync.Mutex
+	pins        pins // none: ends with the process
+	loader      *loader
+	control     *control // nil: no ports
+	ports       []*port
+	drops       *drops
+	dropsErr    error // why there are none
+	promiscuity promiscuity
+	lease       *lease
+	revision    uint64 // of the kept ports that were read
+}
+
+// New makes a wiring without pairs that ends with the process, however the
+// process ends.
+func New() (*Wiring, error) { return newWiring("") }
+
+// OpenKept opens the wiring that stays without any process, the only one of
+// its kind in the network namespace. Others may change it at the same time.
+func OpenKept() (*Wiring, error) {
+	pins, err := keptPins()
+	if err != nil {
+		return nil, err
+	}
+	return newWiring(pins)
+}
+
+func newWiring(pins pins) (*Wiring, error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
+	}
+	l, err := newLoader()
+	if err != nil {
+		return nil, err
+	}
+	w := &Wiring{pins: pins, loader: l}
+	if pins == "" {
+		w.promiscuity = &socketPromiscuity{}
+	} else {
+		w.promiscuity = flagPromiscuity{}
+	}
+	return w, nil
+}
+
+// Set makes pairs the set, instead of what it was: all of them, or none and an
+// error. No frame is lost of a pair that is in both sets. If trial is not 0,
+// the set before comes back after this time unless Confirm is called. Then the
+// kernel does it, with or without this process.
+func (w *Wiring) Set(pairs []Pair, trial time.Duration) error {
+	return w.Edit(trial, func([]Pair) ([]Pair, error) { return pairs, nil })
+}
+
+// Edit replaces the set by what edit makes of it, as Set does. Nobody changes
+// it in between.
+func (w *Wiring) Edit(trial time.Duration, edit func([]Pair) ([]Pair, error)) error {
+	if trial < 0 {
+		return fmt.Errorf("a trial of %v: use a time above 0", trial)
+	}
+	return w.change(func(links links, current word, now time.Duration) error {
+		if current.onTrial(now) {
+			return ErrTrial
+		}
+		pairs, err := edit(w.pairs(current.at(now)))
+		if err != nil {
+			return err
+		}
+		plans, err := makePlans(pairs)
+		if err != nil {
+			return err
+		}
+		return w.replace(plans, current.at(now), trial, links)
+	})
+}
+
+// Confirm makes the set on trial stay.
+func (w *Wiring) Confirm() error {
+	return w.change(func(_ links, current word, now time.Duration) error {
+		if !current.onTrial(now) {
+			return ErrNoTrial
+		}
+		return w.settle(current.at(now))
+	})
+}
+
+// Rollback ends a trial before its time: the set before is back.
+func (w *Wiring) Rollback() error {
+	return w.change(func(_ links, current word, now time.Duration) error {
+		if !current.onTrial(now) {
+			return ErrNoTrial
+		}
+		return w.settle(1 - current.at(now))
+	})
+}
+
+// Follow makes pairs wait whose interfaces are gone, and connects those whose
+// interfaces are back. To be called when interfaces come, go or change.
+func (w *Wiring) Follow() error {
+	if w.pins != "" && !w.pins.exists() {
+		return nil
+	}
+	return w.change(func(links links, current word, now time.Duration) error {
+		if err := w.followDevices(links); err != nil {
+			return err
+		}
+		w.connect(current.at(now), links)
+		if current.onTrial(now) {
+			w.connect(1-current.at(now), links)
+		}
+		return nil
+	})
+}
+
+// Pairs is the set as it is.
+func (w *Wiring) Pairs() (pairs []Pair, err error) {
+	err = w.look(func(current word, now time.Duration) error {
+		pairs = w.pairs(current.at(now))
+		return nil
+	})
+	return pairs, err
+}
+
+// Trial is how long it takes until the set before comes back, 0 without a trial.
+func (w *Wiring) Trial() (left time.Duration, err error) {
+	err = w.look(func(current word, now time.Duration) error {
+		if current.onTrial(now) {
+			left = current.deadline() - now
+		}
+		return nil
+	})
+	return left, err
+}
+
+// Close ends the wiring, unless it is kept.
+func (w *Wiring) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.release()
+}
+
+// pairs are those of a generation.
+func (w *Wiring) pairs(generation int) []Pair {
+	var pairs []Pair
+	for _, p := range w.ports {
+		if plan := p.plan(generation); isThere(plan) && plan.IsA != 0 {
+			pairs = append(pairs, pairOf(p.name(), plan))
+		}
+	}
+	return sortPairs(pairs)
+}
+
+// port finds a port by name, nil if there is none.
+func (w *Wiring) port(name string) *port {
+	for _, p := range w.ports {
+		if p.name() == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// change calls fn with what there is now, with nobody else changing it.
+func (w *Wiring) change(fn func(links links, current word, now time.Duration) error) (err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pins != "" {
+		if err := mountBPFFS(); err != nil {
+			return err
+		}
+		unlock, err := lockPins()
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, unlock()) }()
+	}
+	links, err := listLinks()
+	if err != nil {
+		return err
+	}
+	return w.now(func(current word, now time.Duration) error {
+		if current.deadline() != 0 && !current.onTrial(now) {
+			if err := w.settle(current.at(now)); err != nil {
+				return err
+			}
+			current = newWord(current.at(now), 0)
+		}
+		return errors.Join(fn(links, current, now), w.removeIfEmpty())
+	})
+}
+
+// look calls fn with what there is now.
+func (w *Wiring) look(fn func(current word, now time.Duration) error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now(fn)
+}
+
+func (w *Wiring) now(fn func(current word, now time.Duration) error) error {
+	if err := w.refresh(); err != nil {
+		return err
+	}
+	now, err := monotonic()
+	if err != nil {
+		return err
+	}
+	var current word
+	if w.control != nil {
+		value, err := w.control.read()
+		if err != nil {
+			return err
+		}
+		current = word(value.Word)
+	}
+	return fn(current, now)
+}
+
+// replace makes plans the set, instead of that of the active generation.
+func (w *Wiring) replace(plans map[string]plan, active int, trial time.Duration, links links) error {
+	if err := w.errTaken(plans, links); err != nil {
+		return err
+	}
+	if err := w.prepare(); err != nil {
+		return err
+	}
+	idle := 1 - active
+	err := w.write(plans, active)
+	if err == nil && trial != 0 {
+		err = w.errTwoModes(active)
+	}
+	if err == nil {
+		err = w.realize(idle, links)
+	}
+	var now time.Duration
+	if err == nil {
+		now, err = monotonic()
+	}
+	if err != nil {
+		return errors.Join(err, w.prune(active))
+	}
+	if trial == 0 {
+		return w.settle(idle)
+	}
+	return w.put(newWord(idle, now+trial))
+}
+
+// put makes w count in the packet path, on all ports at once.
+func (w *Wiring) put(next word) error {
+	if w.control == nil {
+		return nil // no ports
+	}
+	revision, err := w.control.put(next)
+	w.revision = revision
+	return err
+}
+
+// settle makes a generation count for good, and removes what only the other
+// one needed.
+func (w *Wiring) settle(generation int) error {
+	if err := w.put(newWord(generation, 0)); err != nil {
+		return err
+	}
+	return w.prune(generation)
+}
+
+// prune removes what a generation does not need.
+func (w *Wiring) prune(generation int) error {
+	var errs []error
+	w.ports = slices.DeleteFunc(w.ports, func(p *port) bool {
+		if !isThere(p.plan(generation)) {
+			errs = append(errs, w.promiscuity.leave(p), p.remove())
+			return true
+		}
+		used := p.attached(p.ways[generation].datapath)
+		if p.xdp != used {
+			errs = append(errs, p.detach(&p.xdp))
+		}
+		if p.tc != used {
+			errs = append(errs, p.detach(&p.tc))
+		}
+		return false
+	})
+	return errors.Join(errs...)
+}
+
+// write writes the plans into the idle generation.
+func (w *Wiring) write(plans map[string]plan, active int) error {
+	for name := range plans {
+		if w.port(name) == nil {
+			p, err := w.newPort(name)
+			if err != nil {
+				return err
+			}
+			w.ports = append(w.ports, p)
+		}
+	}
+	idle := 1 - active
+	for _, p := range w.ports {
+		next, before := plans[p.name()], p.plan(active)
+		if next.Peer == before.Peer {
+			next.TrafficBefore, next.DroppedBefore = before.TrafficBefore, before.DroppedBefore
+		} else {
+			traffic, err := p.readTraffic()
+			if err != nil {
+				return err
+			}
+			next.TrafficBefore = traffic
+		}
+		*p.plan(idle) = next
+		if err := p.send(idle, way{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newPort makes a port, in a place of its own if it is kept.
+func (w *Wiring) newPort(name string) (*port, error) {
+	var place pins
+	if w.pins != "" {
+		place = w.freePlace()
+	}
+	return newPort(w.loader.spec, name, w.owner(), place)
+}
+
+// owner is the process that the wiring ends with, 0 if it is kept.
+func (w *Wiring) owner() int {
+	if w.pins != "" {
+		return 0
+	}
+	return os.Getpid()
+}
+
+// errTwoModes is for a trial whose end the kernel could not bring about: one XDP
+// program fits on an interface, of one mode.
+func (w *Wiring) errTwoModes(active int) error {
+	for _, p := range w.ports {
+		wish := wish(p.plan(1 - active).Wish)
+		now := p.ways[active].datapath
+		if (wish == XDP && now == XDPGeneric) || (wish == XDPGeneric && now == XDP) {
+			return fmt.Errorf("%s: %s cannot be tried out in place of %s: change it without a trial", p.name(), wish, now)
+		}
+	}
+	return nil
+}
+
+// release lets go of everything; what is kept stays.
+func (w *Wiring) release() error {
+	var errs []error
+	for _, p := range w.ports {
+		if w.pins == "" {
+			errs = append(errs, p.remove())
+		} else {
+			errs = append(errs, p.release())
+		}
+	}
+	w.ports = nil
+	errs = append(errs, w.promiscuity.Close(), w.lease.Close(), w.drops.Close())
+	if w.control != nil {
+		errs = append(errs, w.control.m.Close())
+	}
+	w.control, w.drops, w.lease = nil, nil, nil
+	return errors.Join(errs...)
+}

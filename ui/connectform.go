@@ -1,0 +1,290 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// connectForm is the dialog that makes or changes a pair. Its first step are
+// the fields, its second the review of what they would do.
+type connectForm struct {
+	w      *wiring
+	edited *probes.CrossConnect // the pair to be changed, nil for a new one
+
+	a, b       *picker
+	aToB, bToA *choice[probes.Datapath]
+	keep       *choice[bool]
+	trial      *choice[time.Duration]
+	focus      int
+	review     *review // nil in the first step
+}
+
+// field is one line of the form, and what helps to fill it.
+type field interface {
+	press(tea.Msg)
+	// leave says why the field cannot be left as it is.
+	leave() string
+	line(s *Styles, focused bool, width int) string
+	below(a area) []string
+	bindings() []key.Binding
+}
+
+// connect opens the form for a new pair.
+func (w *wiring) connect() tea.Cmd {
+	if w.mayChange() {
+		w.dialog = newConnectForm(w, nil)
+	}
+	return nil
+}
+
+// edit opens the form for a pair that there is.
+func (w *wiring) edit(p *probes.CrossConnect) tea.Cmd {
+	if w.mayChangePair(p) {
+		edited := *p
+		w.dialog = newConnectForm(w, &edited)
+	}
+	return nil
+}
+
+func newConnectForm(w *wiring, edited *probes.CrossConnect) *connectForm {
+	f := &connectForm{w: w, edited: edited}
+	f.a = newPicker(w.keys, w.ascii, f.candidatesA)
+	f.b = newPicker(w.keys, w.ascii, f.candidatesB)
+	f.aToB, f.bToA = datapathChoice(w.keys), datapathChoice(w.keys)
+	f.keep = keepChoice(w.keys)
+	f.trial = trialChoice(w.keys)
+	if edited != nil {
+		f.a.chosen, f.b.chosen = edited.A, edited.B
+		f.aToB.set(edited.AToB.Wish)
+		f.bToA.set(edited.BToA.Wish)
+		f.keep.set(edited.Kept)
+	}
+	f.Refresh()
+	f.a.enter()
+	return f
+}
+
+func datapathChoice(keys KeyMap) *choice[probes.Datapath] {
+	return &choice[probes.Datapath]{keys: keys, options: []option[probes.Datapath]{
+		{probes.DatapathAuto, "auto", "XDP where the drivers make it fast, tc where they do not."},
+		{probes.DatapathXDP, "xdp", "Native XDP: the driver redirects. Not every driver can."},
+		{probes.DatapathXDPGeneric, "xdp-generic", "XDP emulated behind the driver. Frames that were merged on the way are dropped, TCP over it crawls."},
+		{probes.DatapathTC, "tc", "tc redirects: works on every interface."},
+	}}
+}
+
+func keepChoice(keys KeyMap) *choice[bool] {
+	return &choice[bool]{keys: keys, options: []option[bool]{
+		{false, "remove", "The pair ends with ebpftop, however that ends."},
+		{true, "keep", "The pair stays when ebpftop ends, until it is removed or the host restarts."},
+	}}
+}
+
+func trialChoice(keys KeyMap) *choice[time.Duration] {
+	c := &choice[time.Duration]{keys: keys, options: []option[time.Duration]{
+		{0, "off", "The change stays."},
+	}}
+	for _, d := range []time.Duration{10 * time.Second, defaultTrial, time.Minute, 5 * time.Minute} {
+		c.options = append(c.options, option[time.Duration]{d, short(d),
+			"After " + short(d) + " the pairs before come back, unless you press c."})
+	}
+	return c
+}
+
+// fields are in the order of Tab.
+func (f *connectForm) fields() []field {
+	return []field{f.a, f.b, f.aToB, f.bToA, f.keep, f.trial}
+}
+
+// candidatesA are the interfaces for the first end.
+func (f *connectForm) candidatesA() []candidate { return f.candidates("") }
+
+// candidatesB are those for the second, which may be the first again.
+func (f *connectForm) candidatesB() []candidate { return f.candidates(f.a.chosen) }
+
+func (f *connectForm) candidates(other string) []candidate {
+	taken := make(map[string]string)
+	for i := range f.w.pairs {
+		p := &f.w.pairs[i]
+		if f.edited == nil || p.A != f.edited.A || p.B != f.edited.B {
+			taken[p.A], taken[p.B] = "is in "+pairName(p), "is in "+pairName(p)
+		}
+	}
+	out := make([]candidate, 0, len(f.w.interfaces))
+	for i := range f.w.interfaces {
+		iface := &f.w.interfaces[i]
+		c := candidate{name: iface.Name, iface: iface, taken: taken[iface.Name]}
+		if c.name == other {
+			c.note = "again: a reflector"
+		}
+		out = append(out, c)
+		delete(taken, c.name)
+	}
+	for name, by := range taken { // of pairs that wait
+		out = append(out, candidate{name: name, taken: by})
+	}
+	slices.SortStableFunc(out[len(f.w.interfaces):], func(x, y candidate) int { return strings.Compare(x.name, y.name) })
+	return out
+}
+
+func (f *connectForm) Refresh() {
+	f.a.refresh()
+	f.b.refresh()
+}
+
+func (f *connectForm) Update(msg tea.Msg) tea.Cmd {
+	if f.review != nil {
+		return f.review.Update(msg)
+	}
+	field := f.fields()[f.focus]
+	press, ok := msg.(tea.KeyPressMsg)
+	if !ok {
+		field.press(msg)
+		return nil
+	}
+	k := &f.w.keys
+	p, picking := field.(*picker)
+	switch {
+	case key.Matches(press, k.Cancel):
+		f.w.close()
+	case key.Matches(press, k.Choose) && picking:
+		p.meant = true
+		f.move(1)
+	case key.Matches(press, k.Check):
+		return f.check()
+	case key.Matches(press, k.NextField), !picking && press.Code == tea.KeyDown:
+		f.move(1)
+	case key.Matches(press, k.PreviousField), !picking && press.Code == tea.KeyUp:
+		f.move(-1)
+	default:
+		field.press(msg)
+	}
+	return nil
+}
+
+// move goes to another field, if this one can be left.
+func (f *connectForm) move(step int) {
+	fields := f.fields()
+	if why := fields[f.focus].leave(); why != "" {
+		f.w.notice = why
+		return
+	}
+	f.enter((f.focus + step + len(fields)) % len(fields))
+}
+
+func (f *connectForm) enter(at int) {
+	f.focus = at
+	if p, ok := f.fields()[at].(*picker); ok {
+		p.enter()
+	}
+}
+
+// change is what the fields say.
+func (f *connectForm) change() probes.Change {
+	pair := probes.Pair{A: f.a.chosen, B: f.b.chosen, AToB: f.aToB.value(), BToA: f.bToA.value()}
+	pair.Wait = !f.exists(pair.A) || !f.exists(pair.B)
+	c := probes.Change{Add: &pair, Keep: f.keep.value(), Trial: f.trial.value()}
+	if f.edited != nil {
+		old := wish(f.edited)
+		c.Remove = &old
+	}
+	return c
+}
+
+func (f *connectForm) exists(name string) bool {
+	return slices.ContainsFunc(f.w.interfaces, func(i probes.Interface) bool { return i.Name == name })
+}
+
+// check asks what the change would do. Esc does not wait for the answer.
+func (f *connectForm) check() tea.Cmd {
+	for at, p := range []*picker{f.a, f.b} {
+		if p.chosen == "" {
+			f.w.notice = "choose two interfaces, or one twice for a reflector"
+			f.enter(at)
+			return nil
+		}
+	}
+	change := f.change()
+	var would probes.Consequences // written before the call's end, read after
+	return f.w.start(call{doing: "checking", abandonable: true, then: func(err error) tea.Cmd {
+		if err != nil {
+			f.w.fail(err)
+			return nil
+		}
+		f.review = newReview(f, change, would)
+		return nil
+	}}, func(wires probes.Wiring) (err error) {
+		would, err = wires.Consequences(change)
+		return err
+	})
+}
+
+func (f *connectForm) Keys() []key.Binding {
+	if f.review != nil {
+		return f.review.Keys()
+	}
+	return append(f.fields()[f.focus].bindings(), f.w.keys.NextField, f.w.keys.PreviousField, f.w.keys.Cancel)
+}
+
+func (f *connectForm) title() string {
+	if f.edited != nil {
+		return "Edit " + pairName(f.edited)
+	}
+	return "Connect two interfaces"
+}
+
+// fieldLabel is the width of the names of fields.
+const fieldLabel = 12
+
+// formHeight is what the form takes of a high screen.
+const formHeight = 24
+
+func (f *connectForm) View(a area) view {
+	a.Height = min(a.Height, formHeight)
+	if f.review != nil {
+		return f.review.View(a)
+	}
+	s := a.Styles
+	v := view{Title: s.Escape(f.title()), Info: s.Faint.Paint("step 1 of 2")}
+	labels := []string{"interface A", "interface B", "A to B by", "B to A by", "on exit", "trial"}
+	for i, fd := range f.fields() {
+		label := s.Faint.Paint(fit(labels[i], fieldLabel, false, ""))
+		if i == f.focus {
+			label = s.Brand.Paint(fit(labels[i], fieldLabel, false, ""))
+		}
+		v.Lines = append(v.Lines, " "+label+" "+fd.line(s, i == f.focus, a.Width-fieldLabel-2))
+	}
+	if a.Height > 12 {
+		v.Lines = append(v.Lines, f.sense(a)...)
+	}
+	rest := max(1, a.Height-len(v.Lines))
+	below := f.fields()[f.focus].below(area{Width: a.Width, Height: rest, Styles: s})
+	below = below[:min(len(below), rest)]
+	// The box keeps its size, whatever the list has.
+	v.Lines = append(append(v.Lines, below...), make([]string, rest-len(below))...)
+	return v
+}
+
+// sense says what the fields mean so far.
+func (f *connectForm) sense(a area) []string {
+	text := ""
+	switch x, y := f.a.chosen, f.b.chosen; {
+	case x == "" || y == "":
+	case x == y:
+		text = x + " is a reflector: it sends back every frame it receives."
+	default:
+		text = fmt.Sprintf("Every frame that enters %s leaves by %s, and the other way round.", x, y)
+	}
+	line := ""
+	if text != "" {
+		line = " " + fit(a.Styles.Escape(text), a.Width-2, false, a.Styles.Glyphs.Ellipsis)
+	}
+	return []string{"", line, ""}
+}

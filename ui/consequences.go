@@ -1,0 +1,104 @@
+package ui
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// mostNamed is how many addresses or routes are named. A router has thousands.
+const mostNamed = 8
+
+// consequences says in words what a change would do: to the user's own session
+// first, then to each interface.
+func consequences(s *Styles, c *probes.Change, would *probes.Consequences) []remark {
+	var out []remark
+	interfaces := slices.Clone(would.Interfaces)
+	slices.SortStableFunc(interfaces, func(x, y probes.Consequence) int {
+		switch {
+		case x.CarriesSSH == y.CarriesSSH:
+			return 0
+		case x.CarriesSSH:
+			return -1
+		}
+		return 1
+	})
+	for i := range interfaces {
+		out = append(out, consequence(s, &interfaces[i])...)
+	}
+	if r, ok := mismatch(s, would.Interfaces); ok {
+		out = append(out, r)
+	}
+	if c.Add.A == c.Add.B {
+		out = append(out, remark{about: "reflector", text: c.Add.A + " sends back every frame it receives"})
+	}
+	if c.Trial > 0 {
+		out = append(out, remark{about: "trial", text: "after " + short(c.Trial) + " the pairs before come back, unless you press c"})
+	}
+	exit := "the pair ends with ebpftop"
+	if c.Keep {
+		exit = "the pair stays"
+	}
+	return append(out, remark{about: "on exit", text: exit})
+}
+
+// consequence is what becomes of one interface.
+func consequence(s *Styles, i *probes.Consequence) []remark {
+	var out []remark
+	say := func(ink Ink, text string) { out = append(out, remark{text: text, ink: ink}) }
+	if i.CarriesSSH {
+		say(s.Bad, "CARRIES YOUR SSH SESSION, which hangs until the trial is over")
+	}
+	if i.Missing {
+		say(s.Warn, "does not exist: the pair waits for it")
+	}
+	if i.Master != "" {
+		say(s.Warn, "is a port of "+i.Master+", which gets nothing from it any more")
+	}
+	if len(i.Addresses) > 0 {
+		say(s.Warn, plural(len(i.Addresses), "address goes dark: ", "addresses go dark: ")+few(texts(i.Addresses)))
+	}
+	if len(i.Routes) > 0 {
+		say(s.Warn, plural(len(i.Routes), "route goes dark: ", "routes go dark: ")+few(i.Routes))
+	}
+	if i.Connections > 0 {
+		say(s.Warn, plural(i.Connections, "connection runs", "connections run")+" over it now")
+	}
+	if out == nil {
+		say(s.Good, "no addresses, routes or connections of this host on it")
+	}
+	out[0].about = i.Interface
+	return out
+}
+
+func texts(in []netip.Prefix) []string {
+	out := make([]string, len(in))
+	for i, p := range in {
+		out[i] = p.String()
+	}
+	return out
+}
+
+// few names the first and counts the rest.
+func few(names []string) string {
+	if len(names) <= mostNamed {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:mostNamed], ", ") + fmt.Sprintf(" and %s more", count(uint64(len(names)-mostNamed)))
+}
+
+// mismatch is about frames that one end takes and the other cannot send.
+func mismatch(s *Styles, ends []probes.Consequence) (remark, bool) {
+	if len(ends) != 2 || ends[0].Missing || ends[1].Missing || ends[0].MTU == ends[1].MTU {
+		return remark{}, false
+	}
+	small, large := &ends[0], &ends[1]
+	if small.MTU > large.MTU {
+		small, large = large, small
+	}
+	return remark{about: "MTU", ink: s.Warn, text: fmt.Sprintf("%s %d, %s %d: longer frames from %s are dropped",
+		small.Interface, small.MTU, large.Interface, large.MTU, large.Interface)}, true
+}

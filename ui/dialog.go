@@ -1,0 +1,81 @@
+package ui
+
+import (
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// dialog lies over the panes and has all keys until it is closed.
+type dialog interface {
+	Update(msg tea.Msg) tea.Cmd
+	// Refresh is called when the wiring has new pairs and interfaces.
+	Refresh()
+	View(a area) view
+	Keys() []key.Binding
+}
+
+// dialogWidth is what a dialog takes of a wide screen. Longer lines read badly.
+const dialogWidth = 96
+
+// lay puts the dialog, or what there is to say without one, over the panes.
+func (w *wiring) lay(s *Styles, body []string, width int) []string {
+	if w.dialog == nil {
+		said := w.status(s, width)
+		return overlay(body, said, 0, len(body)-len(said), width)
+	}
+	box := w.box(s, min(width, dialogWidth), len(body))
+	return overlay(body, box, (width-dialogWidth)/2, (len(body)-len(box))/2, width)
+}
+
+// box is the dialog in its frame. The last line is for what there is to say.
+func (w *wiring) box(s *Styles, width, height int) []string {
+	said := w.status(s, width-2)
+	if len(said) == 0 {
+		said = []string{""}
+	}
+	a := area{Width: width - 2, Height: max(1, height-2-len(said)), Focused: true, Styles: s}
+	v := w.dialog.View(a)
+	v.Lines = append(v.Lines[:min(len(v.Lines), a.Height)], said...)
+	return framed(v, a, width, len(v.Lines)+2)
+}
+
+// mostSaid bounds what a notice covers.
+const mostSaid = 4
+
+// status is the call under way, or else the notice.
+func (w *wiring) status(s *Styles, width int) []string {
+	text, ink := w.notice, s.Bad
+	if w.call != nil {
+		text, ink = w.call.doing+" ...", s.Strong
+	}
+	if text == "" {
+		return nil
+	}
+	var out []string
+	for _, line := range wrap(s.Escape(text), width-2) {
+		out = append(out, " "+ink.Paint(line)+blanks(width-1-ansi.StringWidth(line)))
+	}
+	return out[:min(len(out), mostSaid)]
+}
+
+// overlay puts box over lines, its upper left corner at x and y. Lines are
+// width cells wide.
+func overlay(lines, box []string, x, y, width int) []string {
+	x, y = max(x, 0), max(y, 0)
+	for i, piece := range box {
+		if y+i >= len(lines) {
+			break
+		}
+		line := lines[y+i]
+		left := ansi.Truncate(line, x, "")
+		left += blanks(x - ansi.StringWidth(left))
+		end := x + ansi.StringWidth(piece)
+		right := ansi.TruncateLeft(line, end, "")
+		if ansi.StringWidth(right) > width-end { // a wide character is cut in half
+			right = ansi.TruncateLeft(line, end+1, "")
+		}
+		lines[y+i] = left + piece + blanks(width-end-ansi.StringWidth(right)) + right
+	}
+	return lines
+}

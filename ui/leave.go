@@ -1,0 +1,70 @@
+package ui
+
+import (
+	"fmt"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// leave ends the program, but asks first where that takes pairs down.
+func (w *wiring) leave() tea.Cmd {
+	if w.call != nil {
+		return nil // its end is worth the wait; Ctrl-C does not wait
+	}
+	n := w.ending()
+	var lines []remark
+	if n > 0 {
+		lines = append(lines, remark{text: fmt.Sprintf("%s up. Remove, or keep after exit?", plural(n, "pair is", "pairs are"))})
+	}
+	if w.trial.running() {
+		lines = append(lines, remark{text: "A trial is under way. Leaving takes it back: the pairs before it come back."})
+	}
+	quit := func() tea.Cmd { return tea.Quit }
+	switch {
+	case !w.possible() || lines == nil:
+		return tea.Quit
+	case n == 0:
+		w.ask("Leave?", lines, answer{named(w.keys.Yes, "leave"), quit})
+	default:
+		w.ask("Leave?", lines, answer{w.keys.RemoveAll, quit}, answer{w.keys.KeepAll, w.keepAll})
+	}
+	return nil
+}
+
+// ending counts the pairs that would end with the program.
+func (w *wiring) ending() (n int) {
+	for i := range w.pairs {
+		p := &w.pairs[i]
+		// What a trial has added goes with the trial.
+		added := p.State == probes.PairOnTrial && !p.Removed
+		if p.Origin == probes.OriginScreen && !p.Kept && !added {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *wiring) keepAll() tea.Cmd {
+	return w.start(call{doing: "keeping", then: func(err error) tea.Cmd {
+		if err != nil {
+			w.fail(err)
+			return nil
+		}
+		return tea.Quit
+	}}, probes.Wiring.KeepAll)
+}
+
+func named(b key.Binding, desc string) key.Binding {
+	b.SetHelp(b.Help().Key, desc)
+	return b
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return count(uint64(n)) + " " + many
+}

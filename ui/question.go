@@ -1,0 +1,84 @@
+package ui
+
+import (
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+)
+
+// question is a dialog of a few lines that one key answers.
+type question struct {
+	title   string
+	lines   []remark
+	answers []answer
+	stay    key.Binding
+	close   func()
+}
+
+// answer is what a key does.
+type answer struct {
+	key key.Binding
+	do  func() tea.Cmd
+}
+
+// remark is a line of text about something, wrapped where it is shown.
+type remark struct {
+	about, text string
+	ink         Ink
+}
+
+// ask opens a question.
+func (w *wiring) ask(title string, lines []remark, answers ...answer) {
+	w.dialog = &question{title: title, lines: lines, answers: answers, stay: w.keys.Stay, close: w.close}
+}
+
+func (q *question) Update(msg tea.Msg) tea.Cmd {
+	press, ok := msg.(tea.KeyPressMsg)
+	if !ok {
+		return nil
+	}
+	if key.Matches(press, q.stay) {
+		q.close()
+		return nil
+	}
+	for _, a := range q.answers {
+		if key.Matches(press, a.key) {
+			return a.do()
+		}
+	}
+	return nil
+}
+
+func (q *question) Refresh() {}
+
+func (q *question) Keys() []key.Binding {
+	var keys []key.Binding
+	for _, a := range q.answers {
+		keys = append(keys, a.key)
+	}
+	return append(keys, q.stay)
+}
+
+func (q *question) View(a area) view {
+	return view{Title: a.Styles.Escape(q.title), Lines: remarks(a, q.lines)}
+}
+
+// remarks draws text beside what it is about.
+func remarks(a area, lines []remark) []string {
+	wide := 0
+	for _, r := range lines {
+		wide = max(wide, cells(a.Styles.Escape(r.about)))
+	}
+	gap := 2
+	if wide = min(wide, 15); wide == 0 {
+		gap = 0
+	}
+	var out []string
+	for _, r := range lines {
+		about := a.Styles.Escape(r.about)
+		for _, part := range wrap(a.Styles.Escape(r.text), max(1, a.Width-wide-gap-2)) {
+			out = append(out, " "+a.Styles.Faint.Paint(fit(about, wide, false, a.Styles.Glyphs.Ellipsis))+blanks(gap)+r.ink.Paint(part))
+			about = ""
+		}
+	}
+	return out
+}

@@ -1,0 +1,51 @@
+package ui
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// remove asks whether a pair is to go.
+func (w *wiring) remove(p *probes.CrossConnect) tea.Cmd {
+	if !w.mayChangePair(p) {
+		return nil
+	}
+	pair := wish(p)
+	do := func(c probes.Change) func() tea.Cmd {
+		return func() tea.Cmd {
+			return w.start(call{doing: "removing", then: func(err error) tea.Cmd {
+				if err != nil {
+					w.fail(err)
+					return nil
+				}
+				return w.changed(true, c.Trial)
+			}}, func(wires probes.Wiring) error { return wires.Apply(c) })
+		}
+	}
+	w.ask("Remove "+pairName(p)+"?", removalRemarks(p),
+		answer{w.keys.Yes, do(probes.Change{Remove: &pair})},
+		answer{w.keys.OnTrial, do(probes.Change{Remove: &pair, Trial: defaultTrial})})
+	return nil
+}
+
+// removalRemarks is what will happen.
+func removalRemarks(p *probes.CrossConnect) []remark {
+	text := "No frame goes from " + p.A + " to " + p.B + " or back any more, and this host answers on both again."
+	if p.A == p.B {
+		text = p.A + " sends no frame back any more, and this host answers on it again."
+	}
+	out := []remark{{text: text}}
+	if p.State == probes.PairWaiting {
+		out = []remark{{text: "It waits for an interface and carries nothing."}}
+	}
+	if p.Origin == probes.OriginFile {
+		out = append(out, remark{text: "The file that it is from does not change: it comes back when that is read again."})
+	}
+	return append(out, remark{text: "On trial it comes back after " + short(defaultTrial) + " unless confirmed."})
+}
+
+// wish is the pair as it was asked for.
+func wish(p *probes.CrossConnect) probes.Pair {
+	return probes.Pair{A: p.A, B: p.B, AToB: p.AToB.Wish, BToA: p.BToA.Wish}
+}

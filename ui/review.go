@@ -1,0 +1,109 @@
+package ui
+
+import (
+	"fmt"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// review is the second step of the form: what will happen, before it does.
+type review struct {
+	form   *connectForm
+	change probes.Change
+	would  probes.Consequences
+	// ssh is the interface of the user's own session, "" if none is of the
+	// pair. Its name has to be typed: Enter is pressed too easily.
+	ssh    string
+	input  input
+	offset int // first line shown
+	last   int // offset at which the last line is
+}
+
+func newReview(f *connectForm, c probes.Change, would probes.Consequences) *review {
+	r := &review{form: f, change: c, would: would, input: newInput(f.w.ascii)}
+	for _, i := range would.Interfaces {
+		if i.CarriesSSH {
+			r.ssh = i.Interface
+			break
+		}
+	}
+	if r.ssh != "" {
+		r.input.Focus()
+		if r.change.Trial == 0 {
+			r.change.Trial = defaultTrial
+		}
+	}
+	return r
+}
+
+func (r *review) Update(msg tea.Msg) tea.Cmd {
+	w := r.form.w
+	arrows := w.keys.arrowsOnly()
+	press, ok := msg.(tea.KeyPressMsg)
+	switch {
+	case ok && key.Matches(press, w.keys.Cancel):
+		r.form.review = nil
+		r.form.Refresh()
+	case ok && key.Matches(press, w.keys.Apply):
+		return r.apply()
+	case ok && key.Matches(press, arrows.Up):
+		r.offset = max(0, r.offset-1)
+	case ok && key.Matches(press, arrows.Down):
+		r.offset = min(r.last, r.offset+1)
+	case r.ssh != "":
+		r.input.press(msg)
+	}
+	return nil
+}
+
+func (r *review) apply() tea.Cmd {
+	w := r.form.w
+	if r.ssh != "" && r.input.Value() != r.ssh {
+		w.notice = "your own session runs over " + r.ssh + ": type its name to go on"
+		return nil
+	}
+	return w.start(call{doing: "applying", then: func(err error) tea.Cmd {
+		if err != nil {
+			w.fail(err)
+			return nil
+		}
+		return w.changed(true, r.change.Trial)
+	}}, func(wires probes.Wiring) error { return wires.Apply(r.change) })
+}
+
+func (r *review) Keys() []key.Binding {
+	k := &r.form.w.keys
+	return []key.Binding{k.Apply, k.Cancel}
+}
+
+func (r *review) View(a area) view {
+	s := a.Styles
+	title := r.form.title()
+	if r.form.edited == nil {
+		title = "Connect " + r.change.Add.A + " <-> " + r.change.Add.B
+	}
+	v := view{Title: s.Escape(title)}
+	lines := remarks(a, consequences(s, &r.change, &r.would))
+	below := r.question(s)
+	room := max(1, a.Height-len(below))
+	r.last = max(0, len(lines)-room)
+	r.offset = min(r.offset, r.last)
+	shown := lines[r.offset:min(len(lines), r.offset+room)]
+	v.Info = s.Faint.Paint("step 2 of 2")
+	if r.last > 0 {
+		v.Info = fmt.Sprintf("lines %d to %d of %d, up and down for more", r.offset+1, r.offset+len(shown), len(lines))
+	}
+	v.Lines = append(append(v.Lines, shown...), below...)
+	return v
+}
+
+// question is what the user has to do.
+func (r *review) question(s *Styles) []string {
+	if r.ssh == "" {
+		return []string{"", " Enter applies this, Esc goes back."}
+	}
+	return []string{"", " " + s.Bad.Paint("Type "+s.Escape(r.ssh)+" to apply this:") + " " + r.input.line(s)}
+}

@@ -1,0 +1,132 @@
+package ui
+
+import (
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// defaultTrial is how long the user has to find out that the session is gone,
+// or that it is not.
+const defaultTrial = 30 * time.Second
+
+// trial is the change that goes unless it is confirmed, and the time it has.
+type trial struct {
+	now     func() time.Time
+	ends    time.Time // zero: there is none
+	decided time.Time // samples taken before then know less than we do
+	left    int       // seconds, for the screen
+	ticking bool
+}
+
+func (t *trial) running() bool { return !t.ends.IsZero() }
+
+// tickMsg comes when the countdown shows another number.
+type tickMsg struct{}
+
+// follow takes the trial from a sample's pairs.
+func (t *trial) follow(pairs []probes.CrossConnect, sampled time.Time) tea.Cmd {
+	if sampled.Before(t.decided) {
+		return nil
+	}
+	t.ends = time.Time{}
+	for i := range pairs {
+		p := &pairs[i]
+		if p.Origin == probes.OriginOther || p.State != probes.PairOnTrial || p.TrialEnds == nil {
+			continue
+		}
+		if !t.running() || p.TrialEnds.Before(t.ends) {
+			t.ends = *p.TrialEnds
+		}
+	}
+	return t.count()
+}
+
+// set notes what the user has just decided, before a sample shows it: a trial
+// of d, or that there is none any more.
+func (t *trial) set(d time.Duration) tea.Cmd {
+	t.decided, t.ends = t.now(), time.Time{}
+	if d > 0 {
+		t.ends = t.decided.Add(d)
+	}
+	return t.count()
+}
+
+// count brings the seconds up to date and waits for the next one.
+func (t *trial) count() tea.Cmd {
+	left := t.ends.Sub(t.now())
+	if !t.running() || left <= 0 {
+		t.left = 0
+		return nil
+	}
+	t.left = int((left + time.Second - 1) / time.Second)
+	if t.ticking {
+		return nil
+	}
+	t.ticking = true
+	// To the moment at which there is a second less.
+	return tea.Tick((left-1)%time.Second+1, func(time.Time) tea.Msg { return tickMsg{} })
+}
+
+func (w *wiring) ticked() tea.Cmd {
+	w.trial.ticking = false
+	return w.trial.count()
+}
+
+// urgent is the countdown, whatever else is on the screen. Keys are part of it
+// where they work, and not text.
+func (w *wiring) urgent(s *Styles, keys bool) string {
+	t := &w.trial
+	if !t.running() {
+		return ""
+	}
+	text := fmt.Sprintf(" trial: %d s left", t.left)
+	if t.left == 0 {
+		text = " trial: over"
+	}
+	if keys {
+		text += ", c confirms, u takes back"
+	}
+	return s.Paused.Paint(text + " ")
+}
+
+// confirm makes the change on trial stay.
+func (w *wiring) confirm() tea.Cmd {
+	if !w.trial.running() {
+		w.notice = "there is no trial to confirm"
+		return nil
+	}
+	return w.start(call{doing: "confirming", then: func(err error) tea.Cmd {
+		if err != nil {
+			w.fail(err)
+			return nil
+		}
+		return w.changed(true, 0)
+	}}, probes.Wiring.Confirm)
+}
+
+// undo takes back the last change: a trial at once, for that is what it is
+// for, and what has been decided already only when asked again.
+func (w *wiring) undo() tea.Cmd {
+	if w.trial.running() {
+		return w.takeBack()
+	}
+	if w.call == nil {
+		w.ask("Undo?", []remark{{text: "The last change of cross-connects is taken back, the pairs before it come back."}},
+			answer{w.keys.Yes, w.takeBack})
+	}
+	return nil
+}
+
+func (w *wiring) takeBack() tea.Cmd {
+	return w.start(call{doing: "taking back", then: func(err error) tea.Cmd {
+		if err != nil {
+			w.fail(err)
+			return nil
+		}
+		return w.changed(false, 0)
+	}}, probes.Wiring.Undo)
+}

@@ -1,0 +1,131 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+var sizes = []struct{ w, h int }{{60, 15}, {80, 24}, {200, 50}}
+
+// startWired is a screen that can change pairs, with these up.
+func startWired(t *testing.T, w, h int, pick func(*probes.CrossConnect) bool, settings ...setting) (*terminalUnderTest, *fakeWiring) {
+	t.Helper()
+	f := newFakeWiring()
+	u := start(t, w, h, append(settings, withWiring(f))...)
+	u.feed(withPairs(pick))
+	return u, f
+}
+
+// asked waits until the wiring has been asked for just this.
+func (f *fakeWiring) asked(t *testing.T, want ...string) {
+	t.Helper()
+	for end := time.Now().Add(patience); len(f.sofar()) < len(want) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if got := f.sofar(); !slices.Equal(got, want) {
+		t.Fatalf("asked for\n%q, want\n%q", got, want)
+	}
+}
+
+const (
+	enter  = "\r"
+	escape = "\x1b"
+	down   = "\x1b[B"
+	right  = "\x1b[C"
+)
+
+// wire fills the form in up to its second step.
+func (u *terminalUnderTest) wire(a, b string) {
+	u.t.Helper()
+	u.press("a")
+	u.waitForText("step 1 of 2")
+	u.press(a, enter, b, enter, enter)
+	u.waitForText("on exit ")
+	u.waitForText("the pair ends with ebpftop")
+}
+
+func TestCrossConnects(t *testing.T) {
+	for _, size := range sizes {
+		t.Run(fmt.Sprintf("%dx%d", size.w, size.h), func(t *testing.T) {
+			u, _ := startWired(t, size.w, size.h, all)
+			u.press("5")
+			u.waitForText("trial: 27 s left, c confirms, u takes back")
+			u.waitForFocus("Cross-connects")
+			u.golden()
+		})
+		t.Run(fmt.Sprintf("zoomed %dx%d", size.w, size.h), func(t *testing.T) {
+			u, _ := startWired(t, size.w, size.h, lasting)
+			u.press("5", "z", down, down)
+			u.waitForText("5,000 packets in")
+			u.golden()
+		})
+	}
+	t.Run("ASCII", func(t *testing.T) {
+		u, _ := startWired(t, 120, 40, all, withASCII)
+		u.press("5")
+		u.waitForText("e edit")
+		u.golden()
+	})
+	t.Run("looking on", func(t *testing.T) {
+		u := start(t, 80, 24)
+		u.feed(withPairs(all))
+		u.press("5", "d", "e", "a", "u", "c")
+		u.press("z")
+		u.waitForText("reflector") // TODO
+	})
+}
+
+func TestForm(t *testing.T) {
+	for _, size := range sizes {
+		t.Run(fmt.Sprintf("%dx%d", size.w, size.h), func(t *testing.T) {
+			t.Run("fields", func(t *testing.T) {
+				u, _ := startWired(t, size.w, size.h, lasting)
+				u.press("a", "eth1", enter, "e")
+				u.waitForText("again: a refl")
+				u.golden()
+			})
+			t.Run("review", func(t *testing.T) {
+				u, _ := startWired(t, size.w, size.h, lasting)
+				u.wire("eth1", "eth2")
+				u.waitForText("12 connections run over it now")
+				u.golden()
+			})
+			t.Run("session", func(t *testing.T) {
+				u, _ := startWired(t, size.w, size.h, lasting)
+				u.wire("wg0", "eth0")
+				u.waitForText("CARRIES YOUR SSH SESSION")
+				u.press("eth")
+				u.waitForText("apply this: eth")
+				u.golden()
+			})
+			t.Run("leave", func(t *testing.T) {
+				u, _ := startWired(t, size.w, size.h, all)
+				u.press("q")
+				u.waitForText("Leave?")
+				u.golden()
+			})
+		})
+	}
+}
+
+func TestFormApplies(t *testing.T) {
+	u, f := startWired(t, 80, 24, none)
+	u.wire("eth1", "eth2")
+	u.waitForText("eth1 1500, eth2 9000: longer frames from eth2 are dropped")
+	f.asked(t)
+	u.press(enter)
+	f.asked(t, "apply +eth1/eth2 auto auto wait=false keep=false trial=0s")
+	u.waitForNoText("step 2 of 2")
+	u.waitForText("u undo")
+	_ = strings.ToLower
+	_ = errors.New
+	_ = probes.PairActive
+	_ = right
+	_ = escape
+}
