@@ -9,9 +9,9 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
@@ -104,7 +104,7 @@ func (l *Live) open(ctx context.Context, opts Options) (changed <-chan struct{},
 		return nil, err
 	}
 	// Subscribed before the list is taken, so that no interface falls between.
-	if changed, err = subscribe(ctx); err != nil {
+	if changed, err = crossconnect.Changes(ctx); err != nil {
 		return nil, err
 	}
 	links, err := listLinks()
@@ -125,31 +125,6 @@ func (l *Live) open(ctx context.Context, opts Options) (changed <-chan struct{},
 	}
 	_, err = l.self.poll(0) // what the start cost is no part of an interval
 	return changed, err
-}
-
-// subscribe asks the kernel to tell of interfaces that come, go or change. The
-// messages only say that something did: the list is then taken anew.
-func subscribe(ctx context.Context) (<-chan struct{}, error) {
-	changed := make(chan struct{}, 1)
-	notify := func() {
-		select {
-		case changed <- struct{}{}:
-		default: // one is enough
-		}
-	}
-	updates := make(chan netlink.LinkUpdate)
-	err := netlink.LinkSubscribeWithOptions(updates, ctx.Done(), netlink.LinkSubscribeOptions{
-		ErrorCallback: func(error) { notify() }, // messages may be lost: look
-	})
-	if err != nil {
-		return nil, fmt.Errorf("subscribe to interface changes: %w", err)
-	}
-	go func() {
-		for range updates {
-			notify()
-		}
-	}()
-	return changed, nil
 }
 
 // run samples until ctx ends or a probe fails.

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -78,7 +79,7 @@ func (p *crossConnectsPane) columns(width int) []column {
 		{title: "-> bit/s", width: 8, right: true, drop: 4},
 		{title: "<- bit/s", width: 8, right: true, drop: 4},
 		{title: "drops", width: 6, right: true, drop: 5},
-		{title: "origin", width: 8, grow: 1, limit: 15, drop: 8},
+		{title: "origin", width: 12, grow: 1, limit: 15, drop: 8},
 	}
 }
 
@@ -90,6 +91,9 @@ func (p *crossConnectsPane) View(a area) view {
 	}
 	s := a.Styles
 	v.Info = s.Faint.Paint(count(uint64(len(p.rows))))
+	if !p.wiring.possible() {
+		v.Info += s.Faint.Paint(s.Glyphs.Separator + "read only")
+	}
 	below := p.below(a)
 	t := newTable(s, a.Width, p.columns(a.Width))
 	if a.Height > 1 {
@@ -110,7 +114,7 @@ func (p *crossConnectsPane) View(a area) view {
 func (p *crossConnectsPane) nothing() string {
 	switch {
 	case !p.wiring.possible():
-		return "none, and this screen makes none"
+		return "none (read only)"
 	case !p.fresh:
 		return "waiting for the first sample"
 	}
@@ -178,7 +182,7 @@ func pairGlyph(s *Styles, c *probes.CrossConnect) (string, Ink) {
 	case c.State == probes.PairOnTrial:
 		return s.Glyphs.Up, s.Warn
 	case ailment(c) != "":
-		return s.Glyphs.Up, s.Bad
+		return "!", s.Bad
 	}
 	return s.Glyphs.Up, s.Good
 }
@@ -192,13 +196,14 @@ func state(c *probes.CrossConnect) string {
 
 // datapaths are those each way, "-" for none.
 func datapaths(c *probes.CrossConnect) string {
-	word := func(w *probes.Way) string {
-		if w.Datapath == "" {
-			return "-"
-		}
-		return string(w.Datapath)
+	there, back := string(c.AToB.Datapath), string(c.BToA.Datapath)
+	switch {
+	case there == "" && back == "":
+		return "-"
+	case c.A == c.B:
+		return there
 	}
-	return word(&c.AToB) + "/" + word(&c.BToA)
+	return cmp.Or(there, "-") + "/" + cmp.Or(back, "-")
 }
 
 // origin is who wants the pair.

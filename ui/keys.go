@@ -17,16 +17,17 @@ type KeyMap struct {
 	Undo, Confirm             key.Binding
 	NextField, PreviousField  key.Binding // in the form
 	Choose, Change            key.Binding
-	Check, Apply, Cancel      key.Binding
+	Check, Apply, More        key.Binding
+	Cancel                    key.Binding
 	Yes, OnTrial              key.Binding // answers
 	RemoveAll, KeepAll, Stay  key.Binding
 }
 
 // DefaultKeyMap names keys as the terminal can show them.
 func DefaultKeyMap(ascii bool) KeyMap {
-	up, down, sideways := "↑/k", "↓/j", "←/→"
+	up, down, across, along := "↑/k", "↓/j", "←/→", "↑/↓"
 	if ascii {
-		up, down, sideways = "up/k", "down/j", "left/right"
+		up, down, across, along = "up/k", "down/j", "left/right", "up/down"
 	}
 	bind := func(help, desc string, keys ...string) key.Binding {
 		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
@@ -65,9 +66,10 @@ func DefaultKeyMap(ascii bool) KeyMap {
 		NextField:     bind("tab", "next field", "tab"),
 		PreviousField: bind("shift+tab", "previous field", "shift+tab"),
 		Choose:        bind("enter", "choose", "enter"),
-		Change:        bind(sideways, "change", "left", "right", "space"),
+		Change:        bind(across, "change", "left", "right", "space"),
 		Check:         bind("enter", "what will happen", "enter"),
 		Apply:         bind("enter", "apply", "enter"),
+		More:          bind(along, "more", "up", "down"),
 		Cancel:        bind("esc", "back", "esc"),
 		Yes:           bind("y", "yes", "y"),
 		OnTrial:       bind("t", "on trial", "t"),

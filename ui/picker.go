@@ -74,10 +74,11 @@ func (p *picker) narrow() {
 	}
 }
 
-// point moves the cursor to a name, or else to the first row.
+// point moves the cursor to an interface, or else to the first row: of the
+// letters typed so far hardly ever is one meant that does not exist.
 func (p *picker) point(name string) {
 	p.cursor = cursor[string]{page: p.cursor.page}
-	if i, ok := indexIn(len(p.rows), p.keyAt)(name); ok {
+	if i, ok := indexIn(len(p.rows), p.keyAt)(name); ok && p.rows[i].iface != nil {
 		p.cursor.index = i
 	}
 	p.cursor.pin(p.keyAt)

@@ -76,7 +76,11 @@ func (r *review) apply() tea.Cmd {
 
 func (r *review) Keys() []key.Binding {
 	k := &r.form.w.keys
-	return []key.Binding{k.Apply, k.Cancel}
+	keys := []key.Binding{k.Apply, k.Cancel}
+	if r.last > 0 {
+		keys = append(keys, k.More)
+	}
+	return keys
 }
 
 func (r *review) View(a area) view {
@@ -94,7 +98,7 @@ func (r *review) View(a area) view {
 	shown := lines[r.offset:min(len(lines), r.offset+room)]
 	v.Info = s.Faint.Paint("step 2 of 2")
 	if r.last > 0 {
-		v.Info = fmt.Sprintf("lines %d to %d of %d, up and down for more", r.offset+1, r.offset+len(shown), len(lines))
+		v.Info = fmt.Sprintf("lines %d-%d of %d", r.offset+1, r.offset+len(shown), len(lines))
 	}
 	v.Lines = append(append(v.Lines, shown...), below...)
 	return v

@@ -46,8 +46,7 @@ func (u *terminalUnderTest) wire(a, b string) {
 	u.press("a")
 	u.waitForText("step 1 of 2")
 	u.press(a, enter, b, enter, enter)
-	u.waitForText("on exit ")
-	u.waitForText("the pair ends with ebpftop")
+	u.waitForText(" Connect " + a + " <-> " + b + " ")
 }
 
 func TestCrossConnects(t *testing.T) {
@@ -75,9 +74,13 @@ func TestCrossConnects(t *testing.T) {
 	t.Run("looking on", func(t *testing.T) {
 		u := start(t, 80, 24)
 		u.feed(withPairs(all))
-		u.press("5", "d", "e", "a", "u", "c")
-		u.press("z")
-		u.waitForText("reflector") // TODO
+		u.press("5", "d", "e", "a", "u", "c", "z")
+		u.waitForText("7 · read only")
+		u.golden()
+		u.press("q")
+		if err := u.result(); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 

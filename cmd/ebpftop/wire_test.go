@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -129,7 +132,7 @@ func kinds(t *testing.T) []kind {
 	everybody := net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 	ip4 := &layers.IPv4{Version: 4, TTL: 1, Protocol: layers.IPProtocolUDP, SrcIP: net.IP{10, 0, 0, 1}, DstIP: net.IP{10, 0, 0, 2}}
 	ip6 := &layers.IPv6{Version: 6, HopLimit: 1, NextHeader: layers.IPProtocolUDP, SrcIP: net.ParseIP("fd00::1"), DstIP: net.ParseIP("fd00::2")}
-	var stacks = []struct {
+	stacks := []struct {
 		name  string
 		stack []gopacket.SerializableLayer
 	}{
@@ -185,7 +188,7 @@ func udp(t *testing.T, over gopacket.NetworkLayer) *layers.UDP {
 	return datagram
 }
 
-// bytesOf are bytes of which no two neighbours are alike.
+// bytesOf are bytes among which a shift or a gap shows.
 func bytesOf(count int) gopacket.Payload {
 	payload := make(gopacket.Payload, count)
 	for i := range payload {
@@ -287,11 +290,10 @@ func TestExactCounters(t *testing.T) {
 			total += len(frame)
 			b.check(b.wires[0].Send(frame))
 		}
-		received := record(b.wires[1])
-		received.await(b.t, count-1)
-		received.end(b.wires[1])
-		if got := received.arrivals; len(got) != count {
-			b.t.Errorf("%d frames arrived, want %d", len(got), count)
+		received := b.record(1)
+		received.await(count - 1)
+		if got := len(received.end()); got != count {
+			b.t.Errorf("%d frames arrived, want %d", got, count)
 		}
 		pair := b.only()
 		b.counted(pair.AToB, count, total, 0)
@@ -486,8 +488,10 @@ func (f *flood) end(t *testing.T) uint64 {
 	return f.sent
 }
 
-// recorder receives numbered frames in the background.
+// recorder receives the numbered frames of one host in the background.
 type recorder struct {
+	b        *bench
+	host     int
 	done     chan struct{}
 	mu       sync.Mutex
 	arrivals []arrival
@@ -498,8 +502,9 @@ type arrival struct {
 	at     time.Time
 }
 
-func record(wire *lab.Wire) *recorder {
-	r := &recorder{done: make(chan struct{})}
+func (b *bench) record(host int) *recorder {
+	r := &recorder{b: b, host: host, done: make(chan struct{})}
+	wire := b.wires[host]
 	go func() {
 		defer close(r.done)
 		for {
@@ -516,32 +521,25 @@ func record(wire *lab.Wire) *recorder {
 }
 
 // await waits for the frame of that number, or one behind it.
-func (r *recorder) await(t *testing.T, number uint64) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		last, count := r.last()
-		if count > 0 && last >= number {
-			return
+func (r *recorder) await(number uint64) {
+	r.b.t.Helper()
+	r.b.await(func() error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if count := len(r.arrivals); count == 0 || r.arrivals[count-1].number < number {
+			return fmt.Errorf("%d frames arrived, none of them number %d", count, number)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("frame %d did not arrive: %d did, the last %d", number, count, last)
-		}
-	}
+		return nil
+	})
 }
 
-func (r *recorder) last() (number uint64, count int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if count = len(r.arrivals); count > 0 {
-		number = r.arrivals[count-1].number
-	}
-	return number, count
-}
-
-// end closes the wire. The arrivals do not change any more then.
-func (r *recorder) end(wire *lab.Wire) {
-	wire.Close()
+// end gives the wire back, and returns what arrived.
+func (r *recorder) end() []arrival {
+	r.b.t.Helper()
+	r.b.wires[r.host].Close()
 	<-r.done
+	r.b.wires[r.host] = openWire(r.b.t, r.b.hosts[r.host])
+	return r.arrivals
 }
 
 // TestIperf compares TCP through a cross-connect with TCP through a bridge,
@@ -552,8 +550,16 @@ func TestIperf(t *testing.T) {
 	}
 	b := &bench{t: t, hub: newHub(t)}
 	network := b.network()
-	server := exec.CommandContext(t.Context(), "iperf3", "--server", "--bind", network.Right.IPv4.String())
+	server := exec.CommandContext(t.Context(), "iperf3", "--server", "--forceflush", "--bind", network.Right.IPv4.String())
+	serverSays, err := server.StdoutPipe()
+	b.check(err)
 	b.check(network.Right.Start(server))
+	for lines := bufio.NewScanner(serverSays); !strings.Contains(lines.Text(), "listening"); {
+		if !lines.Scan() {
+			t.Fatal("the iperf3 server ended")
+		}
+	}
+	go io.Copy(io.Discard, serverSays) // ends with the test
 	measure := func() float64 {
 		b.check(network.Left.Ping(t.Context(), network.Right.IPv4, 1)) // knows the MAC addresses from here on
 		cmd := exec.CommandContext(t.Context(), "iperf3", "--json", "--time", "3", "--client", network.Right.IPv4.String())

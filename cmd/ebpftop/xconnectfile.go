@@ -1,9 +1,147 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
 	"github.com/spf13/cobra"
+
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
+	"github.com/ebpftop/ebpftop/ui"
 )
 
-func newXconnectApply() *cobra.Command { return &cobra.Command{Use: "apply -f FILE"} }
+func fileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "file", "f", "", "`FILE` of links")
+	if err := cmd.MarkFlagRequired("file"); err != nil {
+		panic(err) // only if there is no such flag
+	}
+}
 
-func newXconnectRun() *cobra.Command { return &cobra.Command{Use: "run -f FILE"} }
+func newXconnectApply() *cobra.Command {
+	var file string
+	var trial trialFlag
+	cmd := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Make the pairs of a file the kept ones, all or none",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := trial.check(cmd); err != nil {
+				return err
+			}
+			data, err := linksfile.Read(file)
+			if err != nil {
+				return err
+			}
+			pairs, err := parseLinks(file, data)
+			if err != nil {
+				return err
+			}
+			err = withKept(func(kept *crossconnect.Wiring) error {
+				return kept.Set(pairs, time.Duration(trial))
+			})
+			if err == nil {
+				trial.say(cmd.OutOrStdout())
+			}
+			return err
+		},
+	}
+	fileFlag(cmd, &file)
+	trial.register(cmd)
+	return cmd
+}
+
+func parseLinks(file string, data []byte) ([]crossconnect.Pair, error) {
+	exists, err := crossconnect.Exists()
+	if err != nil {
+		return nil, err
+	}
+	return linksfile.Parse(file, data, exists)
+}
+
+func newXconnectRun() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "run -f FILE",
+		Short: "Connect the pairs of a file, and follow it, until the end",
+		Long: `run connects the pairs of a file and follows every change of it, and of the
+interfaces, until it ends; then nothing is connected any more. It prints a line
+for each change. A file that cannot be used changes nothing: the last good one
+goes on.
+
+  links:
+    eth1: eth2
+    eth3: {peer: eth4, datapath: tc, wait: true}`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			wiring, err := crossconnect.New()
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, wiring.Close()) }()
+			return runLinks(cmd.Context(), wiring, file, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	fileFlag(cmd, &file)
+	return cmd
+}
+
+// runLinks keeps wiring as the file says until ctx ends. A file that is no good
+// at the start is an error; later on it is said, and changes nothing.
+func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out, errOut io.Writer) error {
+	// Subscribed before the first look, so that no interface falls between.
+	changed, err := crossconnect.Changes(ctx)
+	if err != nil {
+		return err
+	}
+	versions, err := linksfile.Watch(ctx, file)
+	if err != nil {
+		return err
+	}
+	complain := func(err error) {
+		fmt.Fprintln(errOut, "ebpftop:", strings.ReplaceAll(ui.Escape(err.Error()), "\n", "; "))
+	}
+	for started := false; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case version, ok := <-versions:
+			if !ok {
+				return nil
+			}
+			err := useVersion(wiring, file, version, out)
+			switch {
+			case err == nil:
+				started = true
+			case !started:
+				return err
+			default:
+				complain(fmt.Errorf("%w: the last good links go on", err))
+			}
+		case <-changed:
+			if err := wiring.Follow(); err != nil {
+				complain(err)
+			}
+		}
+	}
+}
+
+// useVersion makes a version of the file the set of pairs.
+func useVersion(wiring *crossconnect.Wiring, file string, version linksfile.Version, out io.Writer) error {
+	if version.Err != nil {
+		return version.Err
+	}
+	pairs, err := parseLinks(file, version.Data)
+	if err != nil {
+		return err
+	}
+	if err := wiring.Set(pairs, 0); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	fmt.Fprintf(out, "%d links of %s are in force\n", len(pairs), ui.Escape(file))
+	return nil
+}

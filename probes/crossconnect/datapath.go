@@ -130,7 +130,7 @@ func errNoNativeXDP(ingress, egress device) error {
 	if ingress.featuresKnown && !ingress.features.has(featureBasic|featureRedirect) {
 		return fmt.Errorf("the driver of %s cannot redirect by XDP", ingress.name)
 	}
-	if egress.featuresKnown && !egress.features.has(featureBasic) {
+	if !egress.features.has(featureBasic) {
 		return errNoXDPSend(egress)
 	}
 	return nil

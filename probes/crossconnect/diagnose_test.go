@@ -182,6 +182,22 @@ func TestDiagnoseMTU(t *testing.T) {
 	}
 }
 
+// TestDiagnoseFarEnd has frames that the egress takes and its far end does not:
+// the driver drops them without an error.
+func TestDiagnoseFarEnd(t *testing.T) {
+	w := newOneWay(t)
+	d := w.openDrops("")
+	w.check(w.sink.PrepareForXDP("sink"))
+	w.redirectByXDP(link.XDPDriverMode)
+	w.check(w.source.SetMTU("source", 2000))
+	w.check(w.hub.SetMTU("in", 2000))
+	w.check(w.hub.SetMTU("out", 2000))
+	w.send(50, 2000)
+	got := w.await(d, 50)
+	w.expect(got, 0, dropReason{0, 50})
+	expectDiagnosis(t, w.symptoms(XDP, got.reasons), "the far end of out takes no more")
+}
+
 // TestDiagnoseTC has a far end with an MTU smaller than that of the frames.
 func TestDiagnoseTC(t *testing.T) {
 	w := newOneWay(t)

@@ -1,6 +1,7 @@
 package crossconnect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -29,4 +30,36 @@ func listLinks() (links, error) {
 		byName[l.Attrs().Name] = l
 	}
 	return byName, nil
+}
+
+// Exists returns a function that tells whether the network namespace has an
+// interface of that name, as of now.
+func Exists() (func(iface string) bool, error) {
+	links, err := listLinks()
+	return func(iface string) bool { return links[iface] != nil }, err
+}
+
+// Changes tells of interfaces that come, go or change, until ctx ends. It only
+// says that something did: one message may stand for many changes.
+func Changes(ctx context.Context) (<-chan struct{}, error) {
+	changed := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case changed <- struct{}{}:
+		default: // one is enough
+		}
+	}
+	updates := make(chan netlink.LinkUpdate)
+	err := netlink.LinkSubscribeWithOptions(updates, ctx.Done(), netlink.LinkSubscribeOptions{
+		ErrorCallback: func(error) { notify() }, // messages may be lost: look
+	})
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to interface changes: %w", err)
+	}
+	go func() {
+		for range updates {
+			notify()
+		}
+	}()
+	return changed, nil
 }

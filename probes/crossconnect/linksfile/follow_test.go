@@ -13,7 +13,7 @@ func TestFollowWatchesTheWayAndNothingElse(t *testing.T) {
 	notify, err := fsnotify.NewWatcher()
 	must(t, err)
 	defer notify.Close()
-	top, err := filepath.EvalSymlinks(t.TempDir())
+	top, err := filepath.EvalSymlinks(tempDir(t))
 	must(t, err)
 	for _, dir := range []string{"a", "b"} {
 		must(t, os.MkdirAll(filepath.Join(top, dir, "sub"), 0o700))

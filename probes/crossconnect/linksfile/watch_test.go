@@ -20,6 +20,16 @@ import (
 // never is a polling interval for tests of what events alone bring.
 const never = time.Hour
 
+// tempDir is a directory on a file system where nobody else is at work: any
+// event makes Watch look at its file, and under /tmp there are many.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "linksfile")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	must(t, os.WriteFile(path, []byte(content), 0o600))
@@ -74,7 +84,7 @@ func await(t *testing.T, versions <-chan Version, wanted func(Version) bool, wan
 }
 
 func TestWatchNoticesAWrite(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "links.yaml")
+	path := filepath.Join(tempDir(t), "links.yaml")
 	write(t, path, "one")
 	versions := start(t, path, never, "one")
 	write(t, path, "two")
@@ -82,7 +92,7 @@ func TestWatchNoticesAWrite(t *testing.T) {
 }
 
 func TestWatchNoticesAnotherFileUnderTheName(t *testing.T) {
-	dir := t.TempDir()
+	dir := tempDir(t)
 	path := filepath.Join(dir, "links.yaml")
 	write(t, path, "one")
 	versions := start(t, path, never, "one")
@@ -96,7 +106,7 @@ func TestWatchNoticesAnotherFileUnderTheName(t *testing.T) {
 }
 
 func TestWatchSurvivesDeletion(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "links.yaml")
+	path := filepath.Join(tempDir(t), "links.yaml")
 	write(t, path, "one")
 	versions := start(t, path, never, "one")
 	must(t, os.Remove(path))
@@ -106,7 +116,7 @@ func TestWatchSurvivesDeletion(t *testing.T) {
 }
 
 func TestWatchSurvivesDeletionOfDirectories(t *testing.T) {
-	top := filepath.Join(t.TempDir(), "etc")
+	top := filepath.Join(tempDir(t), "etc")
 	dir := filepath.Join(top, "ebpftop")
 	path := filepath.Join(dir, "links.yaml")
 	must(t, os.MkdirAll(dir, 0o700))
@@ -124,7 +134,7 @@ func TestWatchSurvivesDeletionOfDirectories(t *testing.T) {
 }
 
 func TestWatchNoticesAnotherDirectoryUnderTheName(t *testing.T) {
-	top := t.TempDir()
+	top := tempDir(t)
 	for _, dir := range []string{"now", "next"} {
 		must(t, os.MkdirAll(filepath.Join(top, dir, "sub"), 0o700))
 		write(t, filepath.Join(top, dir, "sub", "links.yaml"), dir)
@@ -146,7 +156,7 @@ func swap(t *testing.T, target, link string) {
 }
 
 func TestWatchFollowsAConfigMap(t *testing.T) {
-	dir := t.TempDir()
+	dir := tempDir(t)
 	path := filepath.Join(dir, "links.yaml")
 	update := func(version string) {
 		must(t, os.Mkdir(filepath.Join(dir, version), 0o700))
@@ -166,7 +176,7 @@ func TestWatchFollowsAConfigMap(t *testing.T) {
 }
 
 func TestWatchFollowsLinksAnywhere(t *testing.T) {
-	here, there, elsewhere := t.TempDir(), t.TempDir(), t.TempDir()
+	here, there, elsewhere := tempDir(t), tempDir(t), tempDir(t)
 	path := filepath.Join(here, "links.yaml")
 	write(t, filepath.Join(there, "a.yaml"), "one")
 	write(t, filepath.Join(elsewhere, "b.yaml"), "two")
@@ -183,7 +193,7 @@ func TestWatchFollowsLinksAnywhere(t *testing.T) {
 }
 
 func TestWatchTakesRelativePathsAsTheKernelDoes(t *testing.T) {
-	work, elsewhere := t.TempDir(), t.TempDir()
+	work, elsewhere := tempDir(t), tempDir(t)
 	t.Chdir(work)
 	must(t, os.Mkdir(filepath.Join(elsewhere, "sub"), 0o700))
 	must(t, os.Symlink(filepath.Join(elsewhere, "sub"), "sub"))
@@ -197,8 +207,8 @@ func TestWatchTakesRelativePathsAsTheKernelDoes(t *testing.T) {
 
 // A write through another name makes no event in the watched directory.
 func TestWatchPollsWhereEventsAreMissing(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "links.yaml")
-	other := filepath.Join(t.TempDir(), "other.yaml")
+	path := filepath.Join(tempDir(t), "links.yaml")
+	other := filepath.Join(tempDir(t), "other.yaml")
 	write(t, path, "one")
 	must(t, os.Link(path, other))
 	versions := start(t, path, time.Millisecond, "one")
@@ -207,7 +217,7 @@ func TestWatchPollsWhereEventsAreMissing(t *testing.T) {
 }
 
 func TestWatchWantsAFileAtFirst(t *testing.T) {
-	dir := t.TempDir()
+	dir := tempDir(t)
 	if _, err := Watch(t.Context(), filepath.Join(dir, "links.yaml")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: got %v", err)
 	}
@@ -222,7 +232,7 @@ func TestWatchWantsAFileAtFirst(t *testing.T) {
 }
 
 func TestReadIsBounded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "links.yaml")
+	path := filepath.Join(tempDir(t), "links.yaml")
 	write(t, path, "")
 	must(t, os.Truncate(path, 1<<40))
 	data, err := Read(path)
@@ -233,7 +243,7 @@ func TestReadIsBounded(t *testing.T) {
 
 // The channel is closed when all else is gone: descriptors and goroutines.
 func TestWatchLeavesNothingBehind(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "links.yaml")
+	path := filepath.Join(tempDir(t), "links.yaml")
 	write(t, path, "one")
 	goroutines, descriptors := runtime.NumGoroutine(), countDescriptors(t)
 	for range 20 {
@@ -268,6 +278,7 @@ func countDescriptors(t *testing.T) int {
 // test's.
 type desk struct {
 	content string
+	looks   int // at content
 	events  chan fsnotify.Event
 	errors  chan error
 	poll    chan time.Time
@@ -281,7 +292,10 @@ func newDesk(t *testing.T) *desk {
 		errors:  make(chan error),
 		poll:    make(chan time.Time),
 	}
-	w := newWatcher(Version{Data: []byte("one")}, func() Version { return Version{Data: []byte(d.content)} })
+	w := newWatcher(Version{Data: []byte("one")}, func() Version {
+		d.looks++
+		return Version{Data: []byte(d.content)}
+	})
 	d.box = w.box
 	go w.run(t.Context(), d.events, d.errors, d.poll)
 	return d
@@ -343,13 +357,23 @@ func TestWatchDeliversTheLatestOnce(t *testing.T) {
 	})
 }
 
-func TestWatchLooksAfterLostEvents(t *testing.T) {
+func TestWatchLooksAfterLostEventsAndNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.content = "two"
 		d.errors <- fsnotify.ErrEventOverflow
 		if got := d.after(3 * quiet); got != "two" {
-			t.Errorf("got %q", got)
+			t.Errorf("got %q after lost events", got)
+		}
+		d.content = "three"
+		d.poll <- time.Now()
+		if got := d.after(3 * quiet); got != "three" {
+			t.Errorf("got %q on polling", got)
+		}
+		looks := d.looks
+		d.after(time.Hour)
+		if d.looks != looks {
+			t.Errorf("%d looks without a reason", d.looks-looks)
 		}
 	})
 }
