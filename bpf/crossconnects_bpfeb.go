@@ -17,7 +17,9 @@ type CrossConnectsCrossConnect struct {
 	_             structs.HostLayout
 	Egress        [2]uint32
 	Owner         uint32
+	Watcher       uint32
 	IsPromiscuous uint32
+	Padding       uint32
 	Name          [16]uint8
 	Plans         [2]CrossConnectsCrossConnectPlan
 }

@@ -63,7 +63,9 @@ type PacketsCrossConnect struct {
 	_             structs.HostLayout
 	Egress        [2]uint32
 	Owner         uint32
+	Watcher       uint32
 	IsPromiscuous uint32
+	Padding       uint32
 	Name          [16]uint8
 	Plans         [2]struct {
 		_             structs.HostLayout

@@ -45,7 +45,9 @@ struct cross_connect_plan {
 struct cross_connect {
 	__u32 egress[GENERATIONS]; /* ifindex for tc; 0: pass. XDP has its own */
 	__u32 owner; /* pid of the process it ends with, 0: kept */
+	__u32 watcher; /* pid of the process whose program also counts, or 0 */
 	__u32 is_promiscuous; /* made so by us, to be undone */
+	__u32 padding;
 	__u8 name[INTERFACE_NAME_BYTES]; /* of the ingress interface */
 	struct cross_connect_plan plans[GENERATIONS];
 };

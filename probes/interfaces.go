@@ -15,6 +15,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
+	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
@@ -38,9 +40,11 @@ type watched struct {
 // packet program on those that the user chose.
 type interfaces struct {
 	packets *packets
-	wish    Hook
-	globs   []string // names or patterns; empty: all that are up but loopback
-	ssh     sessions
+	// xdpPorts asks for the interfaces that XDP cross-connects, by ifindex.
+	xdpPorts func() (map[int]crossconnect.XDPPort, error)
+	wish     Hook
+	globs    []string // names or patterns; empty: all that are up but loopback
+	ssh      sessions
 
 	byIndex map[int]*watched
 	names   map[uint32]string // of interfaces by id
@@ -53,12 +57,13 @@ func newInterfaces(p *packets, wish Hook, globs []string) (*interfaces, error) {
 		}
 	}
 	return &interfaces{
-		packets: p,
-		wish:    wish,
-		globs:   globs,
-		ssh:     findSession(),
-		byIndex: make(map[int]*watched),
-		names:   make(map[uint32]string),
+		packets:  p,
+		xdpPorts: func() (map[int]crossconnect.XDPPort, error) { return nil, nil },
+		wish:     wish,
+		globs:    globs,
+		ssh:      findSession(),
+		byIndex:  make(map[int]*watched),
+		names:    make(map[uint32]string),
 	}, nil
 }
 
@@ -94,23 +99,30 @@ func (i *interfaces) check(links []netlink.Link) error {
 	return nil
 }
 
-// reconcile attaches to interfaces that came, and lets go of those that went.
-// An interface that cannot be watched is shown with the reason: it does not
-// keep the others from being watched.
+// reconcile attaches to interfaces that came, lets go of those that went, and
+// attaches anew where XDP came to cross-connect or no longer does. An interface
+// that cannot be watched is shown with the reason: it does not keep the others
+// from being watched.
 func (i *interfaces) reconcile(links []netlink.Link) error {
+	ports, err := i.xdpPorts()
+	if err != nil {
+		return err
+	}
 	present := make(map[int]bool, len(links))
 	var fresh []netlink.Link
 	for _, l := range links {
 		attrs := l.Attrs()
 		present[attrs.Index] = true
-		if w := i.byIndex[attrs.Index]; w != nil {
+		w := i.byIndex[attrs.Index]
+		if w != nil {
 			i.rename(w, attrs.Name)
-		} else if i.matches(attrs) {
+		}
+		if w == nil && i.matches(attrs) || w != nil && w.tap != nil && w.tap.isStale(ports[attrs.Index]) {
 			fresh = append(fresh, l)
 		}
 	}
 	if len(fresh) > 0 {
-		i.watch(fresh, i.ssh.carriers(links))
+		i.watch(fresh, ports, i.ssh.carriers(links))
 	}
 	var errs []error
 	for ifindex, w := range i.byIndex {
@@ -119,6 +131,20 @@ func (i *interfaces) reconcile(links []netlink.Link) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// isStale tells that the tap is not, or no longer, where frames come by.
+func (t *tap) isStale(port crossconnect.XDPPort) bool { return t.yielded || t.port != port }
+
+// yieldXDP makes room for another XDP program of ours, until reconcile. It says
+// whether there was one of ours that could give way.
+func (i *interfaces) yieldXDP(ifindex int) bool {
+	w := i.byIndex[ifindex]
+	if w == nil || w.tap == nil || receiveProgram(w.tap.hook) != bpf.PacketsProgXdpRx {
+		return false
+	}
+	w.tap.yielded = true
+	return w.tap.detach() == nil
 }
 
 func (i *interfaces) rename(w *watched, name string) {
@@ -144,18 +170,31 @@ func (i *interfaces) refused() error {
 	return refusal
 }
 
-// watch attaches to new interfaces, of which those in carriers run the user's
-// SSH session.
-func (i *interfaces) watch(fresh []netlink.Link, carriers []int) {
+// watch attaches to interfaces, of which those in carriers run the user's SSH
+// session. Where XDP cross-connects, its program is to count as well.
+func (i *interfaces) watch(fresh []netlink.Link, ports map[int]crossconnect.XDPPort, carriers []int) {
 	placements := make([]*placement, len(fresh))
 	for n, l := range fresh {
-		hooks, reason := hooksToTry(i.wish, factsOf(l, slices.Contains(carriers, l.Attrs().Index)))
-		placements[n] = &placement{link: l, hooks: hooks, reason: reason}
+		ifindex := l.Attrs().Index
+		pl := &placement{link: l, port: ports[ifindex]}
+		pl.hooks, pl.reason = hooksToTry(i.wish, factsOf(l, slices.Contains(carriers, ifindex)))
+		if pl.port != (crossconnect.XDPPort{}) {
+			pl.hooks, pl.reason = []Hook{pl.port.Hook}, "cross-connected by XDP"
+		}
+		if w := i.byIndex[ifindex]; w != nil {
+			pl.old = w.tap
+		}
+		placements[n] = pl
 	}
 	i.packets.place(placements)
 	for _, pl := range placements {
 		attrs := pl.link.Attrs()
-		i.byIndex[attrs.Index] = &watched{name: attrs.Name, past: newTally(), tap: pl.tap, refusal: pl.err}
+		w := i.byIndex[attrs.Index]
+		if w == nil {
+			w = &watched{past: newTally()}
+			i.byIndex[attrs.Index] = w
+		}
+		w.name, w.tap, w.refusal = attrs.Name, pl.tap, pl.err
 		if pl.tap != nil {
 			i.names[pl.tap.id] = attrs.Name
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
@@ -26,6 +27,8 @@ type Options struct {
 	// MaxConnections bounds the table of each of IPv4 and IPv6.
 	MaxConnections uint32
 	Interval       time.Duration
+	// Links is a file of cross-connects to follow, none if empty.
+	Links string
 }
 
 // Live is the running kernel as a Source. One goroutine owns the probes and
@@ -36,11 +39,14 @@ type Live struct {
 	protocols   *protocols
 	connections *connections
 	execs       *execs
+	rewiring    *rewiring
 	self        self
+	seen        []Connection // of the last sample
 	clock       *clock
 
 	mailbox   *mailbox
 	intervals chan time.Duration
+	requests  chan func() // to be called by the goroutine that owns the probes
 	cancel    context.CancelFunc
 	stopped   chan struct{}
 	err       error // set before stopped and the mailbox are closed
@@ -62,15 +68,16 @@ func NewLive(ctx context.Context, opts Options) (*Live, error) {
 		clock:     newClock(),
 		mailbox:   newMailbox(),
 		intervals: make(chan time.Duration, 1),
+		requests:  make(chan func()),
 		stopped:   make(chan struct{}),
 	}
 	ctx, l.cancel = context.WithCancel(ctx)
-	changed, err := l.open(ctx, opts)
+	events, err := l.open(ctx, opts)
 	if err != nil {
 		l.cancel()
 		return nil, errors.Join(explain(err), l.release())
 	}
-	go l.run(ctx, opts.Interval, changed)
+	go l.run(ctx, opts.Interval, events)
 	return l, nil
 }
 
@@ -85,50 +92,72 @@ func explain(err error) error {
 	return err
 }
 
-// open makes the probes and attaches to the interfaces there are. The channel
-// it returns tells of changes to interfaces.
-func (l *Live) open(ctx context.Context, opts Options) (changed <-chan struct{}, err error) {
+// events are what the probes follow at once, without waiting for a sample.
+type events struct {
+	interfaces <-chan struct{}          // came, went or changed
+	links      <-chan linksfile.Version // of the file of cross-connects
+}
+
+// open makes the probes, attaches to the interfaces there are, and connects
+// what the file of links says.
+func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if l.packets, err = newPackets(opts.MaxConnections, opts.Ports); err != nil {
-		return nil, err
+		return e, err
 	}
 	if l.protocols, err = newProtocols(); err != nil {
-		return nil, err
+		return e, err
 	}
 	if l.connections, err = newConnections(l.packets, l.clock); err != nil {
-		return nil, err
+		return e, err
 	}
 	if l.execs, err = newExecs(l.clock); err != nil {
-		return nil, err
+		return e, err
+	}
+	yield := func(ifindex int) bool { return l.interfaces.yieldXDP(ifindex) }
+	if l.rewiring, err = newRewiring(opts.Links, yield); err != nil {
+		return e, err
 	}
 	if l.interfaces, err = newInterfaces(l.packets, opts.Hook, opts.Interfaces); err != nil {
-		return nil, err
+		return e, err
 	}
+	l.interfaces.xdpPorts = l.rewiring.xdpPorts
 	// Subscribed before the list is taken, so that no interface falls between.
-	if changed, err = crossconnect.Changes(ctx); err != nil {
-		return nil, err
+	if e.interfaces, err = crossconnect.Changes(ctx); err != nil {
+		return e, err
 	}
 	links, err := listLinks()
 	if err != nil {
-		return nil, err
+		return e, err
 	}
 	if err := l.interfaces.check(links); err != nil {
-		return nil, err
+		return e, err
 	}
 	if err := hook.RemoveStaleFilters(links); err != nil {
-		return nil, err
+		return e, err
 	}
 	if err := l.interfaces.reconcile(links); err != nil {
-		return nil, err
+		return e, err
 	}
 	if err := l.interfaces.refused(); err != nil {
-		return nil, err
+		return e, err
+	}
+	if e.links, err = l.rewiring.watchFile(ctx); err != nil {
+		return e, err
+	}
+	if e.links != nil {
+		if err := l.rewiring.useVersion(<-e.links); err != nil {
+			return e, err
+		}
+	}
+	if err := l.follow(); err != nil {
+		return e, err
 	}
 	_, err = l.self.poll(0) // what the start cost is no part of an interval
-	return changed, err
+	return e, err
 }
 
 // run samples until ctx ends or a probe fails.
-func (l *Live) run(ctx context.Context, interval time.Duration, changed <-chan struct{}) {
+func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	defer close(l.stopped)
 	defer close(l.mailbox.box)
 	ticker := time.NewTicker(interval)
@@ -140,7 +169,17 @@ func (l *Live) run(ctx context.Context, interval time.Duration, changed <-chan s
 			return
 		case interval := <-l.intervals:
 			ticker.Reset(interval)
-		case <-changed:
+		case <-e.interfaces:
+			l.err = l.follow()
+		case request := <-l.requests:
+			request()
+			l.err = l.follow()
+		case version, ok := <-e.links:
+			if !ok {
+				e.links = nil
+				continue
+			}
+			_ = l.rewiring.useVersion(version) // shown with the pairs
 			l.err = l.follow()
 		case <-ticker.C:
 			now := time.Now()
@@ -153,8 +192,12 @@ func (l *Live) run(ctx context.Context, interval time.Duration, changed <-chan s
 	}
 }
 
-// follow attaches to new interfaces without waiting for the next sample.
+// follow keeps up with interfaces and cross-connects without waiting for the
+// next sample.
 func (l *Live) follow() error {
+	if err := l.rewiring.follow(); err != nil {
+		return err
+	}
 	links, err := listLinks()
 	if err != nil {
 		return err
@@ -176,9 +219,14 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s Sample, err erro
 	if s.Interfaces, s.Protocols, err = l.interfaces.poll(links, l.protocols, interval); err != nil {
 		return s, err
 	}
+	if s.CrossConnects, err = l.rewiring.poll(); err != nil {
+		return s, err
+	}
+	s.LinksProblem = l.rewiring.problem()
 	if s.Connections, s.NewConnections, s.Lost, err = l.connections.poll(l.interfaces.name); err != nil {
 		return s, err
 	}
+	l.seen = s.Connections
 	if s.Execs, s.Lost.ExecEvents, err = l.execs.poll(interval); err != nil {
 		return s, err
 	}
@@ -227,6 +275,9 @@ func (l *Live) release() error {
 	var errs []error
 	if l.interfaces != nil {
 		errs = append(errs, l.interfaces.Close())
+	}
+	if l.rewiring != nil {
+		errs = append(errs, l.rewiring.Close())
 	}
 	if l.execs != nil {
 		errs = append(errs, l.execs.Close())

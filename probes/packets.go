@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
@@ -97,8 +98,14 @@ type tap struct {
 	hook   Hook
 	reason string // why that hook
 
+	// port is where XDP redirects what enters: the program does that, too.
+	port crossconnect.XDPPort
+	// old is the tap that it takes the place of, until it has.
+	old *tap
+
 	collection *ebpf.Collection
 	links      []io.Closer
+	yielded    bool // detached, to make room
 }
 
 // placement is an interface that the packet program is to go to.
@@ -106,8 +113,10 @@ type placement struct {
 	link   netlink.Link
 	hooks  []Hook // to try, in this order
 	reason string // why the first of them
-	tap    *tap   // the outcome, or
-	err    error  // why there is none
+	port   crossconnect.XDPPort
+	old    *tap  // that it takes the place of, counting on in its maps
+	tap    *tap  // the outcome, or
+	err    error // why there is none
 }
 
 // place puts the packet program on interfaces, on each at the first hook that
@@ -117,7 +126,7 @@ func (p *packets) place(placements []*placement) {
 	var group errgroup.Group
 	group.SetLimit(runtime.NumCPU())
 	for _, pl := range placements {
-		pl.tap = p.newTap(pl.hooks[0])
+		pl.tap = p.newTap(pl, pl.hooks[0])
 		group.Go(func() error {
 			pl.err = pl.tap.load(p, pl.link)
 			return nil
@@ -125,8 +134,15 @@ func (p *packets) place(placements []*placement) {
 	}
 	_ = group.Wait() // errors are the placements'
 	for _, pl := range placements {
+		if pl.old != nil {
+			pl.err = errors.Join(pl.err, pl.old.detach())
+		}
 		if pl.err == nil {
 			pl.err = p.attach(pl)
+		}
+		if pl.old != nil {
+			pl.err = errors.Join(pl.err, pl.old.Close())
+			pl.tap.old = nil
 		}
 		if pl.err != nil {
 			pl.err = errors.Join(pl.err, pl.tap.Close())
@@ -142,7 +158,7 @@ func (p *packets) attach(pl *placement) error {
 	for _, at := range pl.hooks {
 		if receiveProgram(at) != receiveProgram(pl.tap.hook) {
 			err := pl.tap.Close()
-			pl.tap = p.newTap(at)
+			pl.tap = p.newTap(pl, at)
 			if err := errors.Join(err, pl.tap.load(p, pl.link)); err != nil {
 				return err
 			}
@@ -157,15 +173,27 @@ func (p *packets) attach(pl *placement) error {
 	return errors.Join(refused...)
 }
 
-func (p *packets) newTap(at Hook) *tap {
-	p.nextID++
-	return &tap{id: p.nextID, hook: at}
+func (p *packets) newTap(pl *placement, at Hook) *tap {
+	t := &tap{hook: at, port: pl.port, old: pl.old}
+	if pl.old != nil {
+		t.id = pl.old.id // its connections go on, too
+	} else {
+		p.nextID++
+		t.id = p.nextID
+	}
+	return t
 }
 
 // attach attaches at a hook both ways, or not at all.
 func (t *tap) attach(at Hook, ifindex int) error {
 	receive := t.collection.Programs[receiveProgram(at)]
-	if err := t.keep(hook.Receive(at, receive, ifindex)); err != nil {
+	var err error
+	if t.port != (crossconnect.XDPPort{}) {
+		err = t.keep(t.port.Watch(receive))
+	} else {
+		err = t.keep(hook.Receive(at, receive, ifindex))
+	}
+	if err != nil {
 		return err
 	}
 	send := t.collection.Programs[bpf.PacketsProgTcTx]
@@ -190,6 +218,28 @@ func (t *tap) keep(link io.Closer, err error) error {
 	return err
 }
 
+// counterMaps are the maps of one interface that count.
+var counterMaps = []string{
+	bpf.PacketsMapProtocolsRx, bpf.PacketsMapProtocolsTx,
+	bpf.PacketsMapEthertypes, bpf.PacketsMapMalformed,
+}
+
+// replacements are the maps that are there already.
+func (t *tap) replacements(p *packets) (map[string]*ebpf.Map, error) {
+	replacements := maps.Clone(p.shared)
+	if t.old != nil {
+		for _, name := range counterMaps {
+			replacements[name] = t.old.collection.Maps[name]
+		}
+	}
+	if t.port == (crossconnect.XDPPort{}) {
+		return replacements, nil
+	}
+	connected, err := t.port.Maps()
+	maps.Copy(replacements, connected)
+	return replacements, err
+}
+
 // load makes the interface's own copy of program and counters.
 func (t *tap) load(p *packets, l netlink.Link) error {
 	spec := p.spec.Copy()
@@ -201,15 +251,23 @@ func (t *tap) load(p *packets, l netlink.Link) error {
 	err := errors.Join(
 		spec.Variables[bpf.PacketsVarInterfaceId].Set(t.id),
 		spec.Variables[bpf.PacketsVarHasEthernet].Set(facts.hasEthernet),
+		spec.Variables[bpf.PacketsVarIsCrossConnected].Set(t.port != (crossconnect.XDPPort{})),
 	)
 	if err != nil {
 		return fmt.Errorf("configure the packet program: %w", err)
 	}
+	replacements, err := t.replacements(p)
+	if err != nil {
+		return err
+	}
 	t.collection, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-		MapReplacements: p.shared,
+		MapReplacements: replacements,
 	})
 	if err != nil {
 		return fmt.Errorf("load the packet program: %w", err)
+	}
+	if t.old != nil {
+		return nil
 	}
 	return t.makeOtherRows()
 }

@@ -39,6 +39,8 @@ type Sample struct {
 	// CrossConnects are all pairs in the namespace, by name, those of other
 	// processes included.
 	CrossConnects []CrossConnect
+	// LinksProblem is what is wrong with the file of links, empty if nothing.
+	LinksProblem string
 	// NewConnections are the tuples that appeared in this interval, oldest
 	// first, as the kernel announced them: those already evicted from the
 	// table are among them.

@@ -59,6 +59,15 @@ func TestCarriers(t *testing.T) {
 			client: "10.0.0.1", server: "10.0.0.2",
 			want: []string{"br0", "host1", "patch0", "patch1"},
 		},
+		"default route elsewhere": {
+			build: func(r *sessionRig) {
+				r.address("host0", "10.0.0.2/24")
+				r.address("host1", "10.0.1.2/24")
+				r.route(netlink.Route{Dst: prefix("0.0.0.0/0"), Gw: net.ParseIP("10.0.1.1")})
+			},
+			client: "10.0.0.1", server: "10.0.0.2",
+			want: []string{"host0"},
+		},
 		"address elsewhere than the route": {
 			build: func(r *sessionRig) {
 				r.address("host0", "10.0.0.2/24")
@@ -269,6 +278,8 @@ type sessionRig struct {
 func newSessionRig(t *testing.T) *sessionRig {
 	t.Helper()
 	r := &sessionRig{t: t, host: lab.ForTest(t), peer: lab.ForTest(t)}
+	// The indexes of peer0 and host1 are the same, for who mistakes them.
+	r.check(r.peer.AddBridge("elder"))
 	r.check(lab.Veth(r.host, "host0", r.peer, "peer0"))
 	r.check(lab.Veth(r.host, "host1", r.peer, "peer1"))
 	return r

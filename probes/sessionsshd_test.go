@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
 // Tests with a real sshd in the host, and a real ssh in the peer, which runs
@@ -67,7 +69,8 @@ func helperCommand(t *testing.T, way string, environment ...string) string {
 // sshRig is a sessionRig whose host runs an sshd, at all addresses.
 type sshRig struct {
 	*sessionRig
-	folder string
+	folder  string
+	console *os.File // the terminal that sshd is started at, if any
 }
 
 func newSSHRig(t *testing.T) *sshRig {
@@ -80,12 +83,12 @@ func newSSHRig(t *testing.T) *sshRig {
 			t.Fatalf("make key: %v: %s", err, output)
 		}
 	}
-	r.start()
+	r.serve(r.host)
 	return r
 }
 
-// start waits until sshd listens; it ends with the test.
-func (r *sshRig) start() {
+// serve waits until an sshd listens there; it ends with the test.
+func (r *sshRig) serve(in *lab.Namespace) {
 	r.t.Helper()
 	sshd := require(r.t, "sshd", "openssh-server")
 	// Where sshd locks up what it does not trust: whoever starts it makes that.
@@ -105,10 +108,13 @@ UsePAM no
 PidFile none
 `), 0o600))
 	cmd := exec.Command(sshd, "-D", "-e", "-f", config)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: r.console != nil}
+	if r.console != nil {
+		cmd.Stdin = r.console
+	}
 	log, err := cmd.StderrPipe()
 	r.check(err)
-	r.check(r.host.Start(cmd))
+	r.check(in.Start(cmd))
 	r.t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait() // reports the kill
@@ -127,40 +133,47 @@ PidFile none
 }
 
 // ssh is the command to have the command run at the address.
-func (r *sshRig) ssh(address, command string) *exec.Cmd {
-	return exec.Command("ssh", append(r.options(), address, command)...)
-}
-
-func (r *sshRig) options() []string {
-	return []string{"-F", "none", "-i", filepath.Join(r.folder, "user"), "-l", "root", "-o", "BatchMode=yes",
-		"-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"}
+func (r *sshRig) ssh(address, command string, options ...string) *exec.Cmd {
+	options = append(options, "-F", "none", "-i", filepath.Join(r.folder, "user"), "-l", "root")
+	for _, option := range []string{
+		"BatchMode=yes", "IdentitiesOnly=yes", "ExitOnForwardFailure=yes",
+		"StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR",
+	} {
+		options = append(options, "-o", option)
+	}
+	return exec.Command("ssh", append(options, address, command)...)
 }
 
 // helper runs the helper at the address and returns what it says.
 func (r *sshRig) helper(address, command string) string {
 	r.t.Helper()
-	cmd := r.ssh(address, command)
+	return r.listen(r.peer, r.ssh(address, command))
+}
+
+// listen returns what the helper says, which cmd runs.
+func (r *sshRig) listen(in *lab.Namespace, cmd *exec.Cmd) string {
+	r.t.Helper()
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	r.check(r.peer.Start(cmd))
+	r.check(in.Start(cmd))
 	err := cmd.Wait()
-	said, _, ok := strings.Cut(output.String(), "\n")
-	said, found := strings.CutPrefix(said, "session ")
-	if err != nil || !ok || !found {
-		r.t.Fatalf("ssh %s: %v: %s", address, err, output.String())
+	line, _, _ := strings.Cut(output.String(), "\n")
+	said, found := strings.CutPrefix(line, "session ")
+	if err != nil || !found {
+		r.t.Fatalf("%v: %v: %s", cmd.Args, err, output.String())
 	}
 	return said
 }
 
-// hold opens another session to the address, which lasts to the test's end.
-func (r *sshRig) hold(address string) {
+// hold opens a session to the address, which lasts to the test's end.
+func (r *sshRig) hold(from *lab.Namespace, address string, options ...string) {
 	r.t.Helper()
-	cmd := r.ssh(address, "echo ready; cat")
+	cmd := r.ssh(address, "echo ready; cat", options...)
 	stdin, err := cmd.StdinPipe()
 	r.check(err)
 	stdout, err := cmd.StdoutPipe()
 	r.check(err)
-	r.check(r.peer.Start(cmd))
+	r.check(from.Start(cmd))
 	r.t.Cleanup(func() {
 		stdin.Close()
 		if err := cmd.Wait(); err != nil {
@@ -199,7 +212,7 @@ func (r *sshRig) addresses() {
 func TestSSHDSessionOfAncestor(t *testing.T) {
 	r := newSSHRig(t)
 	r.addresses()
-	r.hold("10.0.1.2")
+	r.hold(r.peer, "10.0.1.2")
 	for address, want := range map[string]string{
 		"10.0.0.2":      "found: true, over [host0]",
 		"fd00::2":       "found: true, over [host0]",
@@ -219,13 +232,20 @@ func TestSSHDSessionOfAncestor(t *testing.T) {
 	})
 }
 
-// TestSSHDSessionThroughHost comes by a second ssh on the host itself, from
-// which the user's connection cannot be told: all count.
+// TestSSHDSessionThroughHost comes by an ssh on the host itself, from which the
+// user's connection cannot be told: all count.
 func TestSSHDSessionThroughHost(t *testing.T) {
 	r := newSSHRig(t)
 	r.addresses()
-	again := strings.Join(r.ssh("127.0.0.1", "").Args, " ") + `"` + helperCommand(t, "child") + `"`
-	r.expect(r.helper("10.0.0.2", again), "found: true, over [lo host0]")
+	t.Run("second ssh", func(t *testing.T) {
+		again := strings.Join(r.ssh("127.0.0.1", "").Args, " ") + `"` + helperCommand(t, "child") + `"`
+		r.expect(r.helper("10.0.0.2", again), "found: true, over [lo host0]")
+	})
+	t.Run("reverse tunnel", func(t *testing.T) {
+		r.serve(r.peer)
+		r.hold(r.host, "10.0.0.1", "-R", "2222:127.0.0.1:22")
+		r.expect(r.helper("ssh://127.0.0.1:2222", helperCommand(t, "child")), "found: true, over [lo host0]")
+	})
 }
 
 // TestSSHDSessionOfOrphan has lost its sshd, as tmux, screen and mosh do.
@@ -236,8 +256,29 @@ func TestSSHDSessionOfOrphan(t *testing.T) {
 	r.expect(r.helper("10.0.0.2", orphan+helperCommand(t, "orphan")), "found: true, over [host0]")
 	moshed := `SSH_CONNECTION="10.0.1.1 1 10.0.1.2 22"` // which no TCP connection is left of
 	r.expect(r.helper("10.0.0.2", orphan+helperCommand(t, "orphan", moshed)), "found: true, over [host0 host1]")
-	r.hold("10.0.1.2")
+	r.hold(r.peer, "10.0.1.2")
 	r.expect(r.helper("10.0.0.2", orphan+helperCommand(t, "orphan")), "found: true, over [host0 host1]")
+}
+
+// TestSSHDSessionOnConsole has somebody at the machine itself, while somebody
+// else has a session, and then one of an sshd that was started there.
+func TestSSHDSessionOnConsole(t *testing.T) {
+	console, err := os.OpenFile("/dev/tty63", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("this machine has no virtual console: %v", err)
+	}
+	defer console.Close()
+	r := newSSHRig(t)
+	r.addresses()
+	r.hold(r.peer, "10.0.0.2")
+	cmd := exec.Command("sh", "-c", helperCommand(t, "child"))
+	cmd.Stdin = console
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	r.expect(r.listen(r.host, cmd), "found: false, over []")
+
+	r.console = console
+	r.serve(r.peer)
+	r.expect(r.listen(r.host, r.ssh("10.0.0.1", helperCommand(t, "child"))), "found: true, over [peer0]")
 }
 
 // TestSSHDSessionOverStack has the session run over more than one device.

@@ -59,7 +59,8 @@ func (q *question) Keys() []key.Binding {
 }
 
 func (q *question) View(a area) view {
-	return view{Title: a.Styles.Escape(q.title), Lines: remarks(a, q.lines)}
+	lines := append(remarks(a, q.lines), "", " "+helpModel(a.Styles).ShortHelpView(q.Keys()))
+	return view{Title: a.Styles.Escape(q.title), Lines: lines}
 }
 
 // remarks draws text beside what it is about.

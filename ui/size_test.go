@@ -24,6 +24,7 @@ type offscreen struct {
 func newOffscreen(ascii bool) *offscreen {
 	opts := testOptions()
 	opts.ASCII = ascii
+	opts.Wiring = newFakeWiring()
 	f := newFeeder(newFakeSource())
 	m := newModel(DefaultStyles(ascii), DefaultKeyMap(ascii), &opts, f, nil)
 	m.Init()
@@ -50,7 +51,14 @@ func (o *offscreen) show(s *probes.Sample) {
 
 func (o *offscreen) resize(w, h int) { o.m.Update(tea.WindowSizeMsg{Width: w, Height: h}) }
 
-func (o *offscreen) press(k tea.Key) { o.m.Update(tea.KeyPressMsg(k)) }
+// press runs a call of the wiring to its end, but no other command.
+func (o *offscreen) press(k tea.Key) {
+	before := o.m.wiring.call
+	_, cmd := o.m.Update(tea.KeyPressMsg(k))
+	if o.m.wiring.call != before && cmd != nil {
+		o.m.Update(cmd())
+	}
+}
 
 var someKeys = []tea.Key{
 	{Code: tea.KeyTab},
@@ -71,6 +79,15 @@ var someKeys = []tea.Key{
 	{Code: '1', Text: "1"},
 	{Code: '3', Text: "3"},
 	{Code: '4', Text: "4"},
+	{Code: '5', Text: "5"},
+	{Code: 'a', Text: "a"},
+	{Code: 'd', Text: "d"},
+	{Code: 'e', Text: "e"},
+	{Code: 'u', Text: "u"},
+	{Code: 'y', Text: "y"},
+	{Code: 'q', Text: "q"},
+	{Code: tea.KeyRight},
+	{Code: tea.KeyEnter},
 	{Code: 'ü', Text: "ü"},
 	{Code: 'あ', Text: "あ"},
 	{Code: tea.KeyBackspace},
@@ -79,6 +96,7 @@ var someKeys = []tea.Key{
 // Whatever the size, the data and the keys: no line is wider than the screen,
 // no frame higher, nothing of the data drives the terminal.
 func TestAnySize(t *testing.T) {
+	var seen dialogsSeen
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
@@ -99,8 +117,26 @@ func TestAnySize(t *testing.T) {
 				if t.Failed() {
 					return
 				}
+				seen.note(o.m)
 			}
 		})
+	}
+	if seen.forms == 0 || seen.reviews == 0 || seen.questions == 0 {
+		t.Errorf("not all dialogs were seen: %+v", seen)
+	}
+}
+
+// dialogsSeen counts what random keys have opened.
+type dialogsSeen struct{ forms, reviews, questions int }
+
+func (d *dialogsSeen) note(m *model) {
+	switch dialog := m.wiring.dialog.(type) {
+	case *question:
+		d.questions++
+	case *connectForm:
+		if d.forms++; dialog.review != nil {
+			d.reviews++
+		}
 	}
 }
 
@@ -204,6 +240,9 @@ func wild(r *rand.Rand, step int) probes.Sample {
 		}
 		s.Connections = append(s.Connections, c)
 	}
+	for range r.IntN(9) {
+		s.CrossConnects = append(s.CrossConnects, wildPair(r, s.Time))
+	}
 	if r.IntN(10) > 0 {
 		s.Execs.Hook = wildText(r)
 	}
@@ -219,6 +258,25 @@ func wild(r *rand.Rand, step int) probes.Sample {
 		s.Execs.Events = append(s.Execs.Events, e)
 	}
 	return s
+}
+
+func wildPair(r *rand.Rand, now time.Time) probes.CrossConnect {
+	way := func() probes.Way {
+		return probes.Way{
+			Datapath: probes.Datapath(wildText(r)), Wish: probes.Datapath(wildText(r)), DatapathReason: wildText(r),
+			Packets: r.Uint64(), Bytes: r.Uint64(), Dropped: r.Uint64(), DropReason: wildText(r), PPS: wildRate(r), BPS: wildRate(r),
+		}
+	}
+	out := probes.CrossConnect{
+		A: wildText(r), B: wildText(r), State: []probes.PairState{probes.PairActive, probes.PairOnTrial}[r.IntN(20)/19],
+		Reason: wildText(r), Removed: r.IntN(5) == 0, Kept: r.IntN(5) == 0,
+		Origin: []probes.Origin{probes.OriginScreen, probes.OriginOther, probes.Origin(wildText(r))}[r.IntN(3)], Owner: r.Int(),
+		AToB: way(), BToA: way(),
+	}
+	if ends := now.Add(time.Duration(r.Int64N(1e12))); r.IntN(2) == 0 {
+		out.TrialEnds = &ends
+	}
+	return out
 }
 
 func wildRate(r *rand.Rand) float64 {

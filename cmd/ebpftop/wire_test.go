@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -306,21 +307,10 @@ func TestAggregates(t *testing.T) {
 	b := newBench(t, 2)
 	const segments, size = 10, 100
 	for i, host := range b.hosts {
-		b.check(host.AddAddress("net0", fmt.Sprintf("10.0.0.%d/24", i+1)))
+		b.check(host.AddAddress("net0", address(i).String()+"/24"))
 	}
-	far, err := b.hosts[1].Link("net0")
-	b.check(err)
-	b.check(b.hosts[0].Do(func() error {
-		near, err := netlink.LinkByName("net0")
-		if err != nil {
-			return err
-		}
-		// Else ARP would be counted too.
-		return netlink.NeighAdd(&netlink.Neigh{
-			LinkIndex: near.Attrs().Index, State: netlink.NUD_PERMANENT,
-			IP: net.IP{10, 0, 0, 2}, HardwareAddr: far.Attrs().HardwareAddr,
-		})
-	}))
+	b.acquaint(0, 1)
+	b.acquaint(1, 0)
 	b.run("add", port(0), port(1))
 	b.check(b.hosts[0].Do(func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
@@ -331,7 +321,7 @@ func TestAggregates(t *testing.T) {
 		if err := unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, size); err != nil {
 			return err
 		}
-		return unix.Sendto(fd, make([]byte, segments*size), 0, &unix.SockaddrInet4{Port: 53, Addr: [4]byte{10, 0, 0, 2}})
+		return unix.Sendto(fd, make([]byte, segments*size), 0, &unix.SockaddrInet4{Port: 53, Addr: address(1).As4()})
 	}))
 	frame, err := b.wires[1].Receive(time.Now().Add(patience))
 	b.check(err)
@@ -339,6 +329,26 @@ func TestAggregates(t *testing.T) {
 		t.Fatalf("received %d bytes, which is no aggregate", len(frame))
 	}
 	b.counted(b.only().AToB, segments, segments*(14+20+8+size), 0)
+}
+
+func address(host int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(host + 1)}) }
+
+// acquaint tells one host the MAC address of another, which it would else ask
+// for by a frame.
+func (b *bench) acquaint(host, other int) {
+	b.t.Helper()
+	far, err := b.hosts[other].Link("net0")
+	b.check(err)
+	b.check(b.hosts[host].Do(func() error {
+		near, err := netlink.LinkByName("net0")
+		if err != nil {
+			return err
+		}
+		return netlink.NeighAdd(&netlink.Neigh{
+			LinkIndex: near.Attrs().Index, State: netlink.NUD_PERMANENT,
+			IP: address(other).AsSlice(), HardwareAddr: far.Attrs().HardwareAddr,
+		})
+	}))
 }
 
 // TestDropped counts frames that enter and cannot leave.

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -372,11 +371,11 @@ func TestRun(t *testing.T) {
 	received := b.record(2)
 	sent := startFlood(b.wires[0])
 	file.swap("sw0: sw2", "sw1: missing0")
-	r.awaitWords("links.yaml", "3", "missing0")
+	r.awaitWords("links.yaml:3", "missing0")
 	b.lists("sw0-sw2 active")
 	// Half a file is none.
 	file.swap("sw0: sw1", "sw2")
-	r.awaitWords("links.yaml", "3")
+	r.awaitWords("links.yaml:3")
 	b.lists("sw0-sw2 active")
 	count := sent.end(t)
 	received.await(count - 1)
@@ -392,35 +391,31 @@ func TestRun(t *testing.T) {
 
 // TestErrorNamesTheLine of a link that cannot be.
 func TestErrorNamesTheLine(t *testing.T) {
-	b := newBench(t, 3)
-	b.run("add", port(0), port(1))
+	b := newBench(t, 5)
+	b.run("add", port(3), port(4))
 	for name, test := range map[string]struct {
 		links []string
-		line  int
 		words []string
 	}{
-		"missing":       {[]string{"sw0: sw1", "sw2: missing0"}, 3, []string{"missing0"}},
-		"twice":         {[]string{"sw0: sw1", "sw2: sw1"}, 3, []string{"sw1"}},
-		"twice the key": {[]string{"sw0: sw1", "sw0: sw2"}, 3, []string{"sw0"}},
-		"loopback":      {[]string{"sw0: sw1", "sw2: lo"}, 3, []string{"lo"}},
-		"datapath":      {[]string{"sw0: {peer: sw1, datapath: fast}"}, 2, []string{"fast", "xdp-generic"}},
-		"unknown key":   {[]string{"sw0: {peer: sw1, datapaht: tc}"}, 2, []string{"datapaht"}},
-		"no peer":       {[]string{"sw0: {datapath: tc}"}, 2, []string{"peer"}},
-		"no YAML":       {[]string{"sw0: sw1", "sw2: {"}, 3, nil},
+		"missing":       {[]string{"sw0: sw1", "sw2: missing0"}, []string{":3", "missing0"}},
+		"twice":         {[]string{"sw0: sw1", "sw2: sw1"}, []string{":3", "sw1"}},
+		"twice the key": {[]string{"sw0: sw1", "sw0: sw2"}, []string{":3", "sw0"}},
+		"loopback":      {[]string{"sw0: sw1", "sw2: lo"}, []string{":3", "lo"}},
+		"datapath":      {[]string{"sw0: {peer: sw1, datapath: fast}"}, []string{":2", "fast", "xdp-generic"}},
+		"unknown key":   {[]string{"sw0: {peer: sw1, datapaht: tc}"}, []string{":2", "datapaht"}},
+		"no peer":       {[]string{"sw0: {datapath: tc}"}, []string{":2", "peer"}},
+		"half a line":   {[]string{"sw0: sw1", "sw2"}, []string{":3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := newLinksFile(t, test.links...)
+			test.words[0] = "links.yaml" + test.words[0]
 			for _, command := range []string{"apply", "run"} {
-				got := finish(t, b.hub, ebpftop(t, "xconnect", command, "-f", file.path))
-				wantOneLine(t, got, append(test.words, "links.yaml")...)
-				if line := regexp.MustCompile(`\b` + strconv.Itoa(test.line) + `\b`); !line.MatchString(got.errOut) {
-					t.Errorf("%s: error %q does not mention line %d", command, got.errOut, test.line)
-				}
+				wantOneLine(t, finish(t, b.hub, ebpftop(t, "xconnect", command, "-f", file.path)), test.words...)
 			}
 		})
 	}
-	b.lists("sw0-sw1 active")
-	b.awaitPath(0, 1)
+	b.lists("sw3-sw4 active")
+	b.awaitPath(3, 4)
 }
 
 // TestReloads changes one pair of a hundred, again and again, while frames go
@@ -545,6 +540,7 @@ func TestTrialOfAdd(t *testing.T) {
 	if early := time.Until(deadline); early > 0 {
 		t.Errorf("the pair was gone %v before the deadline", early)
 	}
+	time.Sleep(time.Until(deadline.Add(switchTolerance)))
 	b.check(b.wires[0].Send(numbered(0, numberedSize)))
 	if frame, err := b.wires[1].Receive(time.Now().Add(100 * time.Millisecond)); err == nil {
 		t.Errorf("received frame %d after the trial", numberOf(frame))

@@ -85,14 +85,14 @@ func (w *Wiring) toConnect(generation int, links links) []*connection {
 		case now.egress == c.egress.Attrs().Index && p.attached(now.datapath) != nil:
 			continue
 		}
-		c.try, c.reason, c.err = p.datapaths(wish(plan.Wish), c.ingress, c.egress)
+		c.try, c.reason, c.err = w.datapaths(p, wish(plan.Wish), c.ingress, c.egress)
 		list = append(list, c)
 	}
 	return list
 }
 
 // datapaths are those to try, given what is attached already.
-func (p *port) datapaths(wish Datapath, ingress, egress netlink.Link) ([]Datapath, string, error) {
+func (w *Wiring) datapaths(p *port, wish Datapath, ingress, egress netlink.Link) ([]Datapath, string, error) {
 	from, err := deviceOf(ingress)
 	if err != nil {
 		return nil, "", err
@@ -101,8 +101,16 @@ func (p *port) datapaths(wish Datapath, ingress, egress netlink.Link) ([]Datapat
 	if err != nil {
 		return nil, "", err
 	}
-	from.foreignXDP = from.foreignXDP && p.xdp == nil
 	p.isBare = !from.hasEthernet
+	if from.foreignXDP && p.xdp == nil {
+		// If XDP is it but for a program that gives way, then let it.
+		from.foreignXDP = false
+		try, _, err := datapathsToTry(wish, from, to)
+		wanted := err == nil && try[0] != TC
+		from.foreignXDP = !wanted || w.YieldXDP == nil || !w.YieldXDP(ingress.Attrs().Index)
+	} else {
+		from.foreignXDP = false
+	}
 	return datapathsToTry(wish, from, to)
 }
 

@@ -203,17 +203,29 @@ func (p *port) readWays(links links) error {
 				d = XDPGeneric
 			}
 		}
-		w := way{datapath: d, egress: int(egress), reason: "as it was connected"}
-		ingress, peer := links[p.name()], links[text(p.plan(generation).Peer)]
-		if ingress != nil && peer != nil {
-			try, reason, err := p.datapaths(wish(p.plan(generation).Wish), ingress, peer)
-			if err == nil && try[0] == d {
-				w.reason = reason
-			}
-		}
+		w := way{datapath: d, egress: int(egress)}
+		w.reason = p.reason(d, generation, links)
 		p.ways[generation] = w
 	}
 	return nil
+}
+
+// reason says why a kept port has its datapath: as it would be chosen now, if
+// the choice were the same.
+func (p *port) reason(d Datapath, generation int, links links) string {
+	const unknown = "as it was connected"
+	ingress, egress := links[p.name()], links[text(p.plan(generation).Peer)]
+	if ingress == nil || egress == nil {
+		return unknown
+	}
+	from, errFrom := deviceOf(ingress)
+	to, errTo := deviceOf(egress)
+	from.foreignXDP = false // it is ours
+	try, reason, err := datapathsToTry(wish(p.plan(generation).Wish), from, to)
+	if errors.Join(errFrom, errTo, err) != nil || try[0] != d {
+		return unknown
+	}
+	return reason
 }
 
 // Keep makes all pairs of w pairs of kept, without losing a frame: from then on
@@ -246,9 +258,7 @@ func (w *Wiring) take(from *Wiring, generation int, links links) error {
 		}
 		from.ports = from.ports[1:]
 	}
-	revision, err := w.control.touch()
-	w.revision = revision
-	return errors.Join(err, from.removeIfEmpty())
+	return errors.Join(w.touch(), from.removeIfEmpty())
 }
 
 // takePort pins a port and makes its program obey this wiring's control word.
@@ -260,7 +270,7 @@ func (w *Wiring) takePort(p *port, generation int, links links) error {
 	}
 	moved := *p
 	moved.pins = w.freePlace()
-	moved.record.Owner = 0
+	moved.record.Owner, moved.record.Watcher = 0, 0
 	if err := moved.pins.make(); err != nil {
 		return err
 	}

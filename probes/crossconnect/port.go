@@ -51,8 +51,6 @@ type pastTraffic struct {
 type attachment struct {
 	hook hook.Hook
 	link io.Closer
-	// watched is set while the program is a watcher's, which also counts.
-	watched bool
 }
 
 // newPort makes a port that has no device yet.

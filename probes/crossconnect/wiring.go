@@ -14,6 +14,11 @@ import (
 // Wiring is a set of pairs that changes as a whole. Its methods are for threads
 // in the network namespace that it was made in; several may call them at once.
 type Wiring struct {
+	// YieldXDP, if set, is asked to make an XDP program of the caller's give
+	// way to that of a cross-connect, and says whether it did. It must not
+	// call the wiring.
+	YieldXDP func(ifindex int) bool
+
 	mu          sync.Mutex
 	pins        pins // none: ends with the process
 	loader      *loader
@@ -197,6 +202,9 @@ func (w *Wiring) change(fn func(links links, current word, now time.Duration) er
 				return err
 			}
 			current = newWord(current.at(now), 0)
+		}
+		if err := w.unwatchDead(); err != nil {
+			return err
 		}
 		return errors.Join(fn(links, current, now), w.removeIfEmpty())
 	})

@@ -161,7 +161,7 @@ func RemoveStaleFilters(links []netlink.Link) error {
 		stale := func(name string) bool {
 			pid, ours := strings.CutPrefix(name, filterPrefix)
 			pid, _, _ = strings.Cut(pid, "/")
-			ours = ours && name != KeptFilter && !isEbpftop(pid)
+			ours = ours && name != KeptFilter && !IsEbpftop(pid)
 			removed = removed || ours
 			return ours
 		}
@@ -175,9 +175,9 @@ func RemoveStaleFilters(links []netlink.Link) error {
 	return errors.Join(errs...)
 }
 
-// isEbpftop tells whether a process with that pid still runs our program. The
+// IsEbpftop tells whether a process with that pid still runs our program. The
 // pid may have been given to another since.
-func isEbpftop(pid string) bool {
+func IsEbpftop(pid string) bool {
 	own, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return true // cannot tell: leave it alone

@@ -1,0 +1,147 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/ebpftop/ebpftop/probes/hook"
+)
+
+// XDPPort is an interface whose frames XDP redirects. There is no room for a
+// second XDP program that counts them: so one that does both can take the place
+// of the one that only redirects. It is comparable: another value means that
+// the program has to be put there again.
+type XDPPort struct {
+	Ifindex int
+	Hook    hook.Hook
+
+	wiring *Wiring
+	link   link.ID
+}
+
+// XDPPorts lists the interfaces of the wiring that XDP serves, by ifindex.
+func (w *Wiring) XDPPorts() (map[int]XDPPort, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ports := make(map[int]XDPPort)
+	for _, p := range w.ports {
+		if p.xdp == nil || p.ifindex == 0 {
+			continue
+		}
+		info, err := p.xdp.link.(link.Link).Info()
+		if err != nil {
+			return nil, fmt.Errorf("ask for the XDP link of %s: %w", p.name(), err)
+		}
+		ports[p.ifindex] = XDPPort{Ifindex: p.ifindex, Hook: p.xdp.hook, wiring: w, link: info.ID}
+	}
+	return ports, nil
+}
+
+// Maps are those that the program has to be loaded with, by their names.
+func (x XDPPort) Maps() (map[string]*ebpf.Map, error) {
+	x.wiring.mu.Lock()
+	defer x.wiring.mu.Unlock()
+	p, err := x.port()
+	if err != nil {
+		return nil, err
+	}
+	return p.replacements(x.wiring.control.m), nil
+}
+
+func (x XDPPort) port() (*port, error) {
+	for _, p := range x.wiring.ports {
+		if p.ifindex == x.Ifindex && p.xdp != nil {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("interface %d is not cross-connected by XDP any more", x.Ifindex)
+}
+
+// Watch puts a program in the place of the one that only redirects, without
+// losing a frame. Closing brings that back.
+func (x XDPPort) Watch(program *ebpf.Program) (io.Closer, error) {
+	err := x.change(func(p *port) error {
+		if watcher := int(p.record.Watcher); watcher != 0 && watcher != os.Getpid() {
+			return fmt.Errorf("%s is watched by process %d already", p.name(), watcher)
+		}
+		if err := p.xdp.link.(link.Link).Update(program); err != nil {
+			return fmt.Errorf("replace the program of %s: %w", p.name(), err)
+		}
+		p.record.Watcher = uint32(os.Getpid())
+		return p.write()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return watch{x}, nil
+}
+
+// watch is a program in the place of another.
+type watch struct{ XDPPort }
+
+func (x watch) Close() error {
+	return x.change(func(p *port) error {
+		if int(p.record.Watcher) != os.Getpid() {
+			return nil // another program is there by now
+		}
+		return x.wiring.unwatch(p)
+	})
+}
+
+// change calls fn with the port, if it is still the same.
+func (x XDPPort) change(fn func(*port) error) error {
+	return x.wiring.change(func(links, word, time.Duration) error {
+		p, gone := x.port()
+		if gone != nil {
+			return nil // gone, and its program with it
+		}
+		info, err := p.xdp.link.(link.Link).Info()
+		if err != nil || info.ID != x.link {
+			return err
+		}
+		if err := fn(p); err != nil {
+			return err
+		}
+		return x.wiring.touch()
+	})
+}
+
+// unwatch brings back the program that only redirects.
+func (w *Wiring) unwatch(p *port) error {
+	program, err := w.loader.load(p, XDP)
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	if err := p.xdp.link.(link.Link).Update(program); err != nil {
+		return fmt.Errorf("replace the program of %s: %w", p.name(), err)
+	}
+	p.record.Watcher = 0
+	return p.write()
+}
+
+// unwatchDead brings it back where the process that watched was killed.
+func (w *Wiring) unwatchDead() error {
+	var errs []error
+	for _, p := range w.ports {
+		watcher := int(p.record.Watcher)
+		if watcher != 0 && p.xdp != nil && !hook.IsEbpftop(strconv.Itoa(watcher)) {
+			errs = append(errs, w.unwatch(p))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// touch tells other processes that something changed.
+func (w *Wiring) touch() error {
+	revision, err := w.control.touch()
+	w.revision = revision
+	return err
+}

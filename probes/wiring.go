@@ -1,0 +1,56 @@
+package probes
+
+import (
+	"errors"
+	"time"
+)
+
+// Live is a Wiring. Whatever it changes, the goroutine that owns the probes
+// does it: no lock is needed, and no sample shows half of it.
+var _ Wiring = (*Live)(nil)
+
+// do calls fn on the goroutine that owns the probes.
+func (l *Live) do(fn func() error) error {
+	result := make(chan error, 1)
+	select {
+	case l.requests <- func() { result <- fn() }:
+		return explain(<-result)
+	case <-l.stopped:
+		return errors.New("ebpftop is ending")
+	}
+}
+
+// Consequences says what a change would do to what uses the interfaces now.
+func (l *Live) Consequences(c Change) (told Consequences, err error) {
+	err = l.do(func() error {
+		told, err = consequences(c, l.connectionsOn)
+		return err
+	})
+	return told, err
+}
+
+// connectionsOn counts the connections that an interface carried within the
+// last minute, as of the last sample.
+func (l *Live) connectionsOn(iface string) (n int) {
+	for i := range l.seen {
+		if c := &l.seen[i]; c.Interface == iface && time.Since(c.LastSeen) < time.Minute {
+			n++
+		}
+	}
+	return n
+}
+
+// Apply makes a change, all of it or nothing.
+func (l *Live) Apply(c Change) error {
+	return l.do(func() error { return l.rewiring.apply(c) })
+}
+
+// Confirm makes what is on trial stay.
+func (l *Live) Confirm() error { return l.do(l.rewiring.confirm) }
+
+// Undo takes back what is on trial, or else the last change; once more, it
+// makes it again.
+func (l *Live) Undo() error { return l.do(l.rewiring.undo) }
+
+// KeepAll lets all pairs stay when ebpftop ends.
+func (l *Live) KeepAll() error { return l.do(l.rewiring.keepAll) }

@@ -1,0 +1,92 @@
+package ui
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+func TestRemove(t *testing.T) {
+	for answer, want := range map[string]string{"y": "trial=0s", "t": "trial=30s"} {
+		t.Run(answer, func(t *testing.T) {
+			u, f := startWired(t, 80, 24, lasting)
+			u.press("5", down, "d")
+			u.waitForText("Remove eth3 <-> eth4?")
+			u.waitForText("No frame goes from eth3 to eth4 or back any more, and this host answers on")
+			u.press("x", enter)
+			f.asked(t)
+			u.press(answer)
+			u.waitForNoText("Remove eth3")
+			f.asked(t, "apply -eth3/eth4 auto auto "+want)
+		})
+	}
+	t.Run("not", func(t *testing.T) {
+		u, f := startWired(t, 80, 24, lasting)
+		u.press("5", "d")
+		u.waitForText("The file that it is from does not change")
+		u.press("n")
+		u.waitForNoText("Remove dummy0")
+		f.asked(t)
+	})
+	t.Run("fails", func(t *testing.T) {
+		u, f := startWired(t, 80, 24, lasting)
+		f.fail(errors.New("not now"))
+		u.press("5", "d", "y")
+		u.waitForText("not now")
+		u.press("\x1b")
+		u.waitForNoText("Remove dummy0")
+	})
+}
+
+// Pairs of another process are looked at, never touched.
+func TestForeignPair(t *testing.T) {
+	for _, key := range []string{"d", "e"} {
+		t.Run(key, func(t *testing.T) {
+			u, f := startWired(t, 80, 24, func(p *probes.CrossConnect) bool { return p.Origin == probes.OriginOther })
+			u.press("5", key)
+			u.waitForText("tap0 <-> tap1 belongs to process 4711: only that one can change it")
+			u.press("y", "t")
+			u.waitForNoText("belongs to")
+			f.asked(t)
+		})
+	}
+}
+
+func TestRemovedPair(t *testing.T) {
+	u, f := startWired(t, 80, 24, func(p *probes.CrossConnect) bool { return p.Removed })
+	u.press("5", "e")
+	u.waitForText(`veth0 <-> veth9a41c7e\x1b[m is removed on trial: u takes that back`)
+	f.asked(t)
+}
+
+func TestUndo(t *testing.T) {
+	u, f := startWired(t, 80, 24, lasting)
+	u.press("3", "u")
+	u.waitForText("The last change of cross-connects is taken back")
+	u.press("n")
+	u.waitForNoText("Undo?")
+	f.fail(errors.New("there is nothing to undo"))
+	u.press("u", "y")
+	u.waitForText("there is nothing to undo")
+	f.fail(nil)
+	u.press("y")
+	u.waitForNoText("Undo?")
+	f.asked(t, "undo", "undo")
+}
+
+// What is changed by hand is seen while the rest is paused.
+func TestWiringPaused(t *testing.T) {
+	u, f := startWired(t, 80, 24, none)
+	u.press(" ")
+	u.waitForText(" PAUSED ")
+	u.wire("eth1", "eth2")
+	u.press(enter)
+	f.asked(t, "apply +eth1/eth2 auto auto wait=false keep=false trial=0s")
+	s := withPairs(lasting)
+	s.Time = s.Time.Add(time.Second)
+	u.source.samples <- s
+	u.waitForText("eth3 <-> eth4")
+	u.waitForText("15:09:46")
+}
