@@ -129,15 +129,15 @@ func nexthops(route netlink.Route) []*netlink.NexthopInfo {
 	return []*netlink.NexthopInfo{{LinkIndex: route.LinkIndex, Gw: route.Gw, Via: route.Via}}
 }
 
-// listRoutes lists the routes to other hosts, of all tables. Those that the
-// kernel makes for every interface, link-local and multicast, tell nothing.
+// listRoutes lists the unicast routes of all tables, those to this host itself
+// and to fe80::/64 excepted. It fails if the kernel does not list them.
 func listRoutes() ([]netlink.Route, error) {
 	unicast := &netlink.Route{Table: unix.RT_TABLE_UNSPEC, Type: unix.RTN_UNICAST}
 	var routes []netlink.Route
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		// RT_TABLE_UNSPEC stands for all tables; unasked, netlink keeps to main.
 		err := netlink.RouteListFilteredIter(family, unicast, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE, func(route netlink.Route) bool {
-			if !isKernelNoise(route) {
+			if !isLinkLocal(route) {
 				routes = append(routes, route)
 			}
 			return true
@@ -149,12 +149,7 @@ func listRoutes() ([]netlink.Route, error) {
 	return routes, nil
 }
 
-// isKernelNoise recognizes fe80::/64, which every interface with IPv6 has, and
-// ff00::/8, which is of type unicast on some kernels.
-func isKernelNoise(route netlink.Route) bool {
-	if route.Dst == nil {
-		return false
-	}
-	ip := route.Dst.IP
-	return ip.To4() == nil && (ip.IsLinkLocalUnicast() || ip.IsMulticast())
+// isLinkLocal recognizes fe80::/64, which every interface with IPv6 has.
+func isLinkLocal(route netlink.Route) bool {
+	return route.Dst != nil && route.Dst.IP.To4() == nil && route.Dst.IP.IsLinkLocalUnicast()
 }

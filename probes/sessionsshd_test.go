@@ -263,11 +263,7 @@ func TestSSHDSessionOfOrphan(t *testing.T) {
 // TestSSHDSessionOnConsole has somebody at the machine itself, while somebody
 // else has a session, and then one of an sshd that was started there.
 func TestSSHDSessionOnConsole(t *testing.T) {
-	console, err := os.OpenFile("/dev/tty63", os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("this machine has no virtual console: %v", err)
-	}
-	defer console.Close()
+	console := openConsole(t)
 	r := newSSHRig(t)
 	r.addresses()
 	r.hold(r.peer, "10.0.0.2")
@@ -276,9 +272,20 @@ func TestSSHDSessionOnConsole(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	r.expect(r.listen(r.host, cmd), "found: false, over []")
 
-	r.console = console
+	r.console = openConsole(t) // the other hung up with its session
 	r.serve(r.peer)
 	r.expect(r.listen(r.host, r.ssh("10.0.0.1", helperCommand(t, "child"))), "found: true, over [peer0]")
+}
+
+// openConsole opens the last virtual console, which nobody is at.
+func openConsole(t *testing.T) *os.File {
+	t.Helper()
+	console, err := os.OpenFile("/dev/tty63", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("this machine has no virtual console: %v", err)
+	}
+	t.Cleanup(func() { console.Close() })
+	return console
 }
 
 // TestSSHDSessionOverStack has the session run over more than one device.

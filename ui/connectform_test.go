@@ -63,7 +63,9 @@ func TestFormWaits(t *testing.T) {
 	u.waitForText("waits for usb0")
 	u.press(enter, "eth1", enter)
 	u.waitForText("usb0  does not exist: the pair waits for it")
-	u.press(enter, enter)
+	u.press(enter)
+	u.waitForText("Connect usb0 <-> eth1")
+	u.press(enter)
 	f.asked(t, "apply +usb0/eth1 auto auto wait=true keep=false trial=0s")
 }
 
@@ -167,7 +169,7 @@ func TestFormEdit(t *testing.T) {
 	u.waitForText("Edit eth5 <-> eth6")
 	u.waitForText("[keep]")
 	u.press("eth5", enter) // its own is not taken
-	u.waitForText("/  now eth6")
+	u.waitForText("now eth6")
 	u.press(tab, right, enter)
 	u.waitForText("the pair stays")
 	u.press(enter)

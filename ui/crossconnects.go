@@ -17,6 +17,7 @@ type crossConnectsPane struct {
 	keys   KeyMap
 	wiring *wiring
 	rows   []probes.CrossConnect
+	links  string // what is wrong with the file of links
 	cursor cursor[pairKey]
 	fresh  bool
 }
@@ -50,7 +51,7 @@ func (p *crossConnectsPane) keyAt(i int) (pairKey, bool) {
 func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case frameMsg:
-		p.rows, p.fresh = msg.crossConnects, true
+		p.rows, p.links, p.fresh = msg.crossConnects, msg.linksProblem, true
 		p.cursor.follow(len(p.rows), indexIn(len(p.rows), p.keyAt), p.keyAt)
 	case tea.KeyPressMsg:
 		if p.cursor.update(msg, &p.keys, len(p.rows), p.keyAt) || len(p.rows) == 0 {
@@ -85,11 +86,11 @@ func (p *crossConnectsPane) columns(width int) []column {
 
 func (p *crossConnectsPane) View(a area) view {
 	v := view{Title: p.Name()}
+	s := a.Styles
 	if len(p.rows) == 0 {
-		v.Lines = empty(a, p.nothing())
+		v.Lines = append(empty(a, p.nothing()), remarks(a, p.ailments(s))...)
 		return v
 	}
-	s := a.Styles
 	v.Info = s.Faint.Paint(count(uint64(len(p.rows))))
 	if !p.wiring.possible() {
 		v.Info += s.Faint.Paint(s.Glyphs.Separator + "read only")
@@ -121,23 +122,48 @@ func (p *crossConnectsPane) nothing() string {
 	return "none: a connects two"
 }
 
-// below is all that is known of the pair under the cursor where the pane is
-// zoomed, or else what is wrong with one.
+// below is what is wrong, and where the pane is zoomed all that is known of the
+// pair under the cursor.
 func (p *crossConnectsPane) below(a area) []string {
 	if a.Zoomed {
-		lines := details(a, p.details(a.Styles, &p.rows[p.cursor.index]))
+		var lines []string
+		if p.links != "" {
+			lines = remarks(a, p.ailments(a.Styles)[:1])
+		}
+		lines = append(lines, details(a, p.details(a.Styles, &p.rows[p.cursor.index]))...)
 		return lines[:min(len(lines), max(0, a.Height-4))]
 	}
-	pair := &p.rows[p.cursor.index]
-	for i := 0; ailment(pair) == "" && i < len(p.rows); i++ {
-		pair = &p.rows[i]
-	}
-	why := ailment(pair)
-	if why == "" || a.Height < 4 {
+	lines := remarks(a, p.ailments(a.Styles))
+	if a.Height < 4 {
 		return nil
 	}
-	lines := remarks(a, []remark{{text: pairName(pair) + ": " + why, ink: a.Styles.Warn}})
 	return lines[:min(len(lines), max(1, a.Height-1-len(p.rows)), a.Height-2)]
+}
+
+// ailments are what is wrong with the file of links, and with the pair under
+// the cursor or else the first one that something is wrong with.
+func (p *crossConnectsPane) ailments(s *Styles) []remark {
+	var out []remark
+	if p.links != "" {
+		out = append(out, remark{text: p.links, ink: s.Bad})
+	}
+	if c := p.ailing(); c != nil {
+		out = append(out, remark{text: pairName(c) + ": " + ailment(c), ink: s.Warn})
+	}
+	return out
+}
+
+// ailing is the pair to be told about, nil if all are well.
+func (p *crossConnectsPane) ailing() *probes.CrossConnect {
+	if i := p.cursor.index; i < len(p.rows) && ailment(&p.rows[i]) != "" {
+		return &p.rows[i]
+	}
+	for i := range p.rows {
+		if ailment(&p.rows[i]) != "" {
+			return &p.rows[i]
+		}
+	}
+	return nil
 }
 
 func (p *crossConnectsPane) row(s *Styles, t *table, c *probes.CrossConnect) []cell {

@@ -219,7 +219,8 @@ func (f *feeder) publish() {
 	if f.stale {
 		f.show()
 	}
-	f.frame.crossConnects, f.frame.wired = f.sample.CrossConnects, f.sample.Time
+	f.frame.crossConnects, f.frame.linksProblem = f.sample.CrossConnects, f.sample.LinksProblem
+	f.frame.wired = f.sample.Time
 	f.frame.ended = f.ended
 	out := f.frame
 	f.frames.put(&out)

@@ -17,13 +17,15 @@ type frame struct {
 	protocols  protocolFrame
 	conns      connFrame
 	execs      execFrame
-	// crossConnects are of the sample taken at wired, the latest one even
-	// while paused: what is changed by hand has to be seen.
+	// What follows is of the sample taken at wired, the latest one even while
+	// paused: what is changed by hand has to be seen.
 	crossConnects []probes.CrossConnect
+	linksProblem  string
 	wired         time.Time
-	lost          probes.Lost
-	self          probes.Self
-	ended         bool // the source has ended, this is its last sample
+
+	lost  probes.Lost
+	self  probes.Self
+	ended bool // the source has ended, this is its last sample
 }
 
 // hookCount is how many interfaces are watched at one hook.

@@ -38,8 +38,12 @@ func helpPane(s *Styles, keys KeyMap, width, height int) []string {
 	for line := range strings.SplitSeq(m.FullHelpView(keys.groups(width >= 78)), "\n") {
 		v.Lines = append(v.Lines, " "+line)
 	}
-	if words := labelled(a, legend(s)); len(v.Lines)+1+len(words) <= a.Height {
-		v.Lines = append(append(v.Lines, ""), words...)
+	// Words that there is no room for come last.
+	for words := legend(s); len(words) > 0; words = words[:len(words)-1] {
+		if lines := labelled(a, words); len(v.Lines)+1+len(lines) <= a.Height {
+			v.Lines = append(append(v.Lines, ""), lines...)
+			break
+		}
 	}
 	return framed(v, a, width, height)
 }
@@ -53,5 +57,6 @@ func legend(s *Styles) [][2]string {
 		{"flags", "of TCP, seen so far: FIN SYN RST PSH ACK URG."},
 		{"lost", "events the kernel or ebpftop had no room for. Totals are right all the same."},
 		{"evicted", "connections pushed out of the full table, the least recently used first."},
+		{"pairs", g.Up + " active or on trial  " + g.Unknown + " waiting  " + g.Down + " removed on trial  ! frames get lost."},
 	}
 }

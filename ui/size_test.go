@@ -240,6 +240,7 @@ func wild(r *rand.Rand, step int) probes.Sample {
 		}
 		s.Connections = append(s.Connections, c)
 	}
+	s.LinksProblem = wildText(r)
 	for range r.IntN(9) {
 		s.CrossConnects = append(s.CrossConnects, wildPair(r, s.Time))
 	}

@@ -17,7 +17,7 @@ const defaultTrial = 30 * time.Second
 type trial struct {
 	now     func() time.Time
 	ends    time.Time // zero: there is none
-	decided time.Time // samples taken before then know less than we do
+	decided time.Time // samples taken until then know less than we do
 	left    int       // seconds, for the screen
 	ticking bool
 }
@@ -29,7 +29,7 @@ type tickMsg struct{}
 
 // follow takes the trial from a sample's pairs.
 func (t *trial) follow(pairs []probes.CrossConnect, sampled time.Time) tea.Cmd {
-	if sampled.Before(t.decided) {
+	if !t.decided.IsZero() && !sampled.After(t.decided) {
 		return nil
 	}
 	t.ends = time.Time{}
@@ -115,18 +115,19 @@ func (w *wiring) undo() tea.Cmd {
 		return w.takeBack()
 	}
 	if w.call == nil {
-		w.ask("Undo?", []remark{{text: "The last change of cross-connects is taken back, the pairs before it come back."}},
+		w.ask("Undo?", []remark{{text: "The last change of cross-connects is taken back: the pairs before it come back. Undo again to redo."}},
 			answer{w.keys.Yes, w.takeBack})
 	}
 	return nil
 }
 
 func (w *wiring) takeBack() tea.Cmd {
+	decided := !w.trial.running() // can be undone in its turn
 	return w.start(call{doing: "taking back", then: func(err error) tea.Cmd {
 		if err != nil {
 			w.fail(err)
 			return nil
 		}
-		return w.changed(false, 0)
+		return w.changed(decided, 0)
 	}}, probes.Wiring.Undo)
 }

@@ -71,6 +71,21 @@ func TestCrossConnects(t *testing.T) {
 		u.waitForText("e edit")
 		u.golden()
 	})
+	t.Run("file of links", func(t *testing.T) {
+		u, _ := startWired(t, 80, 24, none)
+		s := withPairs(none)
+		s.Time, s.LinksProblem = s.Time.Add(time.Second), "links.yml:3: \x1b: the last good links go on"
+		u.feed(s)
+		u.press("5")
+		u.waitForText("links.yml:3: \\x1b:")
+		s = withPairs(lasting)
+		s.Time, s.LinksProblem = s.Time.Add(2*time.Second), "links.yml:4: bad"
+		u.feed(s)
+		u.waitForText("links.yml:4: bad")
+		u.press("z")
+		u.waitForText("links.yml:4: bad")
+		u.waitForText("dummy0 to dummy0")
+	})
 	t.Run("looking on", func(t *testing.T) {
 		u := start(t, 80, 24)
 		u.feed(withPairs(all))
@@ -82,6 +97,17 @@ func TestCrossConnects(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestHelpWired(t *testing.T) {
+	for _, size := range sizes[:2] {
+		t.Run(fmt.Sprintf("%dx%d", size.w, size.h), func(t *testing.T) {
+			u, _ := startWired(t, size.w, size.h, none)
+			u.press("?")
+			u.waitForText("pgup")
+			u.golden()
+		})
+	}
 }
 
 func TestForm(t *testing.T) {
@@ -116,4 +142,3 @@ func TestForm(t *testing.T) {
 		})
 	}
 }
-

@@ -28,6 +28,7 @@ func runDashboard(ctx context.Context, opts probes.Options) (err error) {
 		Hostname: host,
 		Kernel:   kernel,
 		Interval: opts.Interval,
+		Wiring:   source,
 		ASCII:    ui.NeedsASCII(os.Getenv),
 	})
 }

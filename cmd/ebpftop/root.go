@@ -6,11 +6,13 @@ import (
 
 func newRootCommand() *cobra.Command {
 	var watch watchFlags
+	var links string
 	root := &cobra.Command{
 		Use:   "ebpftop",
 		Short: "See live what the Linux kernel sees",
 		Long: `ebpftop shows live what the Linux kernel sees: protocols of every interface,
-connections as they appear, programs as they are executed.`,
+connections as they appear, programs as they are executed. It connects interfaces
+in pairs, from the keyboard: what enters one leaves by the other.`,
 		Example: `  sudo ebpftop -i 'eth*' -i wg0   these interfaces instead of all that are up
   sudo ebpftop stats --json       the same numbers for scripts
   sudo ebpftop demo               a small lab with traffic, to look around`,
@@ -23,10 +25,12 @@ connections as they appear, programs as they are executed.`,
 			if err != nil {
 				return err
 			}
+			opts.Links = links
 			return runDashboard(cmd.Context(), opts)
 		},
 	}
 	watch.register(root, defaultDashboardInterval)
+	root.Flags().StringVar(&links, "links", "", "connect the interfaces of `FILE`, and follow it")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	shortenHelp(root)
 	root.SetVersionTemplate("ebpftop {{.Version}}\n")

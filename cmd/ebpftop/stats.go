@@ -81,13 +81,14 @@ type printer func(out io.Writer, sample *probes.Sample) error
 
 // statsObject is a sample as `stats --json` prints it.
 type statsObject struct {
-	Time            time.Time           `json:"time"`
-	IntervalSeconds float64             `json:"interval_seconds"`
-	Interfaces      []probes.Interface  `json:"interfaces"`
-	Protocols       []probes.Protocol   `json:"protocols"`
-	Connections     []probes.Connection `json:"connections"`
-	Execs           probes.Execs        `json:"execs"`
-	Lost            probes.Lost         `json:"lost"`
+	Time            time.Time             `json:"time"`
+	IntervalSeconds float64               `json:"interval_seconds"`
+	Interfaces      []probes.Interface    `json:"interfaces"`
+	Protocols       []probes.Protocol     `json:"protocols"`
+	Connections     []probes.Connection   `json:"connections"`
+	CrossConnects   []probes.CrossConnect `json:"cross_connects"`
+	Execs           probes.Execs          `json:"execs"`
+	Lost            probes.Lost           `json:"lost"`
 }
 
 func printJSON(out io.Writer, s *probes.Sample) error {
@@ -97,6 +98,7 @@ func printJSON(out io.Writer, s *probes.Sample) error {
 		Interfaces:      notNil(s.Interfaces),
 		Protocols:       notNil(s.Protocols),
 		Connections:     notNil(s.Connections),
+		CrossConnects:   notNil(s.CrossConnects),
 		Execs:           s.Execs,
 		Lost:            s.Lost,
 	}

@@ -25,6 +25,9 @@ func (w *Wiring) prepare() error {
 	if err := w.pins.make(); err != nil {
 		return err
 	}
+	if err := w.needLoader(); err != nil {
+		return err
+	}
 	m, err := w.pins.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapCrossConnectControl])
 	if err != nil {
 		return err
@@ -33,6 +36,15 @@ func (w *Wiring) prepare() error {
 	// Without it, only the reasons of drops are not known.
 	w.drops, w.dropsErr = openDrops(string(w.pins))
 	return nil
+}
+
+// needLoader makes the loader when it is first needed: most ebpftops connect
+// nothing, and it takes memory.
+func (w *Wiring) needLoader() (err error) {
+	if w.loader == nil {
+		w.loader, err = newLoader()
+	}
+	return err
 }
 
 func (w *Wiring) use(m *ebpf.Map) {
@@ -71,7 +83,7 @@ func (w *Wiring) refresh() error {
 	if w.control != nil && w.revision == value.Revision && sameMap(w.control.m, m) {
 		return m.Close()
 	}
-	if err := w.release(); err != nil {
+	if err := errors.Join(w.release(), w.needLoader()); err != nil {
 		return errors.Join(err, m.Close())
 	}
 	w.use(m)

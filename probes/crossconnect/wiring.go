@@ -21,7 +21,7 @@ type Wiring struct {
 
 	mu          sync.Mutex
 	pins        pins // none: ends with the process
-	loader      *loader
+	loader      *loader  // nil as long as there were no ports
 	control     *control // nil: no ports
 	ports       []*port
 	drops       *drops
@@ -49,11 +49,7 @@ func newWiring(pins pins) (*Wiring, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
 	}
-	l, err := newLoader()
-	if err != nil {
-		return nil, err
-	}
-	w := &Wiring{pins: pins, loader: l}
+	w := &Wiring{pins: pins}
 	if pins == "" {
 		w.promiscuity = &socketPromiscuity{}
 	} else {

@@ -92,6 +92,7 @@ func TestParseRefuses(t *testing.T) {
 		{"links:\n\teth0: eth1\n", "2: not YAML: found character that cannot start any token" + look},
 		{"links:\n  eth0: eth1\n  eth2: \x01\n", "3: not YAML: control characters are not allowed (value: 1)" + look},
 		{"links:\n  eth0: \xff\n", "2: not YAML: invalid leading UTF-8 octet (value: 255)" + look},
+		{"links: *" + strings.Repeat("x", 1000), "1: not YAML: unknown anchor '" + strings.Repeat("x", 64) + look},
 		{"links: " + strings.Repeat("[", 20000), "1: not YAML: exceeded max depth of 10000" + look},
 
 		{"links:\n  eth0:\n", "2: nothing" + word},

@@ -110,7 +110,8 @@ func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, failure
 		case <-ctx.Done():
 			return
 		case <-events:
-		case <-failures: // events may have been lost
+		//lint:ignore S1005 errcheck wants to see that the error is not needed
+		case _ = <-failures: // events may have been lost
 		case <-poll:
 		case <-settled:
 			settled = nil
