@@ -415,4 +415,86 @@ frame_parse(struct frame *f, const struct buffer *b, bool has_ethernet)
 	return PARSED;
 }
 
+
+/* Bytes of the smallest headers. */
+#define IPV4_BYTES 20
+#define IPV6_BYTES 40
+#define TCP_BYTES 20
+#define UDP_BYTES 8
+
+/* The transport header of a common frame, of which `payload` bytes are there. */
+static __always_inline bool
+common_transport(struct frame *f, const struct buffer *b, __u32 offset, __u32 payload)
+{
+	void *transport = b->data + offset;
+	__u32 header = UDP_BYTES;
+
+	if (f->protocol == IPPROTO_TCP) {
+		if (transport + TCP_BYTES > b->end)
+			return false;
+		header = (((__u8 *)transport)[12] >> 4) * 4;
+		if (header < TCP_BYTES || header > payload)
+			return false;
+		f->tcp_flags = ((__u8 *)transport)[13];
+	} else {
+		__u32 length;
+
+		if (f->protocol != IPPROTO_UDP || transport + UDP_BYTES > b->end)
+			return false;
+		length = bpf_ntohs(((__be16 *)transport)[2]);
+		if (length < UDP_BYTES || length > payload)
+			return false;
+	}
+	f->source_port = ((struct ports *)transport)->source;
+	f->destination_port = ((struct ports *)transport)->destination;
+	f->headers = offset + header;
+	return true;
+}
+
+/*
+ * Reads the frames that make up nearly all traffic, in a straight line: TCP or
+ * UDP in whole packets of IPv4 without options or of IPv6 without extension
+ * headers, no VLAN tag in the data, nothing wrong, all of it in linear memory.
+ * False for any other frame: frame_parse() knows those, and finds the same of
+ * these.
+ */
+static __always_inline bool
+frame_parse_common(struct frame *f, const struct buffer *b, bool has_ethernet)
+{
+	struct ethhdr *ethernet = b->data;
+	__u32 offset = has_ethernet ? sizeof(*ethernet) : 0;
+	void *header = b->data + offset;
+
+	if (header + IPV4_BYTES + UDP_BYTES > b->end)
+		return false;
+	if (has_ethernet)
+		f->ethertype = bpf_ntohs(ethernet->h_proto);
+	f->is_ip = true;
+	f->ip = header;
+	if (f->ethertype == ETH_P_IP) {
+		struct iphdr *ip = header;
+		__u32 total = bpf_ntohs(ip->tot_len);
+
+		if (*(__u8 *)ip != 0x45 || total < IPV4_BYTES || offset + total > f->len ||
+		    ip->frag_off & bpf_htons(IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS))
+			return false;
+		f->protocol = ip->protocol;
+		return common_transport(f, b, offset + IPV4_BYTES, total - IPV4_BYTES);
+	}
+	if (f->ethertype == ETH_P_IPV6) {
+		struct ipv6hdr *ip = header;
+		__u32 payload;
+
+		if (header + IPV6_BYTES > b->end || *(__u8 *)ip >> 4 != 6)
+			return false;
+		payload = bpf_ntohs(ip->payload_len);
+		if (offset + IPV6_BYTES + payload > f->len)
+			return false;
+		f->protocol = ip->nexthdr;
+		f->is_ipv6 = true;
+		return common_transport(f, b, offset + IPV6_BYTES, payload);
+	}
+	return false;
+}
+
 #endif

@@ -26,26 +26,54 @@ frame_count(const struct frame *f, enum direction direction, __u32 packets)
 	count_connection(f, direction, &wire);
 }
 
-static __always_inline int packet_xdp(struct xdp_md *ctx)
+/*
+ * Any frame but the common ones. A global function: few frames come here, and
+ * the common ones are spared what the compiler would keep in mind for these.
+ */
+__noinline int uncommon_xdp(struct xdp_md *ctx)
 {
-	struct buffer b = {
-		.ctx = ctx, .data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end,
-	};
+	struct buffer b = buffer_xdp(ctx);
 	struct frame f = { .len = xdp_bytes(ctx) };
 
 	/* Drivers leave headers in the first buffer. Should one not, the frame
 	 * counts for as much of it as can be seen. */
 	frame_parse(&f, &b, true);
 	frame_count(&f, DIRECTION_RX, 1);
-	return is_cross_connected ? cross_connect_xdp(xdp_bytes(ctx)) : XDP_PASS;
+	return 0;
 }
 
-static __always_inline int packet_tc(struct __sk_buff *skb, enum direction direction)
+static __always_inline int packet_xdp(struct xdp_md *ctx)
+{
+	struct buffer b = buffer_xdp(ctx);
+	struct frame f = { .len = xdp_bytes(ctx) };
+	/* Before counting, after which nothing may be decided: see announce(). */
+	int verdict = is_cross_connected ? cross_connect_xdp(f.len) : XDP_PASS;
+
+	if (frame_parse_common(&f, &b, true))
+		frame_count(&f, DIRECTION_RX, 1);
+	else
+		uncommon_xdp(ctx);
+	return verdict;
+}
+
+__noinline int uncommon_tc(struct __sk_buff *skb, __u32 direction)
 {
 	struct frame f;
 
 	frame_parse_skb(&f, skb);
-	frame_count(&f, direction, segments(skb, f.headers));
+	frame_count(&f, direction & 1, segments(skb, f.headers));
+	return 0;
+}
+
+static __always_inline int packet_tc(struct __sk_buff *skb, enum direction direction)
+{
+	struct buffer b = buffer_skb(skb);
+	struct frame f = frame_skb(skb);
+
+	if (frame_parse_common(&f, &b, has_ethernet))
+		frame_count(&f, direction, segments(skb, f.headers));
+	else
+		uncommon_tc(skb, direction);
 	return TC_ACT_UNSPEC; /* the next program, if any, decides */
 }
 

@@ -36,20 +36,38 @@ static __always_inline __u32 segments(const struct __sk_buff *skb, __u32 headers
 	return (skb->len - headers + skb->gso_size - 1) / skb->gso_size;
 }
 
-static __always_inline enum parse_result
-frame_parse_linear(struct frame *f, struct __sk_buff *skb)
+static __always_inline struct buffer buffer_xdp(struct xdp_md *ctx)
 {
-	struct buffer b = {
+	return (struct buffer){
+		.ctx = ctx, .data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end,
+	};
+}
+
+static __always_inline struct buffer buffer_skb(struct __sk_buff *skb)
+{
+	return (struct buffer){
 		.ctx = skb, .data = (void *)(long)skb->data, .end = (void *)(long)skb->data_end,
 		.is_skb = true,
 	};
+}
 
-	*f = (struct frame){
+/* What an skb tells of a frame before that is parsed. */
+static __always_inline struct frame frame_skb(const struct __sk_buff *skb)
+{
+	return (struct frame){
 		.len = skb->len,
 		.outer_tags = skb->vlan_present,
 		.is_aggregate = skb->gso_size,
 		.ethertype = has_ethernet ? 0 : bpf_ntohs(skb->protocol),
 	};
+}
+
+static __always_inline enum parse_result
+frame_parse_linear(struct frame *f, struct __sk_buff *skb)
+{
+	struct buffer b = buffer_skb(skb);
+
+	*f = frame_skb(skb);
 	return frame_parse(f, &b, has_ethernet);
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -426,20 +427,23 @@ func TestReloads(t *testing.T) {
 	b := newBench(t, 5)
 	links := []string{"sw0: sw1", "sw2: sw3"}
 	crowd := lab.ForTest(t)
+	var plugging errgroup.Group // at once, for each takes a while to have carrier
 	for len(links) < pairs {
-		i := len(links)
-		left, right := fmt.Sprint("left", i), fmt.Sprint("right", i)
-		b.check(lab.QuietVeth(b.hub, left, crowd, left))
-		b.check(lab.QuietVeth(b.hub, right, crowd, right))
+		left, right := fmt.Sprint("left", len(links)), fmt.Sprint("right", len(links))
+		plugging.Go(func() error { return lab.QuietVeth(b.hub, left, crowd, left) })
+		plugging.Go(func() error { return lab.QuietVeth(b.hub, right, crowd, right) })
 		links = append(links, left+": "+right)
 	}
+	b.check(plugging.Wait())
 	file := newLinksFile(t, links...)
+	start := time.Now()
 	r := b.start(file)
 	b.awaitPath(0, 1)
 	b.awaitPath(2, 3)
+	t.Logf("%d pairs in %v", pairs, time.Since(start).Round(time.Millisecond))
 	received := b.record(1)
 	sent := startFlood(b.wires[0])
-	start := time.Now()
+	start = time.Now()
 	for i := range *reloads {
 		peer := 4 - i%2
 		links[1] = "sw2: " + port(peer)
@@ -630,43 +634,61 @@ func (b *bench) waits(missing string) {
 // backWithin is how long after its interface a pair may be back.
 const backWithin = 200 * time.Millisecond
 
+// departure is a way for an interface to go, and the way back.
+type departure struct {
+	name        string
+	leave, come func(b *bench)
+	// isPlugged: the host at the other end stays connected to the interface.
+	isPlugged bool
+}
+
+var departures = []departure{
+	{
+		name:  "deleted",
+		leave: func(b *bench) { b.check(b.hub.DeleteLink(port(1))) },
+		come:  func(b *bench) { b.plug(0) },
+	},
+	{
+		name:  "deleted, back with a high index",
+		leave: func(b *bench) { b.check(b.hub.DeleteLink(port(1))) },
+		come:  func(b *bench) { b.plug(5000) },
+	},
+	{
+		name:      "renamed",
+		leave:     func(b *bench) { b.check(b.hub.Rename(port(1), "other")) },
+		come:      func(b *bench) { b.check(b.hub.Rename("other", port(1))) },
+		isPlugged: true,
+	},
+	{
+		name: "moved",
+		leave: func(b *bench) {
+			b.check(b.hub.Move(port(1), b.hosts[2]))
+			b.awaitBare(b.hosts[2], port(1))
+		},
+		come:      func(b *bench) { b.check(b.hosts[2].Move(port(1), b.hub)) },
+		isPlugged: true,
+	},
+}
+
 // TestDeviceGoesAndComes takes away an interface in each of the ways there are,
 // and brings it back.
 func TestDeviceGoesAndComes(t *testing.T) {
-	for name, test := range map[string]struct {
-		leave, come func(b *bench)
-	}{
-		"deleted": {
-			func(b *bench) { b.check(b.hub.DeleteLink(port(1))) },
-			func(b *bench) { b.plug(0) },
-		},
-		"deleted, back with a high index": {
-			func(b *bench) { b.check(b.hub.DeleteLink(port(1))) },
-			func(b *bench) { b.plug(5000) },
-		},
-		"renamed": {
-			func(b *bench) { b.check(b.hub.Rename(port(1), "other")) },
-			func(b *bench) { b.check(b.hub.Rename("other", port(1))) },
-		},
-		"moved": {
-			func(b *bench) {
-				b.check(b.hub.Move(port(1), b.hosts[2]))
-				b.awaitBare(b.hosts[2], port(1))
-			},
-			func(b *bench) { b.check(b.hosts[2].Move(port(1), b.hub)) },
-		},
-	} {
+	for _, d := range departures {
 		for datapath := range datapaths {
-			t.Run(name+" "+string(datapath), func(t *testing.T) {
+			t.Run(d.name+" "+string(datapath), func(t *testing.T) {
 				b := newBench(t, 3)
 				b.prepare(datapath)
 				r := b.start(newLinksFile(t, fmt.Sprintf("sw0: {peer: sw1, datapath: %s}", datapath)))
 				b.awaitPath(0, 1)
-				test.leave(b)
+				d.leave(b)
 				b.waits(port(1))
-				test.come(b)
+				if d.isPlugged {
+					b.awaitLost(0, 1)
+				}
+
+				d.come(b)
 				start := time.Now()
-				if strings.HasPrefix(name, "deleted") {
+				if !d.isPlugged {
 					b.prepareAgain(datapath, 1)
 				}
 				took := b.awaitPath(0, 1).Sub(start)
