@@ -43,6 +43,11 @@ struct net_device {
 	possible_net_t nd_net;
 } CORE;
 
+/* Why a frame is in several buffers: Linux 5.18. */
+struct xdp_buff {
+	__u32 flags;
+} CORE;
+
 #undef CORE
 
 #endif /* EBPFTOP_KERNEL_H */

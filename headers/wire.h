@@ -6,6 +6,7 @@
 #define EBPFTOP_WIRE_H
 
 #include "frame.h"
+#include "kernel.h"
 #include "traffic.h"
 
 /* Set by user space before loading. */
@@ -15,9 +16,27 @@ const volatile bool has_xdp_frags; /* bpf_xdp_get_buff_len, Linux 5.18 */
 #define VLAN_TAG_BYTES 4
 #define PULL_MAX 2048 /* bytes pulled to linear memory to find the headers */
 
+/* Linux 6.2; costs nothing, unlike a helper. */
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+#define XDP_FLAGS_HAS_FRAGS 1 /* include/net/xdp.h */
+
+/* Whether a frame may be longer than its first buffer. */
+static __always_inline bool may_have_frags(struct xdp_md *ctx)
+{
+	const struct xdp_buff *buff;
+
+	if (!has_xdp_frags)
+		return false;
+	if (!bpf_cast_to_kern_ctx)
+		return true;
+	buff = bpf_cast_to_kern_ctx(ctx);
+	return buff->flags & XDP_FLAGS_HAS_FRAGS;
+}
+
 static __always_inline __u64 xdp_bytes(struct xdp_md *ctx)
 {
-	return has_xdp_frags ? bpf_xdp_get_buff_len(ctx) :
+	return may_have_frags(ctx) ? bpf_xdp_get_buff_len(ctx) :
 		(void *)(long)ctx->data_end - (void *)(long)ctx->data;
 }
 

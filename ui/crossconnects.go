@@ -1,9 +1,7 @@
 package ui
 
 import (
-	"cmp"
 	"fmt"
-	"strconv"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -171,91 +169,17 @@ func (p *crossConnectsPane) row(s *Styles, t *table, c *probes.CrossConnect) []c
 	return []cell{
 		{text: glyph, ink: ink},
 		{text: fitPair(s, c, t.columns[1].width), ink: s.Text},
-		{text: state(c), ink: ink},
+		{text: pairState(c), ink: ink},
 		{text: datapaths(c), ink: s.Text},
 		number(s, c.AToB.BPS), number(s, c.BToA.BPS),
 		trouble(s, c.AToB.Dropped+c.BToA.Dropped),
-		{text: origin(c), ink: s.Faint},
+		{text: pairOrigin(c), ink: s.Faint},
 	}
-}
-
-func pairName(c *probes.CrossConnect) string { return c.A + " <-> " + c.B }
-
-// fitPair cuts both names alike.
-func fitPair(s *Styles, c *probes.CrossConnect, width int) string {
-	a, b := s.Escape(c.A), s.Escape(c.B)
-	room := width - len(" <-> ")
-	if cells(a)+cells(b) > room {
-		half := room / 2
-		wideA := max(half, room-cells(b))
-		wideB := max(room-half, room-cells(a))
-		if cells(a) > wideA {
-			a = fit(a, wideA, false, s.Glyphs.Ellipsis)
-		}
-		if cells(b) > wideB {
-			b = fit(b, wideB, false, s.Glyphs.Ellipsis)
-		}
-	}
-	return a + " <-> " + b
-}
-
-func pairGlyph(s *Styles, c *probes.CrossConnect) (string, Ink) {
-	switch {
-	case c.Removed:
-		return s.Glyphs.Down, s.Warn
-	case c.State == probes.PairWaiting:
-		return s.Glyphs.Unknown, s.Warn
-	case c.State == probes.PairOnTrial:
-		return s.Glyphs.Up, s.Warn
-	case ailment(c) != "":
-		return "!", s.Bad
-	}
-	return s.Glyphs.Up, s.Good
-}
-
-func state(c *probes.CrossConnect) string {
-	if c.Removed {
-		return "removed"
-	}
-	return string(c.State)
-}
-
-// datapaths are those each way, "-" for none.
-func datapaths(c *probes.CrossConnect) string {
-	there, back := string(c.AToB.Datapath), string(c.BToA.Datapath)
-	switch {
-	case there == "" && back == "":
-		return "-"
-	case c.A == c.B:
-		return there
-	}
-	return cmp.Or(there, "-") + "/" + cmp.Or(back, "-")
-}
-
-// origin is who wants the pair.
-func origin(c *probes.CrossConnect) string {
-	switch {
-	case c.Origin == probes.OriginOther:
-		return "process " + strconv.Itoa(c.Owner)
-	case c.Kept:
-		return string(probes.OriginKept)
-	}
-	return string(c.Origin)
-}
-
-// ailment is why not all is well with a pair, and the remedy.
-func ailment(c *probes.CrossConnect) string {
-	for _, why := range []string{c.Reason, c.AToB.DropReason, c.BToA.DropReason} {
-		if why != "" {
-			return why
-		}
-	}
-	return ""
 }
 
 // details is all that is known of one pair.
 func (p *crossConnectsPane) details(s *Styles, c *probes.CrossConnect) [][2]string {
-	out := [][2]string{{"pair", s.Escape(pairName(c) + ", " + state(c) + ", " + fate(c))}}
+	out := [][2]string{{"pair", s.Escape(pairName(c) + ", " + pairState(c) + ", " + fate(c))}}
 	if c.Reason != "" {
 		out = append(out, [2]string{"reason", s.Escape(c.Reason)})
 	}
@@ -264,19 +188,6 @@ func (p *crossConnectsPane) details(s *Styles, c *probes.CrossConnect) [][2]stri
 		out = append(out, wayDetails(s, c.B+" to "+c.A, &c.BToA)...)
 	}
 	return out
-}
-
-// fate is what becomes of a pair at the end of the program.
-func fate(c *probes.CrossConnect) string {
-	switch {
-	case c.Origin == probes.OriginOther:
-		return "of " + origin(c)
-	case c.Kept:
-		return "kept: stays without ebpftop"
-	case c.Origin == probes.OriginFile:
-		return "from the file of links: ends with ebpftop"
-	}
-	return "made on the screen: ends with ebpftop"
 }
 
 func wayDetails(s *Styles, name string, w *probes.Way) [][2]string {

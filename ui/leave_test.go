@@ -7,13 +7,13 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-const question3 = "2 pairs are up. Remove, or keep after exit?"
+const leaveQuestion = "2 pairs are up. Remove, or keep after exit?"
 
 func TestLeave(t *testing.T) {
 	t.Run("remove", func(t *testing.T) {
 		u, f := startWired(t, 80, 24, lasting)
 		u.press("q")
-		u.waitForText(question3)
+		u.waitForText(leaveQuestion)
 		u.press("q", enter, "y") // none of the answers
 		u.press("r")
 		if err := u.result(); err != nil {
@@ -27,7 +27,7 @@ func TestLeave(t *testing.T) {
 		f.fail(errors.New("no bpffs at /sys/fs/bpf"))
 		u.press("q", "k")
 		u.waitForText("no bpffs at /sys/fs/bpf")
-		u.waitForText(question3)
+		u.waitForText(leaveQuestion)
 		f.fail(nil)
 		u.press("k")
 		if err := u.result(); err != nil {
@@ -38,9 +38,9 @@ func TestLeave(t *testing.T) {
 	t.Run("stay", func(t *testing.T) {
 		u, f := startWired(t, 80, 24, lasting)
 		u.press("q")
-		u.waitForText(question3)
+		u.waitForText(leaveQuestion)
 		u.press(escape)
-		u.waitForNoText(question3)
+		u.waitForNoText(leaveQuestion)
 		u.press("?")
 		u.waitForText("edit the pair")
 		f.asked(t)

@@ -160,7 +160,7 @@ func (w *wiring) mayChange() bool {
 func (w *wiring) mayChangePair(p *probes.CrossConnect) bool {
 	switch {
 	case p.Origin == probes.OriginOther:
-		w.notice = pairName(p) + " belongs to " + origin(p) + ": only that one can change it"
+		w.notice = pairName(p) + " belongs to " + pairOrigin(p) + ": only that one can change it"
 		return false
 	case p.Removed:
 		w.notice = pairName(p) + " is removed on trial: u takes that back"

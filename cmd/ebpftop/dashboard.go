@@ -9,11 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/ui"
 )
 
-// runDashboard shows the running kernel until the user quits or ctx ends.
-func runDashboard(ctx context.Context, opts probes.Options) (err error) {
+// runDashboard shows the running kernel until the user quits or ctx ends. Once
+// everything is attached, it confines the process to what it still needs.
+func runDashboard(ctx context.Context, opts probes.Options, needs confine.Needs) (err error) {
 	host, kernel, err := hostAndKernel()
 	if err != nil {
 		return err
@@ -23,6 +25,9 @@ func runDashboard(ctx context.Context, opts probes.Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
+	if err := confine.Process(needs); err != nil {
+		return err
+	}
 	return ui.Run(ctx, source, ui.Options{
 		Version:  version(),
 		Hostname: host,

@@ -47,9 +47,9 @@ No packet leaves the lab, nothing remains of it. Programs are the whole host's.`
 			}
 			return runDemo(ctx, func(ctx context.Context) error {
 				if asJSON {
-					return runStats(ctx, opts, 0, cmd.OutOrStdout(), printJSON)
+					return runStats(ctx, opts, demoNeeds, 0, cmd.OutOrStdout(), printJSON)
 				}
-				return runDashboard(ctx, opts)
+				return runDashboard(ctx, opts, demoNeeds)
 			})
 		},
 	}

@@ -26,7 +26,11 @@ in pairs, from the keyboard: what enters one leaves by the other.`,
 				return err
 			}
 			opts.Links = links
-			return runDashboard(cmd.Context(), opts)
+			needs, err := watchingNeeds(links)
+			if err != nil {
+				return err
+			}
+			return runDashboard(cmd.Context(), opts, needs)
 		},
 	}
 	watch.register(root, defaultDashboardInterval)

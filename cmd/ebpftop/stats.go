@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/ui"
 )
 
@@ -44,7 +45,11 @@ attached: what happens after it is in a later one.`,
 			if asJSON {
 				print = printJSON
 			}
-			return runStats(cmd.Context(), opts, count, cmd.OutOrStdout(), print)
+			needs, err := watchingNeeds("")
+			if err != nil {
+				return err
+			}
+			return runStats(cmd.Context(), opts, needs, count, cmd.OutOrStdout(), print)
 		},
 	}
 	watch.register(cmd, defaultStatsInterval)
@@ -54,13 +59,17 @@ attached: what happens after it is in a later one.`,
 }
 
 // runStats prints samples until it has printed count of them (0: no limit),
-// the context ends, or nobody reads any more: all of these are a good end.
-func runStats(ctx context.Context, opts probes.Options, count uint, out io.Writer, print printer) (err error) {
+// the context ends, or nobody reads any more: all of these are a good end. It
+// is confined as runDashboard is.
+func runStats(ctx context.Context, opts probes.Options, needs confine.Needs, count uint, out io.Writer, print printer) (err error) {
 	source, err := probes.NewLive(ctx, opts)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
+	if err := confine.Process(needs); err != nil {
+		return err
+	}
 	buffered := bufio.NewWriterSize(out, 64<<10)
 	for sample := range source.Samples() {
 		if err := errors.Join(print(buffered, &sample), buffered.Flush()); err != nil {

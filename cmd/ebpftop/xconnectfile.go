@@ -91,7 +91,8 @@ goes on.
 }
 
 // runLinks keeps wiring as the file says until ctx ends. A file that is no good
-// at the start is an error; later on it is said, and changes nothing.
+// at the start is an error; later on it is said, and changes nothing. Once its
+// pairs are connected, the process is confined to what it still needs.
 func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out, errOut io.Writer) error {
 	// Subscribed before the first look, so that no interface falls between.
 	changed, err := crossconnect.Changes(ctx)
@@ -115,10 +116,14 @@ func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out
 			}
 			err := useVersion(wiring, file, version, out)
 			switch {
-			case err == nil:
+			case err == nil && !started:
+				if err := confineRun(file); err != nil {
+					return err
+				}
 				started = true
 			case !started:
 				return err
+			case err == nil:
 			default:
 				complain(fmt.Errorf("%w: the last good links go on", err))
 			}

@@ -61,6 +61,10 @@ func namespaceInode() (uint64, error) {
 	return stat.Ino, nil
 }
 
+// MakePinRoot makes the directory that kept pairs are pinned below, and mounts
+// bpffs if need be: while it still may, for a process that gives up the right to.
+func MakePinRoot() (dir string, err error) { return pinRoot, pins(pinRoot).make() }
+
 // exists tells whether anything is kept.
 func (p pins) exists() bool {
 	_, err := os.Stat(string(p))

@@ -176,14 +176,15 @@ func RemoveStaleFilters(links []netlink.Link) error {
 }
 
 // IsEbpftop tells whether a process with that pid still runs our program. The
-// pid may have been given to another since.
+// pid may have been given to another since. It goes by the name of the process,
+// which everybody may read, a confined ebpftop included.
 func IsEbpftop(pid string) bool {
-	own, err := os.Readlink("/proc/self/exe")
+	own, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
 		return true // cannot tell: leave it alone
 	}
-	other, err := os.Readlink("/proc/" + pid + "/exe")
-	return err == nil && strings.TrimSuffix(other, " (deleted)") == strings.TrimSuffix(own, " (deleted)")
+	other, err := os.ReadFile("/proc/" + pid + "/comm")
+	return err == nil && string(other) == string(own)
 }
 
 // FindFilter finds a filter by name, nil if there is none.
