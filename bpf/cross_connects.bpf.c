@@ -18,7 +18,8 @@ int connect_xdp(struct xdp_md *ctx)
 SEC("tc")
 int connect_tc(struct __sk_buff *skb)
 {
-	__u32 egress = cross_connect_egress_tc();
+	__u32 generation = cross_connect_generation();
+	__u32 egress = cross_connect_egress_tc(generation);
 	struct traffic wire = { .packets = 1 };
 
 	if (!egress)
@@ -31,7 +32,7 @@ int connect_tc(struct __sk_buff *skb)
 	} else {
 		wire.bytes = skb->len + skb->vlan_present * VLAN_TAG_BYTES;
 	}
-	cross_connect_count(wire.packets, wire.bytes);
+	cross_connect_count(generation, &wire);
 	return bpf_redirect(egress, 0);
 }
 

@@ -19,7 +19,7 @@ type CrossConnectsCrossConnect struct {
 	Owner         uint32
 	Watcher       uint32
 	IsPromiscuous uint32
-	Padding       uint32
+	Ifindex       uint32
 	Name          [16]uint8
 	Plans         [2]CrossConnectsCrossConnectPlan
 }
@@ -59,10 +59,11 @@ const (
 	CrossConnectsMapCrossConnects       = "cross_connects"
 	CrossConnectsProgConnectTc          = "connect_tc"
 	CrossConnectsProgConnectXdp         = "connect_xdp"
-	CrossConnectsVarHasCoarseClock      = "has_coarse_clock"
 	CrossConnectsVarHasEthernet         = "has_ethernet"
 	CrossConnectsVarHasXdpFrags         = "has_xdp_frags"
 	CrossConnectsVarIsLeased            = "is_leased"
+	CrossConnectsVarTickLength          = "tick_length"
+	CrossConnectsVarTickOffset          = "tick_offset"
 )
 
 // LoadCrossConnects returns the embedded CollectionSpec for CrossConnects.
@@ -125,10 +126,11 @@ type CrossConnectsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CrossConnectsVariableSpecs struct {
-	HasCoarseClock *ebpf.VariableSpec `ebpf:"has_coarse_clock"`
-	HasEthernet    *ebpf.VariableSpec `ebpf:"has_ethernet"`
-	HasXdpFrags    *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
-	IsLeased       *ebpf.VariableSpec `ebpf:"is_leased"`
+	HasEthernet *ebpf.VariableSpec `ebpf:"has_ethernet"`
+	HasXdpFrags *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
+	IsLeased    *ebpf.VariableSpec `ebpf:"is_leased"`
+	TickLength  *ebpf.VariableSpec `ebpf:"tick_length"`
+	TickOffset  *ebpf.VariableSpec `ebpf:"tick_offset"`
 }
 
 // CrossConnectsObjects contains all objects after they have been loaded into the kernel.
@@ -170,10 +172,11 @@ func (m *CrossConnectsMaps) Close() error {
 //
 // It can be passed to LoadCrossConnectsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CrossConnectsVariables struct {
-	HasCoarseClock *ebpf.Variable `ebpf:"has_coarse_clock"`
-	HasEthernet    *ebpf.Variable `ebpf:"has_ethernet"`
-	HasXdpFrags    *ebpf.Variable `ebpf:"has_xdp_frags"`
-	IsLeased       *ebpf.Variable `ebpf:"is_leased"`
+	HasEthernet *ebpf.Variable `ebpf:"has_ethernet"`
+	HasXdpFrags *ebpf.Variable `ebpf:"has_xdp_frags"`
+	IsLeased    *ebpf.Variable `ebpf:"is_leased"`
+	TickLength  *ebpf.Variable `ebpf:"tick_length"`
+	TickOffset  *ebpf.Variable `ebpf:"tick_offset"`
 }
 
 // CrossConnectsPrograms contains all programs after they have been loaded into the kernel.

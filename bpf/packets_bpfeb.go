@@ -65,7 +65,7 @@ type PacketsCrossConnect struct {
 	Owner         uint32
 	Watcher       uint32
 	IsPromiscuous uint32
-	Padding       uint32
+	Ifindex       uint32
 	Name          [16]uint8
 	Plans         [2]struct {
 		_             structs.HostLayout
@@ -113,13 +113,14 @@ const (
 	PacketsProgTcTx               = "tc_tx"
 	PacketsProgXdpRx              = "xdp_rx"
 	PacketsVarFilterPorts         = "filter_ports"
-	PacketsVarHasCoarseClock      = "has_coarse_clock"
 	PacketsVarHasEthernet         = "has_ethernet"
 	PacketsVarHasXdpFrags         = "has_xdp_frags"
 	PacketsVarInterfaceId         = "interface_id"
 	PacketsVarIsCrossConnected    = "is_cross_connected"
 	PacketsVarIsLeased            = "is_leased"
 	PacketsVarLocalPorts          = "local_ports"
+	PacketsVarTickLength          = "tick_length"
+	PacketsVarTickOffset          = "tick_offset"
 	PacketsVarTrackConnections    = "track_connections"
 )
 
@@ -193,13 +194,14 @@ type PacketsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type PacketsVariableSpecs struct {
 	FilterPorts      *ebpf.VariableSpec `ebpf:"filter_ports"`
-	HasCoarseClock   *ebpf.VariableSpec `ebpf:"has_coarse_clock"`
 	HasEthernet      *ebpf.VariableSpec `ebpf:"has_ethernet"`
 	HasXdpFrags      *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
 	InterfaceId      *ebpf.VariableSpec `ebpf:"interface_id"`
 	IsCrossConnected *ebpf.VariableSpec `ebpf:"is_cross_connected"`
 	IsLeased         *ebpf.VariableSpec `ebpf:"is_leased"`
 	LocalPorts       *ebpf.VariableSpec `ebpf:"local_ports"`
+	TickLength       *ebpf.VariableSpec `ebpf:"tick_length"`
+	TickOffset       *ebpf.VariableSpec `ebpf:"tick_offset"`
 	TrackConnections *ebpf.VariableSpec `ebpf:"track_connections"`
 }
 
@@ -259,13 +261,14 @@ func (m *PacketsMaps) Close() error {
 // It can be passed to LoadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PacketsVariables struct {
 	FilterPorts      *ebpf.Variable `ebpf:"filter_ports"`
-	HasCoarseClock   *ebpf.Variable `ebpf:"has_coarse_clock"`
 	HasEthernet      *ebpf.Variable `ebpf:"has_ethernet"`
 	HasXdpFrags      *ebpf.Variable `ebpf:"has_xdp_frags"`
 	InterfaceId      *ebpf.Variable `ebpf:"interface_id"`
 	IsCrossConnected *ebpf.Variable `ebpf:"is_cross_connected"`
 	IsLeased         *ebpf.Variable `ebpf:"is_leased"`
 	LocalPorts       *ebpf.Variable `ebpf:"local_ports"`
+	TickLength       *ebpf.Variable `ebpf:"tick_length"`
+	TickOffset       *ebpf.Variable `ebpf:"tick_offset"`
 	TrackConnections *ebpf.Variable `ebpf:"track_connections"`
 }
 

@@ -12,6 +12,8 @@
 #ifndef EBPFTOP_CROSS_CONNECT_H
 #define EBPFTOP_CROSS_CONNECT_H
 
+#include <stdbool.h>
+
 #include "clock.h"
 #include "traffic.h"
 
@@ -37,7 +39,8 @@ struct cross_connect_plan {
 	__u8 is_a; /* this interface was named first */
 	__u8 may_wait;
 	__u32 padding;
-	/* What the counters showed when the two were connected. */
+	/* Of what the counters show, what is not this pair's: to be subtracted,
+	 * modulo 2^64. */
 	struct traffic traffic_before;
 	__u64 dropped_before;
 };
@@ -47,7 +50,7 @@ struct cross_connect {
 	__u32 owner; /* pid of the process it ends with, 0: kept */
 	__u32 watcher; /* pid of the process whose program also counts, or 0 */
 	__u32 is_promiscuous; /* made so by us, to be undone */
-	__u32 padding;
+	__u32 ifindex; /* of the ingress interface, 0: missing */
 	__u8 name[INTERFACE_NAME_BYTES]; /* of the ingress interface */
 	struct cross_connect_plan plans[GENERATIONS];
 };
@@ -74,11 +77,12 @@ struct {
 	__type(value, __u32); /* ifindex */
 } cross_connect_egress SEC(".maps");
 
-/* What was redirected. */
+/* What was redirected. A generation that does not count stands still here, too:
+ * so nothing is missed or counted for the wrong pair while they change places. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
+	__uint(max_entries, GENERATIONS);
+	__type(key, __u32); /* generation */
 	__type(value, struct traffic);
 } cross_connect_traffic SEC(".maps");
 
@@ -102,33 +106,31 @@ static __always_inline __u32 cross_connect_generation(void)
 	return (word & 1) ^ (deadline && now() >= deadline);
 }
 
-static __always_inline void cross_connect_count(__u64 packets, __u64 bytes)
+static __always_inline void cross_connect_count(__u32 generation, const struct traffic *more)
 {
-	const struct traffic more = { .packets = packets, .bytes = bytes };
-	__u32 zero = 0;
-	struct traffic *t = bpf_map_lookup_elem(&cross_connect_traffic, &zero);
+	struct traffic *t = bpf_map_lookup_elem(&cross_connect_traffic, &generation);
 
 	if (t)
-		traffic_add(t, &more);
+		traffic_add(t, more);
 }
 
 /* The verdict on a frame of that many bytes. */
 static __always_inline int cross_connect_xdp(__u64 bytes)
 {
+	const struct traffic frame = { .packets = 1, .bytes = bytes };
 	__u32 generation = cross_connect_generation();
 	int verdict;
 
 	/* Passes on what has no entry. */
 	verdict = bpf_redirect_map(&cross_connect_egress, generation, XDP_PASS);
 	if (verdict == XDP_REDIRECT)
-		cross_connect_count(1, bytes);
+		cross_connect_count(generation, &frame);
 	return verdict;
 }
 
 /* The ifindex where frames leave that tc sees, 0 if they go on as they were. */
-static __always_inline __u32 cross_connect_egress_tc(void)
+static __always_inline __u32 cross_connect_egress_tc(__u32 generation)
 {
-	__u32 generation = cross_connect_generation();
 	const struct cross_connect *here;
 	__u32 zero = 0;
 

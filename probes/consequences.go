@@ -23,11 +23,11 @@ type uses struct {
 // pair gives interfaces back: it has none. The answer is of this moment, the
 // SSH session included. It fails if the kernel does not list interfaces,
 // addresses or routes.
-func consequences(change Change, connections func(iface string) int) (Consequences, error) {
+func consequences(change Change, connections func(iface string) int, inspector *Inspector) (Consequences, error) {
 	if change.Add == nil {
 		return Consequences{}, nil
 	}
-	now, err := findUses()
+	now, err := findUses(inspector)
 	if err != nil {
 		return Consequences{}, err
 	}
@@ -40,7 +40,7 @@ func consequences(change Change, connections func(iface string) int) (Consequenc
 	return c, nil
 }
 
-func findUses() (uses, error) {
+func findUses(inspector *Inspector) (uses, error) {
 	links, err := listLinks()
 	if err != nil {
 		return uses{}, err
@@ -53,7 +53,7 @@ func findUses() (uses, error) {
 	if err != nil {
 		return uses{}, err
 	}
-	return uses{links: links, addresses: addresses, routes: routes, carriers: findSession().carriers(links)}, nil
+	return uses{links: links, addresses: addresses, routes: routes, carriers: inspector.sessions().carriers(links)}, nil
 }
 
 // of describes the interface, as missing if there is none of that name.

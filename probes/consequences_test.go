@@ -18,7 +18,7 @@ func (r *sessionRig) consequencesOf(change Change) []Consequence {
 	r.t.Helper()
 	var c Consequences
 	r.check(r.host.Do(func() (err error) {
-		c, err = consequences(change, func(iface string) int { return len(iface) })
+		c, err = consequences(change, func(iface string) int { return len(iface) }, nil)
 		return err
 	}))
 	for i := range c.Interfaces {

@@ -56,14 +56,9 @@ var kernelFeatures = []feature{
 		remedy: "Use Linux 5.13 or later.",
 	},
 	{
-		name: "DEVMAP_HASH", look: mapType(ebpf.DevMapHash),
+		name: "DEVMAP", look: mapType(ebpf.DevMap),
 		cost:   "No cross-connects by XDP, only the slower ones by tc.",
 		remedy: newerKernel,
-	},
-	{
-		name: "coarse clock", look: coarseClock,
-		cost:   "Every packet costs some 14 ns more.",
-		remedy: "Use Linux 5.11 or later.",
 	},
 	{
 		name: "tc programs", look: programType(ebpf.SchedCLS), required: true,
@@ -145,10 +140,6 @@ func mapType(kind ebpf.MapType) func() (string, error) {
 
 func programType(kind ebpf.ProgramType) func() (string, error) {
 	return func() (string, error) { return "program type " + kind.String(), features.HaveProgramType(kind) }
-}
-
-func coarseClock() (string, error) {
-	return "helper bpf_ktime_get_coarse_ns", features.HaveProgramHelper(ebpf.SchedCLS, asm.FnKtimeGetCoarseNs)
 }
 
 // kernelMemory finds whether lockdown withholds the helper that reads it

@@ -42,6 +42,7 @@ type interfaces struct {
 	packets *packets
 	// xdpPorts asks for the interfaces that XDP cross-connects, by ifindex.
 	xdpPorts func() (map[int]crossconnect.XDPPort, error)
+	lookAt   crossconnect.LookAt // at programs of others
 	wish     Hook
 	globs    []string // names or patterns; empty: all that are up but loopback
 	ssh      sessions
@@ -59,6 +60,7 @@ func newInterfaces(p *packets, wish Hook, globs []string) (*interfaces, error) {
 	return &interfaces{
 		packets:  p,
 		xdpPorts: func() (map[int]crossconnect.XDPPort, error) { return nil, nil },
+		lookAt:   crossconnect.LookAtProgram,
 		wish:     wish,
 		globs:    globs,
 		ssh:      findSession(),
@@ -237,7 +239,7 @@ func (i *interfaces) poll(links []netlink.Link, p *protocols, interval time.Dura
 			continue
 		}
 		row := describe(l, addresses[l.Attrs().Index])
-		row.Foreign = w.foreignPrograms(l)
+		row.Foreign = w.foreignPrograms(l, i.lookAt)
 		if w.tap == nil {
 			row.HookReason = oneLine(w.refusal)
 		} else {
@@ -309,16 +311,16 @@ func listLinks() ([]netlink.Link, error) {
 }
 
 // foreignPrograms lists the packet programs of others on the interface.
-func (w *watched) foreignPrograms(l netlink.Link) []string {
+func (w *watched) foreignPrograms(l netlink.Link, lookAt crossconnect.LookAt) []string {
 	if now := time.Now(); now.Sub(w.foreignTime) > foreignAge {
-		w.foreign, w.foreignTime = w.listForeign(l), now
+		w.foreign, w.foreignTime = w.listForeign(l, lookAt), now
 	}
 	return w.foreign
 }
 
 // listForeign asks for the programs and leaves out our own. What cannot be
 // asked (no tcx before Linux 6.6) is not there.
-func (w *watched) listForeign(l netlink.Link) []string {
+func (w *watched) listForeign(l netlink.Link, lookAt crossconnect.LookAt) []string {
 	var own []ebpf.ProgramID
 	if w.tap != nil {
 		own = w.tap.programIDs()
@@ -326,7 +328,7 @@ func (w *watched) listForeign(l netlink.Link) []string {
 	foreign := []string{}
 	add := func(where string, id ebpf.ProgramID) {
 		if !slices.Contains(own, id) {
-			foreign = append(foreign, where+": "+programName(id))
+			foreign = append(foreign, where+": "+programName(id, lookAt))
 		}
 	}
 	if xdp := l.Attrs().Xdp; xdp != nil && xdp.Attached {
@@ -360,16 +362,10 @@ func (w *watched) listForeign(l netlink.Link) []string {
 }
 
 // programName is the program's name, or its number where it cannot be asked.
-func programName(id ebpf.ProgramID) string {
-	number := fmt.Sprintf("#%d", id)
-	program, err := ebpf.NewProgramFromID(id)
-	if err != nil {
-		return number
+func programName(id ebpf.ProgramID, lookAt crossconnect.LookAt) string {
+	program, err := lookAt(id)
+	if err != nil || program.Name == "" {
+		return fmt.Sprintf("#%d", id)
 	}
-	defer program.Close()
-	info, err := program.Info()
-	if err != nil || info.Name == "" {
-		return number
-	}
-	return info.Name
+	return program.Name
 }

@@ -29,6 +29,8 @@ type Options struct {
 	Interval       time.Duration
 	// Links is a file of cross-connects to follow, none if empty.
 	Links string
+	// Inspector looks at what is not ours, nil if Live is to do so itself.
+	Inspector *Inspector
 }
 
 // Live is the running kernel as a Source. One goroutine owns the probes and
@@ -41,6 +43,7 @@ type Live struct {
 	execs       *execs
 	rewiring    *rewiring
 	self        self
+	inspector   *Inspector
 	seen        []Connection // of the last sample
 	clock       *clock
 
@@ -66,6 +69,7 @@ func NewLive(ctx context.Context, opts Options) (*Live, error) {
 	}
 	l := &Live{
 		clock:     newClock(),
+		inspector: opts.Inspector,
 		mailbox:   newMailbox(),
 		intervals: make(chan time.Duration, 1),
 		requests:  make(chan func()),
@@ -114,12 +118,13 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 		return e, err
 	}
 	yield := func(ifindex int) bool { return l.interfaces.yieldXDP(ifindex) }
-	if l.rewiring, err = newRewiring(opts.Links, yield); err != nil {
+	if l.rewiring, err = newRewiring(opts.Links, yield, l.inspector.LookAt); err != nil {
 		return e, err
 	}
 	if l.interfaces, err = newInterfaces(l.packets, opts.Hook, opts.Interfaces); err != nil {
 		return e, err
 	}
+	l.interfaces.lookAt = l.inspector.LookAt
 	l.interfaces.xdpPorts = l.rewiring.xdpPorts
 	// Subscribed before the list is taken, so that no interface falls between.
 	if e.interfaces, err = crossconnect.Changes(ctx); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/tick"
 )
 
 // packets owns the packet program: what its copies share (the connection
@@ -66,13 +67,18 @@ func configure(spec *ebpf.CollectionSpec, ports []uint16) error {
 	for _, port := range ports {
 		bitmap[port>>3] |= 1 << (port & 7)
 	}
+	clock, err := tick.Read()
+	if err != nil {
+		return err
+	}
 	frags := hasHelper(asm.FnXdpGetBuffLen)
 	if frags {
 		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h
 		spec.Programs[bpf.PacketsProgXdpRx].Flags |= xdpHasFrags
 	}
 	return errors.Join(
-		spec.Variables[bpf.PacketsVarHasCoarseClock].Set(hasHelper(asm.FnKtimeGetCoarseNs)),
+		spec.Variables[bpf.PacketsVarTickLength].Set(clock.Length),
+		spec.Variables[bpf.PacketsVarTickOffset].Set(clock.Offset),
 		spec.Variables[bpf.PacketsVarHasXdpFrags].Set(frags),
 		spec.Variables[bpf.PacketsVarFilterPorts].Set(len(ports) > 0),
 		spec.Variables[bpf.PacketsVarLocalPorts].Set(bitmap),

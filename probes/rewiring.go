@@ -20,6 +20,7 @@ const othersAge = 2 * time.Second
 // ends with it, and the one that is kept.
 type rewiring struct {
 	own, kept *crossconnect.Wiring
+	lookAt    crossconnect.LookAt // at the programs of others
 
 	file        string // of links, none if empty
 	fromFile    []Pair // its last good version
@@ -39,8 +40,8 @@ type wirings struct {
 
 // newRewiring opens both wirings. yield makes the caller's own XDP program give
 // way on an interface; it says whether it did.
-func newRewiring(file string, yield func(ifindex int) bool) (r *rewiring, err error) {
-	r = &rewiring{file: file}
+func newRewiring(file string, yield func(ifindex int) bool, lookAt crossconnect.LookAt) (r *rewiring, err error) {
+	r = &rewiring{file: file, lookAt: lookAt}
 	if r.own, err = crossconnect.New(); err != nil {
 		return nil, err
 	}
@@ -48,6 +49,7 @@ func newRewiring(file string, yield func(ifindex int) bool) (r *rewiring, err er
 		return nil, errors.Join(err, r.Close())
 	}
 	r.own.YieldXDP, r.kept.YieldXDP = yield, yield
+	r.own.LookAt, r.kept.LookAt = lookAt, lookAt
 	return r, nil
 }
 
@@ -151,7 +153,7 @@ func (r *rewiring) poll() ([]CrossConnect, error) {
 		return nil, err
 	}
 	if now := time.Now(); now.Sub(r.othersTime) > othersAge {
-		if r.others, err = crossconnect.Others(); err != nil {
+		if r.others, err = crossconnect.Others(r.lookAt); err != nil {
 			return nil, err
 		}
 		r.othersTime = now

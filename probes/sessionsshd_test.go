@@ -44,7 +44,7 @@ func TestSessionHelper(t *testing.T) {
 	cut := []string{}
 	for _, l := range links {
 		name := l.Attrs().Name
-		c, err := consequences(Change{Add: &Pair{A: name, B: name}}, func(string) int { return 0 })
+		c, err := consequences(Change{Add: &Pair{A: name, B: name}}, func(string) int { return 0 }, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

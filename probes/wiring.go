@@ -23,7 +23,7 @@ func (l *Live) do(fn func() error) error {
 // Consequences says what a change would do to what uses the interfaces now.
 func (l *Live) Consequences(c Change) (told Consequences, err error) {
 	err = l.do(func() error {
-		told, err = consequences(c, l.connectionsOn)
+		told, err = consequences(c, l.connectionsOn, l.inspector)
 		return err
 	})
 	return told, err

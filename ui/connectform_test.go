@@ -176,6 +176,14 @@ func TestFormEdit(t *testing.T) {
 	f.asked(t, "apply -eth5/eth6 auto auto +eth5/eth6 xdp auto wait=true keep=true trial=0s")
 }
 
+func TestFormEditFile(t *testing.T) {
+	u, _ := startWired(t, 80, 24, lasting)
+	u.press("5", "e")
+	u.waitForText("Edit dummy0 <-> dummy0")
+	u.press(tab, tab, enter)
+	u.waitForText("does not change: what it says comes back when it is read again")
+}
+
 // While a change is under way, no key starts it again.
 func TestFormOnce(t *testing.T) {
 	u, f := startWired(t, 80, 24, none)

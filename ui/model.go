@@ -116,7 +116,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 // press routes a key: to a dialog, or to the filter while one is typed, then
-// to what works everywhere, then to the pane in focus.
+// to what works everywhere, then to the panes unless they are out of sight.
 func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	k := &m.keys
 	switch {
@@ -145,8 +145,16 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		return m.setInterval(slower(m.header.every))
 	case key.Matches(msg, k.Faster):
 		return m.setInterval(faster(m.header.every))
-	case m.help:
-		// The panes are out of sight.
+	case !m.help:
+		return m.pressPane(msg)
+	}
+	return nil
+}
+
+// pressPane routes a key among the panes.
+func (m *model) pressPane(msg tea.KeyPressMsg) tea.Cmd {
+	k := &m.keys
+	switch {
 	case key.Matches(msg, k.Next):
 		m.focus = (m.focus + 1) % paneCount
 	case key.Matches(msg, k.Previous):

@@ -90,7 +90,11 @@ func (r *review) View(a area) view {
 		title = "Connect " + r.change.Add.A + " <-> " + r.change.Add.B
 	}
 	v := view{Title: s.Escape(title)}
-	lines := remarks(a, consequences(s, &r.change, &r.would))
+	what := consequences(s, &r.change, &r.would)
+	if e := r.form.edited; e != nil && e.Origin == probes.OriginFile {
+		what = append(what, remark{about: "file", text: "does not change: what it says comes back when it is read again"})
+	}
+	lines := remarks(a, what)
 	below := r.question(s)
 	room := max(1, a.Height-len(below))
 	r.last = max(0, len(lines)-room)

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"slices"
 
+	"github.com/spf13/cobra"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
@@ -39,10 +43,33 @@ func followingNeeds(links string) (needs confine.Needs, err error) {
 	return needs, err
 }
 
-func confineRun(file string) error {
-	needs, err := followingNeeds(file)
+const inspectCommand = "inspect"
+
+// withInspector calls fn with a process at its side that keeps the rights to
+// look at what is not ours, so that this one can give them up.
+func withInspector(fn func(*probes.Inspector) error) (err error) {
+	cmd := exec.Command("/proc/self/exe", inspectCommand)
+	cmd.Args[0] = os.Args[0]
+	inspector, err := probes.StartInspector(cmd)
 	if err != nil {
 		return err
 	}
-	return confine.Process(needs)
+	defer func() { err = errors.Join(err, inspector.Close()) }()
+	return fn(inspector)
+}
+
+// newInspectCommand is for withInspector alone.
+func newInspectCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    inspectCommand,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// No Landlock: it would close the processes of others to us.
+			if err := confine.Process(confine.Needs{Capabilities: confine.Inspecting}); err != nil {
+				return err
+			}
+			return probes.Inspect(cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
 }

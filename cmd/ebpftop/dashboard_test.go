@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,8 +19,10 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/vt"
+	"github.com/cilium/ebpf"
 	"github.com/creack/pty"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
@@ -230,4 +236,510 @@ func (s *screen) refill(f form) {
 	}
 	s.press(enter)
 	s.await("the review", "step 2 of 2")
+}
+
+// dashboard opens the dashboard in the switch, and waits until it knows the
+// interfaces.
+func (b *bench) dashboard(args ...string) *screen {
+	b.t.Helper()
+	cmd := ebpftop(b.t, append([]string{"--interval", "100ms"}, args...)...)
+	cmd.Env = append(cmd.Env, screenEnvironment...)
+	s := openScreen(b.t, b.hub, cmd)
+	var ports []string
+	for i := range b.hosts {
+		ports = append(ports, port(i))
+	}
+	s.await("the interfaces", ports...)
+	return s
+}
+
+// connect connects two ports of the switch from the keyboard.
+func (s *screen) connect(f form) {
+	s.t.Helper()
+	s.fill(f)
+	s.press(enter)
+	s.awaitText("the end of the form", func(text string) bool { return !strings.Contains(text, "step 2 of 2") })
+}
+
+// TestKeyboard connects hosts, disconnects them, and changes its mind.
+func TestKeyboard(t *testing.T) {
+	b := newBench(t, 3)
+	for i, host := range b.hosts {
+		b.check(host.AddAddress("net0", address(i).String()+"/24"))
+	}
+	s := b.dashboard()
+	s.await("no pairs", "none: a connects two")
+	s.connect(form{a: port(0), b: port(1)})
+	s.awaitLine("sw0 <-> sw1", "active", "tc/tc", "screen")
+	b.check(b.hosts[0].Ping(t.Context(), address(1), 10))
+
+	s.press("d")
+	s.await("a question", "Remove sw0 <-> sw1?")
+	s.press("y")
+	s.await("no pairs", "none: a connects two")
+	b.awaitLost(0, 1)
+
+	s.press("u")
+	s.await("a question", "Undo?")
+	s.press("y")
+	s.awaitLine("sw0 <-> sw1", "active")
+	b.check(b.hosts[1].Ping(t.Context(), address(0), 10))
+
+	// On trial, and no word of it any more.
+	s.press("e")
+	s.refill(form{a: port(0), b: port(2), trial: shortTrial})
+	s.press(enter)
+	s.awaitLine("sw0 <-> sw2", "trial")
+	s.awaitLine("sw0 <-> sw1", "removed")
+	s.await("the countdown", "s left, c confirms, u takes back")
+	b.check(b.hosts[0].Ping(t.Context(), address(2), 10))
+	s.awaitLine("sw0 <-> sw1", "active")
+	s.awaitText("no trial", func(text string) bool {
+		return !strings.Contains(text, "sw0 <-> sw2") && !strings.Contains(text, "trial:")
+	})
+	b.check(b.hosts[0].Ping(t.Context(), address(1), 10))
+	b.awaitLost(0, 2)
+
+	// On trial, and confirmed.
+	s.press("e")
+	s.refill(form{a: port(0), b: port(2), trial: shortTrial})
+	s.press(enter)
+	s.awaitLine("sw0 <-> sw2", "trial")
+	s.press("c")
+	s.awaitLine("sw0 <-> sw2", "active")
+	s.awaitText("no trial", func(text string) bool {
+		return !strings.Contains(text, "sw0 <-> sw1") && !strings.Contains(text, "trial:")
+	})
+	b.check(b.hosts[0].Ping(t.Context(), address(2), 10))
+
+	s.press("q")
+	s.await("a question", "1 pair is up. Remove, or keep after exit?")
+	s.press("r")
+	s.ended(0)
+	b.awaitBare(b.hub, port(0), port(1), port(2))
+	b.lists()
+	b.nothingPinned()
+}
+
+// onVeths runs the test on tc, and on native XDP between hosts prepared for it.
+func onVeths(t *testing.T, hosts int, test func(b *bench, datapath crossconnect.Datapath)) {
+	for _, datapath := range []crossconnect.Datapath{crossconnect.TC, crossconnect.XDP} {
+		t.Run(string(datapath), func(t *testing.T) {
+			b := newBench(t, hosts)
+			b.prepare(datapath)
+			test(b, datapath)
+		})
+	}
+}
+
+// stream is a flood from host 0 to host 1 that must lose nothing.
+type stream struct {
+	b        *bench
+	flood    *flood
+	received *recorder
+}
+
+func (b *bench) startStream() *stream {
+	return &stream{b: b, received: b.record(1), flood: startFlood(b.wires[0])}
+}
+
+// goesOn waits until frames arrive that were sent from now on.
+func (s *stream) goesOn() {
+	s.b.t.Helper()
+	s.received.mu.Lock()
+	count := len(s.received.arrivals)
+	s.received.mu.Unlock()
+	s.received.await(uint64(count) + 100)
+}
+
+func (s *stream) end() {
+	s.b.t.Helper()
+	count := s.flood.end(s.b.t)
+	s.received.await(count - 1)
+	arrivals := s.received.end()
+	if got := uint64(len(arrivals)); got != count {
+		s.b.t.Errorf("%d of %d frames arrived", got, count)
+	}
+	for i, a := range arrivals {
+		if a.number != uint64(i) {
+			s.b.t.Errorf("frame %d arrived in place of %d", a.number, i)
+			break
+		}
+	}
+}
+
+// TestQuit has a pair when it is quit, which it removes or keeps, as asked.
+func TestQuit(t *testing.T) {
+	onVeths(t, 2, func(b *bench, datapath crossconnect.Datapath) {
+		s := b.dashboard()
+		s.connect(form{a: port(0), b: port(1), datapath: datapath})
+		s.awaitLine("sw0 <-> sw1", "active", string(datapath+"/"+datapath), "screen")
+		b.awaitPath(0, 1)
+		s.press("q")
+		s.await("a question", "1 pair is up. Remove, or keep after exit?")
+		s.press("r")
+		s.ended(0)
+		b.awaitBare(b.hub, port(0), port(1))
+		b.lists()
+		b.nothingPinned()
+		b.awaitLost(0, 1)
+
+		s = b.dashboard()
+		s.connect(form{a: port(0), b: port(1), datapath: datapath})
+		s.awaitLine("sw0 <-> sw1", "active", string(datapath+"/"+datapath), "screen")
+		sent := b.startStream()
+		sent.goesOn()
+		s.press("q")
+		s.await("a question", "1 pair is up. Remove, or keep after exit?")
+		s.press("k")
+		s.ended(0)
+		sent.goesOn()
+		sent.end()
+		pair := b.only()
+		if !pair.Kept || pair.State != crossconnect.Active || pair.AToB.Datapath != datapath || pair.AToB.Dropped != 0 {
+			b.t.Errorf("kept is %+v", pair)
+		}
+		b.awaitPath(1, 0)
+		b.run("del", port(0))
+		b.awaitBare(b.hub, port(0), port(1))
+	})
+}
+
+// received are the frames that came in by an interface: all, those of UDP, and
+// those of connections.
+type received struct{ frames, udp, connections uint64 }
+
+func (s *stats) received(iface string) (got received) {
+	s.t.Helper()
+	var object struct {
+		Interfaces  []probes.Interface
+		Protocols   []probes.Protocol
+		Connections []struct {
+			Interface string `json:"interface"`
+			RXPackets uint64 `json:"rx_packets"`
+		}
+	}
+	s.decode(&object)
+	for _, i := range object.Interfaces {
+		if i.Name == iface {
+			got.frames = i.RXPackets
+		}
+	}
+	for _, p := range object.Protocols {
+		if p.Interface == iface && p.Direction == probes.RX && p.Name == "udp" {
+			got.udp = p.Packets
+		}
+	}
+	for _, c := range object.Connections {
+		if c.Interface == iface {
+			got.connections += c.RXPackets
+		}
+	}
+	return got
+}
+
+// decode reads the last object.
+func (s *stats) decode(object any) {
+	s.t.Helper()
+	if err := json.Unmarshal(s.lines.Bytes(), object); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// awaitReceived waits until so many frames of UDP were counted, and expects
+// them everywhere.
+func (s *stats) awaitReceived(iface string, count uint64) {
+	s.t.Helper()
+	s.until(func(sample) bool { return s.received(iface).udp >= count })
+	s.next()
+	if got, want := s.received(iface), (received{count, count, count}); got != want {
+		s.t.Errorf("received by %s: %+v, want %+v", iface, got, want)
+	}
+}
+
+// sendUDP sends frames from host 1, and expects all at host 0.
+func (b *bench) sendUDP(count int) {
+	b.t.Helper()
+	frame := udpFrame(b.t, 4000)
+	for range count {
+		b.check(b.wires[1].Send(frame))
+	}
+	for i := range count {
+		got, err := b.wires[0].Receive(time.Now().Add(patience))
+		if err != nil || !bytes.Equal(got, frame) {
+			b.t.Fatalf("frame %d of %d: %v, received %x", i+1, count, err, got)
+		}
+	}
+}
+
+// xdpName is what the XDP program on an interface is called.
+func (b *bench) xdpName(iface string) string {
+	b.t.Helper()
+	program, err := ebpf.NewProgramFromID(ebpf.ProgramID(b.xdpProgram(iface)))
+	b.check(err)
+	defer program.Close()
+	info, err := program.Info()
+	b.check(err)
+	return info.Name
+}
+
+// TestKeptPairIsWatched counts what a pair redirects that was there before, and
+// is there after.
+func TestKeptPairIsWatched(t *testing.T) {
+	onVeths(t, 2, func(b *bench, datapath crossconnect.Datapath) {
+		const count = 2000
+		b.run("add", port(0), port(1), "--datapath", string(datapath))
+		before := attachments(b.t, b.hub, port(1))
+		sent := b.startStream()
+		sent.goesOn()
+		s := openStats(b.t, b.hub)
+		b.sendUDP(count)
+		s.awaitReceived(port(1), count)
+		var object struct {
+			Pairs []crossconnect.Status `json:"cross_connects"`
+		}
+		s.decode(&object)
+		if len(object.Pairs) != 1 || object.Pairs[0].BToA.Packets != count {
+			b.t.Errorf("pairs %+v, want one that redirected %d frames", object.Pairs, count)
+		}
+		if status := s.stop(syscall.SIGTERM); status != 0 || s.errOut.Len() > 0 {
+			b.t.Errorf("status %d, %s", status, s.errOut.String())
+		}
+		sent.goesOn()
+		b.sendUDP(count)
+		sent.end()
+		b.awaitAttached(port(1), before)
+		b.lists("sw0-sw1 active")
+		if pair := b.only(); pair.BToA.Packets != 2*count || pair.AToB.Dropped+pair.BToA.Dropped != 0 {
+			b.t.Errorf("pair %+v, want %d frames redirected", pair, 2*count)
+		}
+	})
+}
+
+func (b *bench) awaitAttached(iface string, want []string) {
+	b.t.Helper()
+	b.await(func() error {
+		if got := attachments(b.t, b.hub, iface); !slices.Equal(got, want) {
+			return fmt.Errorf("attached to %s: %v, want %v", iface, got, want)
+		}
+		if slices.Contains(want, "xdp") && b.xdpName(iface) != "connect_xdp" {
+			return fmt.Errorf("program %s on %s, want connect_xdp", b.xdpName(iface), iface)
+		}
+		return nil
+	})
+}
+
+// TestWatcherIsKilled leaves a kept pair with the program of a process that was
+// killed. It goes on as if nothing had been, and the next process clears up.
+func TestWatcherIsKilled(t *testing.T) {
+	for name, next := range map[string]func(b *bench){
+		"list": func(b *bench) { b.lists("sw0-sw1 active") },
+		"add":  func(b *bench) { b.run("add", port(2), port(3)) },
+		"start": func(b *bench) {
+			s := openStats(b.t, b.hub)
+			b.sendUDP(100)
+			s.awaitReceived(port(1), 100)
+			s.stop(syscall.SIGTERM)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onVeths(t, 4, func(b *bench, datapath crossconnect.Datapath) {
+				b.run("add", port(0), port(1), "--datapath", string(datapath))
+				before := attachments(b.t, b.hub, port(1))
+				s := openStats(b.t, b.hub)
+				sent := b.startStream()
+				sent.goesOn()
+				s.stop(syscall.SIGKILL)
+				sent.goesOn()
+				if datapath == crossconnect.XDP && b.xdpName(port(1)) != "xdp_rx" {
+					b.t.Errorf("program %s is left, want the one that counts", b.xdpName(port(1)))
+				}
+				next(b)
+				b.awaitAttached(port(1), before)
+				b.awaitAttached(port(0), before)
+				sent.goesOn()
+				sent.end()
+				b.run("del", port(0))
+				b.awaitBare(b.hub, port(0), port(1))
+			})
+		})
+	}
+}
+
+// TestTwoDashboards has each see the other's pairs, and leave them alone.
+func TestTwoDashboards(t *testing.T) {
+	b := newBench(t, 4)
+	one, two := b.dashboard(), b.dashboard()
+	one.connect(form{a: port(0), b: port(1)})
+	one.awaitLine("sw0 <-> sw1", "active", "screen")
+	ownedByOne := fmt.Sprint("process ", one.cmd.Process.Pid)
+	two.awaitLine("sw0 <-> sw1", "active", ownedByOne)
+	two.press("d")
+	two.press("5", "d")
+	two.await("a refusal", "sw0 <-> sw1 belongs to "+ownedByOne+": only that one can change it")
+	two.press("a", port(1), enter)
+	two.await("a refusal", "sw1 is in sw0 <-> sw1")
+	two.press(escape)
+
+	file := newLinksFile(t, "sw2: sw1")
+	wantOneLine(t, b.try("run", "-f", file.path), port(1), ownedByOne)
+	wantOneLine(t, b.try("add", port(1), port(2)), port(1), ownedByOne)
+	r := b.start(newLinksFile(t, "sw2: sw2"))
+	ownedByRun := fmt.Sprint("process ", r.cmd.Process.Pid)
+	for _, s := range []*screen{one, two} {
+		s.awaitLine("sw2 <-> sw2", "active", ownedByRun)
+	}
+	r.end(syscall.SIGTERM)
+
+	// The interface is free while the form is filled in, and is no more then.
+	two.fill(form{a: port(2), b: port(3)})
+	one.connect(form{a: port(2), b: port(2)})
+	one.awaitLine("sw2 <-> sw2", "active", "screen")
+	two.press(enter)
+	two.await("a refusal", "sw2 is in a pair already, of "+ownedByOne)
+	two.press(escape, escape)
+
+	two.press("q")
+	two.ended(0)
+	b.awaitPath(0, 1)
+	b.awaitPath(2, 2)
+	one.press("q")
+	one.await("a question", "2 pairs are up. Remove, or keep after exit?")
+	one.press("r")
+	one.ended(0)
+	b.awaitBare(b.hub, port(0), port(1), port(2), port(3))
+}
+
+// TestLinks follows a file, and goes on with its last good version.
+func TestLinks(t *testing.T) {
+	b := newBench(t, 4)
+	file := newLinksFile(t, "sw0: sw1", "sw2: missing0")
+	cmd := ebpftop(t, "--links", file.path)
+	cmd.Env = append(cmd.Env, screenEnvironment...)
+	wantOneLine(t, finish(t, b.hub, cmd), "links.yaml:3", "missing0")
+	b.awaitBare(b.hub, port(0))
+
+	file.swap("sw0: sw1")
+	s := b.dashboard("--links", file.path)
+	s.awaitLine("sw0 <-> sw1", "active", "file")
+	b.awaitPath(0, 1)
+	sent := b.startStream()
+	sent.goesOn()
+	file.swap("sw0: sw1", "sw2: missing0")
+	s.await("what is wrong", "links.yaml:3", "missing0", "the last good links")
+	s.awaitLine("sw0 <-> sw1", "active", "file")
+	sent.goesOn()
+
+	s.connect(form{a: port(2), b: port(3)})
+	s.awaitLine("sw2 <-> sw3", "active", "screen")
+	file.swap("sw0: {peer: sw1, datapath: tc}")
+	s.awaitText("nothing is wrong", func(text string) bool { return !strings.Contains(text, "last good") })
+	s.awaitLine("sw0 <-> sw1", "active", "file")
+	s.awaitLine("sw2 <-> sw3", "active", "screen")
+	sent.goesOn()
+	sent.end()
+
+	file.swap("sw1: sw1")
+	s.awaitLine("sw1 <-> sw1", "active", "file")
+	b.awaitPath(1, 1)
+	b.awaitPath(2, 3)
+	b.awaitLost(0, 1)
+	s.press("q")
+	s.await("a question", "1 pair is up. Remove, or keep after exit?")
+	s.press("r")
+	s.ended(0)
+	b.awaitBare(b.hub, port(0), port(1), port(2), port(3))
+}
+
+// TestXDPWatcherGivesWay has the counting program where the redirecting one is
+// to go: another process's must stay, one's own gives way, and counts on.
+func TestXDPWatcherGivesWay(t *testing.T) {
+	const count = 500
+	b := newBench(t, 2)
+	b.prepare(crossconnect.XDP)
+	watcher := openStats(t, b.hub, "--hook", "xdp")
+	wantOneLine(t, b.try("add", port(0), port(1), "--datapath", "xdp"), "XDP is taken", port(0))
+	b.lists()
+	b.check(b.wires[1].Send(slices.Repeat([][]byte{udpFrame(t, 4000)}, count)...))
+	watcher.awaitReceived(port(1), count)
+	watcher.stop(syscall.SIGTERM)
+	b.awaitBare(b.hub, port(0), port(1))
+
+	s := b.dashboard("--hook", "xdp")
+	s.press("1", "j", "z") // all about the second interface
+	s.await("the hook", "sw1 (index", "xdp: asked for")
+	b.check(b.wires[1].Send(slices.Repeat([][]byte{udpFrame(t, 4000)}, count)...))
+	total := 0
+	awaitTotal := func(want int) {
+		t.Helper()
+		s.awaitText(fmt.Sprint(want, " frames"), func(text string) bool {
+			if _, after, found := strings.Cut(text, "counted"); found {
+				now := parseTotal(t, after)
+				if now < total {
+					t.Errorf("the total went back from %d to %d", total, now)
+				}
+				total = now
+			}
+			return total >= want
+		})
+	}
+	awaitTotal(count)
+	s.connect(form{a: port(0), b: port(1), datapath: crossconnect.XDP})
+	s.awaitLine("sw0 <-> sw1", "active", "xdp/xdp")
+	s.press("1")
+	s.await("the hook", "sw1 (index", "xdp: cross-connected by XDP")
+	b.sendUDP(count)
+	awaitTotal(2 * count)
+
+	s.press("5", "d")
+	s.await("a question", "Remove sw0 <-> sw1?")
+	s.press("y")
+	s.await("no pairs", "none: a connects two")
+	s.press("1")
+	s.await("the hook", "sw1 (index", "xdp: asked for")
+	b.check(b.wires[1].Send(slices.Repeat([][]byte{udpFrame(t, 4000)}, count)...))
+	awaitTotal(3 * count)
+	s.awaitTick()
+	awaitTotal(3 * count)
+	if total != 3*count {
+		t.Errorf("counted %d frames, want %d", total, 3*count)
+	}
+	s.press("q")
+	s.ended(0)
+	b.awaitBare(b.hub, port(0), port(1))
+}
+
+var receivedTotal = regexp.MustCompile(`received ([0-9,]+) packets`)
+
+func parseTotal(t *testing.T, text string) int {
+	t.Helper()
+	found := receivedTotal.FindStringSubmatch(text)
+	if found == nil {
+		t.Fatalf("no total in %q", text)
+	}
+	total, err := strconv.Atoi(strings.ReplaceAll(found[1], ",", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return total
+}
+
+// TestStatsShowsPairsAsList does, each kept and other process's.
+func TestStatsShowsPairsAsList(t *testing.T) {
+	b := newBench(t, 4)
+	b.run("add", port(0), port(1))
+	r := b.start(newLinksFile(t, "sw2: sw3"))
+	b.awaitPath(2, 3)
+	s := openStats(t, b.hub)
+	var object struct {
+		Pairs []any `json:"cross_connects"`
+	}
+	s.decode(&object)
+	var list []any
+	b.check(json.Unmarshal([]byte(b.run("list", "--json").out), &list))
+	if len(list) != 2 || !reflect.DeepEqual(object.Pairs, list) {
+		t.Errorf("stats has\n%v, list\n%v", object.Pairs, list)
+	}
+	s.stop(syscall.SIGTERM)
+	r.end(syscall.SIGTERM)
 }

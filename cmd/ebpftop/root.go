@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/ebpftop/ebpftop/probes"
 )
 
 func newRootCommand() *cobra.Command {
@@ -30,7 +32,10 @@ in pairs, from the keyboard: what enters one leaves by the other.`,
 			if err != nil {
 				return err
 			}
-			return runDashboard(cmd.Context(), opts, needs)
+			return withInspector(func(inspector *probes.Inspector) error {
+				opts.Inspector = inspector
+				return runDashboard(cmd.Context(), opts, needs)
+			})
 		},
 	}
 	watch.register(root, defaultDashboardInterval)
@@ -38,6 +43,7 @@ in pairs, from the keyboard: what enters one leaves by the other.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	shortenHelp(root)
 	root.SetVersionTemplate("ebpftop {{.Version}}\n")
-	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newVersionCommand())
+	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newVersionCommand(),
+		newInspectCommand())
 	return root
 }

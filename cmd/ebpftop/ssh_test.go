@@ -180,7 +180,6 @@ func TestOwnSession(t *testing.T) {
 	s.await("the pairs of before", "none: a connects two")
 	s.awaitTick()
 	h.lists()
-	h.awaitBare(h.hub, "host1")
 	s.press("q")
 	s.ended(0)
 	h.awaitBare(h.hub, "host0", "host1")

@@ -49,7 +49,10 @@ attached: what happens after it is in a later one.`,
 			if err != nil {
 				return err
 			}
-			return runStats(cmd.Context(), opts, needs, count, cmd.OutOrStdout(), print)
+			return withInspector(func(inspector *probes.Inspector) error {
+				opts.Inspector = inspector
+				return runStats(cmd.Context(), opts, needs, count, cmd.OutOrStdout(), print)
+			})
 		},
 	}
 	watch.register(cmd, defaultStatsInterval)

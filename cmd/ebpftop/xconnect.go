@@ -180,7 +180,7 @@ func newXconnectList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			others, err := crossconnect.Others()
+			others, err := crossconnect.Others(crossconnect.LookAtProgram)
 			if err != nil {
 				return err
 			}

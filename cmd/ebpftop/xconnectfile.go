@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/ui"
@@ -77,13 +79,16 @@ goes on.
     eth1: eth2
     eth3: {peer: eth4, datapath: tc, wait: true}`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			wiring, err := crossconnect.New()
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, wiring.Close()) }()
-			return runLinks(cmd.Context(), wiring, file, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withInspector(func(inspector *probes.Inspector) (err error) {
+				wiring, err := crossconnect.New()
+				if err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, wiring.Close()) }()
+				wiring.LookAt = inspector.LookAt
+				return runLinks(cmd.Context(), wiring, file, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			})
 		},
 	}
 	fileFlag(cmd, &file)
@@ -117,7 +122,11 @@ func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out
 			err := useVersion(wiring, file, version, out)
 			switch {
 			case err == nil && !started:
-				if err := confineRun(file); err != nil {
+				needs, err := followingNeeds(file)
+				if err != nil {
+					return err
+				}
+				if err := confine.Process(needs); err != nil {
 					return err
 				}
 				started = true

@@ -15,6 +15,14 @@ var Watching = []cap.Value{
 	cap.NET_RAW,   // the socket that makes an interface promiscuous
 }
 
+// Inspecting are what it takes to look at what is not ours: the programs of
+// others, and the processes that an SSH session may be served by.
+var Inspecting = []cap.Value{
+	cap.SYS_ADMIN,       // programs and maps by their number
+	cap.SYS_PTRACE,      // what sockets a process has, and its environment,
+	cap.DAC_READ_SEARCH, // which are files of the user who owns the process
+}
+
 // keepCapabilities drops all others from every set of all threads.
 func keepCapabilities(keep []cap.Value) error {
 	have := cap.GetProc()

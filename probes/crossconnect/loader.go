@@ -11,6 +11,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/tick"
 )
 
 // loader loads the redirecting programs, one for each port: a program that
@@ -28,13 +29,18 @@ func newLoader() (*loader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the cross-connect programs: %w", err)
 	}
+	clock, err := tick.Read()
+	if err != nil {
+		return nil, err
+	}
 	frags := hasXDPHelper(asm.FnXdpGetBuffLen)
 	if frags {
 		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h
 		spec.Programs[bpf.CrossConnectsProgConnectXdp].Flags |= xdpHasFrags
 	}
 	err = errors.Join(
-		spec.Variables[bpf.CrossConnectsVarHasCoarseClock].Set(hasXDPHelper(asm.FnKtimeGetCoarseNs)),
+		spec.Variables[bpf.CrossConnectsVarTickLength].Set(clock.Length),
+		spec.Variables[bpf.CrossConnectsVarTickOffset].Set(clock.Offset),
 		spec.Variables[bpf.CrossConnectsVarHasXdpFrags].Set(frags),
 	)
 	if err != nil {

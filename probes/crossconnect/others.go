@@ -15,32 +15,49 @@ import (
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
-// found is a port of any wiring, found by the program on its device. Nobody has
-// to announce what he connects: the kernel tells, and cannot be wrong.
+// LookAt tells what a program is. Asking the kernel for a program by its number
+// takes CAP_SYS_ADMIN; a process without can have another ask, and return its
+// answer. A program that must not be looked at is an os.ErrPermission.
+type LookAt func(ebpf.ProgramID) (Program, error)
+
+// Program is what can be told of a program in the kernel.
+type Program struct {
+	Name string
+	Port *Port // that it serves, nil if it is none of ours
+}
+
+// Port is a port of any wiring, found by its program. Nobody has to announce
+// what he connects: the kernel tells, and cannot be wrong.
+type Port struct {
+	Record  bpf.CrossConnectsCrossConnect
+	Current word
+	Traffic bpf.CrossConnectsTraffic
+}
+
+// found is a port on a device.
 type found struct {
-	record   bpf.CrossConnectsCrossConnect
-	current  word
+	Port
 	datapath Datapath
-	traffic  bpf.CrossConnectsTraffic
 }
 
 // findPorts finds the ports on a device: none, one, or while a trial lasts two.
-func findPorts(device netlink.Link) ([]found, error) {
+func findPorts(device netlink.Link, lookAt LookAt) ([]found, error) {
 	programs, err := programsOn(device)
 	if err != nil {
 		return nil, err
 	}
 	var ports []found
 	for id, d := range programs {
-		f, err := findPort(id)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // not one of ours, or gone meanwhile
+		program, err := lookAt(id)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+			continue // gone meanwhile, or not for us to look at
 		}
 		if err != nil {
 			return nil, fmt.Errorf("look at program %d on %s: %w", id, device.Attrs().Name, err)
 		}
-		f.datapath = d
-		ports = append(ports, f)
+		if program.Port != nil {
+			ports = append(ports, found{Port: *program.Port, datapath: d})
+		}
 	}
 	return ports, nil
 }
@@ -74,41 +91,47 @@ func programsOn(device netlink.Link) (map[ebpf.ProgramID]Datapath, error) {
 	return programs, nil
 }
 
-// findPort reads the port that a program serves, by its maps. It fails with
-// os.ErrNotExist if that is none of ours.
-func findPort(id ebpf.ProgramID) (f found, err error) {
+// LookAtProgram asks the kernel. It is a LookAt.
+func LookAtProgram(id ebpf.ProgramID) (Program, error) {
 	program, err := ebpf.NewProgramFromID(id)
 	if err != nil {
-		return f, err
+		return Program{}, err
 	}
 	defer program.Close()
 	info, err := program.Info()
 	if err != nil {
-		return f, err
+		return Program{}, err
 	}
-	maps, _ := info.MapIDs() // without them, it is not ours
-	seen := 0
-	for _, mapID := range maps {
-		m, err := ebpf.NewMapFromID(mapID)
+	port, err := portOf(info)
+	return Program{Name: info.Name, Port: port}, err
+}
+
+// portOf reads the port that a program serves, by its maps; nil if it serves
+// none.
+func portOf(program *ebpf.ProgramInfo) (*Port, error) {
+	maps, _ := program.MapIDs() // without them, it is not ours
+	p, seen := new(Port), 0
+	for _, id := range maps {
+		m, err := ebpf.NewMapFromID(id)
 		if err != nil {
-			return f, err
+			return nil, err
 		}
-		known, err := f.read(m)
+		known, err := p.read(m)
 		if err := errors.Join(err, m.Close()); err != nil {
-			return f, err
+			return nil, err
 		}
 		if known {
 			seen++
 		}
 	}
-	if seen < 3 || f.record.Name[0] == 0 {
-		return f, os.ErrNotExist
+	if seen < 3 || p.Record.Name[0] == 0 {
+		return nil, nil
 	}
-	return f, nil
+	return p, nil
 }
 
 // read reads one map of a port, and says whether it is one.
-func (f *found) read(m *ebpf.Map) (known bool, err error) {
+func (p *Port) read(m *ebpf.Map) (known bool, err error) {
 	info, err := m.Info()
 	if err != nil {
 		return false, err
@@ -117,14 +140,14 @@ func (f *found) read(m *ebpf.Map) (known bool, err error) {
 	is := func(name string) bool { return info.Name == name[:min(shown, len(name))] }
 	switch {
 	case is(bpf.CrossConnectsMapCrossConnects) && m.Type() == ebpf.Array:
-		return true, m.Lookup(uint32(0), &f.record)
+		return true, m.Lookup(uint32(0), &p.Record)
 	case is(bpf.CrossConnectsMapCrossConnectControl) && m.Type() == ebpf.Array:
 		var value bpf.CrossConnectsGenerationControl
 		err := m.Lookup(uint32(0), &value)
-		f.current = word(value.Word)
+		p.Current = word(value.Word)
 		return true, err
 	case is(bpf.CrossConnectsMapCrossConnectTraffic) && m.Type() == ebpf.PerCPUArray:
-		f.traffic, err = sumTraffic(m)
+		p.Traffic, err = sumTraffic(m)
 		return true, err
 	}
 	return false, nil
@@ -138,16 +161,16 @@ func (w *Wiring) errTaken(plans map[string]plan, links links) error {
 		if device == nil || w.port(name) != nil {
 			continue
 		}
-		ports, err := findPorts(device)
+		ports, err := findPorts(device, w.LookAt)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		for _, f := range ports {
-			if int(f.record.Owner) == w.owner() {
+			if int(f.Record.Owner) == w.owner() {
 				continue
 			}
-			errs = append(errs, fmt.Errorf("%s is in a pair already, %s", name, ownedBy(int(f.record.Owner))))
+			errs = append(errs, fmt.Errorf("%s is in a pair already, %s", name, ownedBy(int(f.Record.Owner))))
 		}
 	}
 	return errors.Join(errs...)
@@ -165,7 +188,7 @@ func ownedBy(owner int) string {
 
 // Others lists the pairs of other processes in the network namespace, and the
 // kept ones if withKept.
-func Others() ([]Status, error) {
+func Others(lookAt LookAt) ([]Status, error) {
 	links, err := listLinks()
 	if err != nil {
 		return nil, err
@@ -176,12 +199,12 @@ func Others() ([]Status, error) {
 	}
 	ports := make(map[string]found)
 	for name, device := range links {
-		all, err := findPorts(device)
+		all, err := findPorts(device, lookAt)
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range all {
-			if owner := int(f.record.Owner); owner != 0 && owner != os.Getpid() {
+			if owner := int(f.Record.Owner); owner != 0 && owner != os.Getpid() {
 				ports[name] = f
 			}
 		}

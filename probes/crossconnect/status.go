@@ -226,12 +226,12 @@ func dropText(d Datapath, count dropCount) string {
 }
 
 // plan is the one that counts at a moment.
-func (f *found) plan(now time.Duration) *plan { return &f.record.Plans[f.current.at(now)] }
+func (f *found) plan(now time.Duration) *plan { return &f.Record.Plans[f.Current.at(now)] }
 
 // status describes a pair of another process.
 func (f *found) status(name string, peer found, now time.Duration) Status {
 	plan := f.plan(now)
-	owner := int(f.record.Owner)
+	owner := int(f.Record.Owner)
 	return Status{
 		A: name, B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
 		Reason: fmt.Sprintf("of process %d", owner),
@@ -243,20 +243,22 @@ func (f *found) way(now time.Duration) Way {
 	plan := f.plan(now)
 	return Way{
 		Datapath: f.datapath, Wish: wish(plan.Wish),
-		Packets: f.traffic.Packets - plan.TrafficBefore.Packets,
-		Bytes:   f.traffic.Bytes - plan.TrafficBefore.Bytes,
+		Packets: f.Traffic.Packets - plan.TrafficBefore.Packets,
+		Bytes:   f.Traffic.Bytes - plan.TrafficBefore.Bytes,
 	}
 }
 
 // sumTraffic adds up what was redirected so far, by all CPUs.
 func sumTraffic(m *ebpf.Map) (sum bpf.CrossConnectsTraffic, err error) {
-	var ofCPUs []bpf.CrossConnectsTraffic
-	if err := m.Lookup(uint32(0), &ofCPUs); err != nil {
-		return sum, err
-	}
-	for _, t := range ofCPUs {
-		sum.Packets += t.Packets
-		sum.Bytes += t.Bytes
+	for generation := range uint32(generations) {
+		var ofCPUs []bpf.CrossConnectsTraffic
+		if err := m.Lookup(generation, &ofCPUs); err != nil {
+			return sum, err
+		}
+		for _, t := range ofCPUs {
+			sum.Packets += t.Packets
+			sum.Bytes += t.Bytes
+		}
 	}
 	return sum, nil
 }

@@ -18,6 +18,9 @@ type Wiring struct {
 	// way to that of a cross-connect, and says whether it did. It must not
 	// call the wiring.
 	YieldXDP func(ifindex int) bool
+	// LookAt tells whether an interface is in a pair of another wiring. It is
+	// LookAtProgram unless set.
+	LookAt LookAt
 
 	mu          sync.Mutex
 	pins        pins // none: ends with the process
@@ -49,7 +52,7 @@ func newWiring(pins pins) (*Wiring, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
 	}
-	w := &Wiring{pins: pins}
+	w := &Wiring{LookAt: LookAtProgram, pins: pins}
 	if pins == "" {
 		w.promiscuity = &socketPromiscuity{}
 	} else {

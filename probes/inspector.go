@@ -1,0 +1,144 @@
+package probes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+)
+
+// Inspector is a process that looks at what is not ours, in place of one that
+// gave up the right to: at the programs of others, and at the processes that an
+// SSH session may be served by. It tells, and changes nothing. A nil *Inspector
+// looks with the rights of this process.
+type Inspector struct {
+	cmd      *exec.Cmd
+	input    io.Closer
+	mu       sync.Mutex // a question, then its answer
+	question *json.Encoder
+	answer   *json.Decoder
+}
+
+// question is about a program, or if that is 0 about the SSH session.
+type question struct {
+	Program ebpf.ProgramID
+}
+
+// answer is one of the two, or why there is none.
+type answer struct {
+	Program  crossconnect.Program
+	Sessions []knownSession
+	Errno    unix.Errno
+	Error    string
+}
+
+// knownSession is a session, as it is told to the other process.
+type knownSession struct {
+	Client, Server net.IP
+	Scope          int
+}
+
+// errNoInspector makes others' programs unknown, and is no reason to end.
+var errNoInspector = fmt.Errorf("the inspecting process is gone: %w", os.ErrPermission)
+
+// StartInspector starts a program that calls Inspect. It ends with this process.
+func StartInspector(cmd *exec.Cmd) (*Inspector, error) {
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start inspector: %w", err)
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start inspector: %w", err)
+	}
+	// Keys of the terminal that end us must not end it first.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start inspector: %w", err)
+	}
+	return &Inspector{cmd: cmd, input: input, question: json.NewEncoder(input), answer: json.NewDecoder(output)}, nil
+}
+
+// Inspect answers the questions of an Inspector until it is closed.
+func Inspect(in io.Reader, out io.Writer) error {
+	questions, answers := json.NewDecoder(in), json.NewEncoder(out)
+	for {
+		var q question
+		if err := questions.Decode(&q); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read question: %w", err)
+		}
+		if err := answers.Encode(q.answer()); err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+	}
+}
+
+func (q question) answer() (a answer) {
+	if q.Program == 0 {
+		for _, s := range findSession() {
+			a.Sessions = append(a.Sessions, knownSession{s.client, s.server, s.scope})
+		}
+		return a
+	}
+	var err error
+	if a.Program, err = crossconnect.LookAtProgram(q.Program); err != nil {
+		a.Error = err.Error()
+		_ = errors.As(err, &a.Errno) // or it is 0
+	}
+	return a
+}
+
+func (i *Inspector) ask(q question) (a answer, err error) {
+	if i == nil {
+		return q.answer(), nil
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.question.Encode(q) != nil || i.answer.Decode(&a) != nil {
+		return answer{}, errNoInspector
+	}
+	return a, nil
+}
+
+// LookAt is a crossconnect.LookAt.
+func (i *Inspector) LookAt(id ebpf.ProgramID) (crossconnect.Program, error) {
+	a, err := i.ask(question{Program: id})
+	switch {
+	case err != nil:
+		return crossconnect.Program{}, err
+	case a.Errno != 0:
+		return crossconnect.Program{}, a.Errno
+	case a.Error != "":
+		return crossconnect.Program{}, errors.New(a.Error)
+	}
+	return a.Program, nil
+}
+
+// sessions are the SSH sessions of now; none if there is nobody to tell.
+func (i *Inspector) sessions() (found sessions) {
+	a, _ := i.ask(question{})
+	for _, s := range a.Sessions {
+		found = append(found, session{client: s.Client, server: s.Server, scope: s.Scope})
+	}
+	return found
+}
+
+// Close ends the process.
+func (i *Inspector) Close() error {
+	if i == nil {
+		return nil
+	}
+	return errors.Join(i.input.Close(), i.cmd.Wait())
+}
