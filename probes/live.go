@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -31,6 +32,17 @@ type Options struct {
 	Links string
 	// Inspector looks at what is not ours, nil if Live is to do so itself.
 	Inspector *Inspector
+}
+
+// PanicError is a mistake in ebpftop itself. Error is one line; Stack is for
+// whoever mends it.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("internal error, please report: %v", e.Value)
 }
 
 // Live is the running kernel as a Source. One goroutine owns the probes and
@@ -165,6 +177,12 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	defer close(l.stopped)
 	defer close(l.mailbox.box)
+	defer func() {
+		// A mistake of ours must not leave the terminal as it is.
+		if v := recover(); v != nil {
+			l.err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	last := time.Now()
@@ -200,9 +218,7 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 // follow keeps up with interfaces and cross-connects without waiting for the
 // next sample.
 func (l *Live) follow() error {
-	if err := l.rewiring.follow(); err != nil {
-		return err
-	}
+	l.rewiring.follow()
 	links, err := listLinks()
 	if err != nil {
 		return err

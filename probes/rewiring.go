@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type rewiring struct {
 	file        string // of links, none if empty
 	fromFile    []Pair // its last good version
 	fileProblem error  // of its last version
+
+	followProblem error // of the last change of interfaces
 
 	before  *wirings // the last change, to be undone
 	onTrial bool     // at the last poll
@@ -85,12 +88,13 @@ func (r *rewiring) useVersion(v linksfile.Version) error {
 	return r.fileProblem
 }
 
-// problem is what is wrong with the file of links, in a line.
+// problem is what is wrong with the file of links, or else with following the
+// interfaces, in a line.
 func (r *rewiring) problem() string {
-	if r.fileProblem == nil {
-		return ""
+	if err := cmp.Or(r.fileProblem, r.followProblem); err != nil {
+		return oneLine(err)
 	}
-	return oneLine(r.fileProblem)
+	return ""
 }
 
 func (r *rewiring) useLinks(data []byte) error {
@@ -121,9 +125,9 @@ func sameEnds(a, b Pair) bool {
 	return a.A == b.A && a.B == b.B || a.A == b.B && a.B == b.A
 }
 
-// follow keeps up with interfaces.
-func (r *rewiring) follow() error {
-	return errors.Join(r.own.Follow(), r.kept.Follow())
+// follow keeps up with interfaces. What goes wrong is shown with the pairs.
+func (r *rewiring) follow() {
+	r.followProblem = errors.Join(r.own.Follow(), r.kept.Follow())
 }
 
 // poll describes all pairs.
@@ -134,9 +138,7 @@ func (r *rewiring) poll() ([]CrossConnect, error) {
 	}
 	if r.onTrial && !trial {
 		// Its time is over: remove what only the trial needed.
-		if err := r.follow(); err != nil {
-			return nil, err
-		}
+		r.follow()
 	}
 	r.onTrial = trial
 	own, err := r.own.Status()

@@ -9,14 +9,21 @@ import (
 // does it: no lock is needed, and no sample shows half of it.
 var _ Wiring = (*Live)(nil)
 
+var errEnding = errors.New("ebpftop is ending")
+
 // do calls fn on the goroutine that owns the probes.
 func (l *Live) do(fn func() error) error {
 	result := make(chan error, 1)
 	select {
 	case l.requests <- func() { result <- fn() }:
-		return explain(<-result)
 	case <-l.stopped:
-		return errors.New("ebpftop is ending")
+		return errEnding
+	}
+	select {
+	case err := <-result:
+		return explain(err)
+	case <-l.stopped:
+		return errEnding
 	}
 }
 

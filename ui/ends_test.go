@@ -81,7 +81,7 @@ func TestEndByPanicInView(t *testing.T) {
 func checkPanic(t *testing.T, u *terminalUnderTest) {
 	t.Helper()
 	err := u.result()
-	var p *PanicError
+	var p *probes.PanicError
 	if !errors.As(err, &p) || len(p.Stack) == 0 {
 		t.Fatalf("got %v", err)
 	}

@@ -58,17 +58,6 @@ var (
 	ErrTerminalStuck = errors.New("the terminal takes no output: left without clearing the screen")
 )
 
-// PanicError is a mistake in ebpftop itself. Error is one line; Stack is for
-// whoever mends it.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-func (e *PanicError) Error() string {
-	return escaper{}.text(fmt.Sprintf("internal error, please report: %v", e.Value))
-}
-
 const (
 	// grace is how long the terminal may take to accept the end of the
 	// screen. Run returns this long after its context ends at the latest.
@@ -240,6 +229,6 @@ func (g *guard) guarded(cmd tea.Cmd) tea.Cmd {
 // rescue ends the screen when the goroutine it is deferred in panics.
 func rescue(cancel context.CancelCauseFunc) {
 	if v := recover(); v != nil {
-		cancel(&PanicError{Value: v, Stack: debug.Stack()})
+		cancel(&probes.PanicError{Value: v, Stack: debug.Stack()})
 	}
 }

@@ -165,6 +165,11 @@ func (s *screen) await(what string, words ...string) string {
 	return s.awaitText(what, func(text string) bool { return containsAll(text, words) })
 }
 
+func (s *screen) awaitNo(words string) {
+	s.t.Helper()
+	s.awaitText("no "+words, func(text string) bool { return !strings.Contains(text, words) })
+}
+
 // awaitLine waits until one line of the screen shows all the words.
 func (s *screen) awaitLine(words ...string) {
 	s.t.Helper()
@@ -258,7 +263,7 @@ func (s *screen) connect(f form) {
 	s.t.Helper()
 	s.fill(f)
 	s.press(enter)
-	s.awaitText("the end of the form", func(text string) bool { return !strings.Contains(text, "step 2 of 2") })
+	s.awaitNo("step 2 of 2")
 }
 
 // TestKeyboard connects hosts, disconnects them, and changes its mind.
@@ -294,9 +299,8 @@ func TestKeyboard(t *testing.T) {
 	s.await("the countdown", "s left, c confirms, u takes back")
 	b.check(b.hosts[0].Ping(t.Context(), address(2), 10))
 	s.awaitLine("sw0 <-> sw1", "active")
-	s.awaitText("no trial", func(text string) bool {
-		return !strings.Contains(text, "sw0 <-> sw2") && !strings.Contains(text, "trial:")
-	})
+	s.awaitNo("sw0 <-> sw2")
+	s.awaitNo("trial:")
 	b.check(b.hosts[0].Ping(t.Context(), address(1), 10))
 	b.awaitLost(0, 2)
 
@@ -307,9 +311,8 @@ func TestKeyboard(t *testing.T) {
 	s.awaitLine("sw0 <-> sw2", "trial")
 	s.press("c")
 	s.awaitLine("sw0 <-> sw2", "active")
-	s.awaitText("no trial", func(text string) bool {
-		return !strings.Contains(text, "sw0 <-> sw1") && !strings.Contains(text, "trial:")
-	})
+	s.awaitNo("sw0 <-> sw1")
+	s.awaitNo("trial:")
 	b.check(b.hosts[0].Ping(t.Context(), address(2), 10))
 
 	s.press("q")
@@ -533,7 +536,6 @@ func (b *bench) awaitAttached(iface string, want []string) {
 // killed. It goes on as if nothing had been, and the next process clears up.
 func TestWatcherIsKilled(t *testing.T) {
 	for name, next := range map[string]func(b *bench){
-		"list": func(b *bench) { b.lists("sw0-sw1 active") },
 		"add":  func(b *bench) { b.run("add", port(2), port(3)) },
 		"start": func(b *bench) {
 			s := openStats(b.t, b.hub)
@@ -566,6 +568,64 @@ func TestWatcherIsKilled(t *testing.T) {
 	}
 }
 
+// TestTwoWatchers has two processes count on a kept pair. On XDP there is room
+// for one: the other says so, and takes over.
+func TestTwoWatchers(t *testing.T) {
+	const count = 500
+	onVeths(t, 2, func(b *bench, datapath crossconnect.Datapath) {
+		b.run("add", port(0), port(1), "--datapath", string(datapath))
+		one, two := openStats(b.t, b.hub), openStats(b.t, b.hub)
+		b.sendUDP(count)
+		one.awaitReceived(port(1), count)
+		before := uint64(0)
+		if datapath != crossconnect.XDP {
+			before = count
+			two.awaitReceived(port(1), count)
+		}
+		one.stop(syscall.SIGTERM)
+		two.until(func(o sample) bool { return len(o.Interfaces) == 2 && o.Interfaces[1].Hook != probes.HookNone })
+		b.sendUDP(count)
+		two.awaitReceived(port(1), before+count)
+		two.stop(syscall.SIGTERM)
+		b.sendUDP(1)
+	})
+}
+
+// TestChangesBesideWatcher changes what is kept while another process looks.
+func TestChangesBesideWatcher(t *testing.T) {
+	b := newBench(t, 2)
+	s := openStats(t, b.hub, "--interval", "50ms")
+	for range 50 {
+		b.run("add", port(0), port(1))
+		b.run("del", port(0))
+	}
+	s.stop(syscall.SIGTERM)
+	b.awaitBare(b.hub, port(0), port(1))
+	b.nothingPinned()
+}
+
+// TestPairsEndWithDashboard however it ends, if it is not asked to keep them.
+func TestPairsEndWithDashboard(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {
+		t.Run(signal.String(), func(t *testing.T) {
+			onVeths(t, 2, func(b *bench, datapath crossconnect.Datapath) {
+				s := b.dashboard()
+				s.connect(form{a: port(0), b: port(1), datapath: datapath})
+				b.awaitPath(0, 1)
+				b.check(s.cmd.Process.Signal(signal))
+				if signal == syscall.SIGKILL {
+					s.ended(-1)
+				} else {
+					s.ended(0)
+				}
+				b.awaitBare(b.hub, port(0), port(1))
+				b.lists()
+				b.nothingPinned()
+			})
+		})
+	}
+}
+
 // TestTwoDashboards has each see the other's pairs, and leave them alone.
 func TestTwoDashboards(t *testing.T) {
 	b := newBench(t, 4)
@@ -574,7 +634,6 @@ func TestTwoDashboards(t *testing.T) {
 	one.awaitLine("sw0 <-> sw1", "active", "screen")
 	ownedByOne := fmt.Sprint("process ", one.cmd.Process.Pid)
 	two.awaitLine("sw0 <-> sw1", "active", ownedByOne)
-	two.press("d")
 	two.press("5", "d")
 	two.await("a refusal", "sw0 <-> sw1 belongs to "+ownedByOne+": only that one can change it")
 	two.press("a", port(1), enter)
@@ -590,6 +649,9 @@ func TestTwoDashboards(t *testing.T) {
 		s.awaitLine("sw2 <-> sw2", "active", ownedByRun)
 	}
 	r.end(syscall.SIGTERM)
+	for _, s := range []*screen{one, two} {
+		s.awaitNo("sw2 <-> sw2")
+	}
 
 	// The interface is free while the form is filled in, and is no more then.
 	two.fill(form{a: port(2), b: port(3)})
@@ -633,7 +695,7 @@ func TestLinks(t *testing.T) {
 	s.connect(form{a: port(2), b: port(3)})
 	s.awaitLine("sw2 <-> sw3", "active", "screen")
 	file.swap("sw0: {peer: sw1, datapath: tc}")
-	s.awaitText("nothing is wrong", func(text string) bool { return !strings.Contains(text, "last good") })
+	s.awaitNo("last good")
 	s.awaitLine("sw0 <-> sw1", "active", "file")
 	s.awaitLine("sw2 <-> sw3", "active", "screen")
 	sent.goesOn()

@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/ebpftop/ebpftop/ui"
 )
 
 func main() {
@@ -34,7 +36,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, errSilent) {
-		fmt.Fprintln(errOut, "ebpftop:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		fmt.Fprintln(errOut, "ebpftop:", ui.Escape(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
 	if err != nil {
 		return 1
