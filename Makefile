@@ -4,7 +4,7 @@
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all build demo test test-kernels lint generate check-generated clean
+.PHONY: all build bench bench-json demo test test-kernels lint generate check-generated clean
 
 all: build
 
@@ -22,6 +22,13 @@ test:
 ifneq ($(shell id -u),0)
 	@echo "Not root: the tests that need the kernel were skipped. Run: sudo make test"
 endif
+
+# What ebpftop costs, beside a bridge, bare programs and nothing at all; needs
+# root and iperf3. make bench BENCH="-run wire -rounds 9"; bench-json is for a
+# machine.
+bench bench-json: build
+	go build -trimpath -o .bench ./cmd/bench
+	$(SUDO) ./.bench $(if $(filter bench-json,$@),-json) $(BENCH)
 
 # Boots Debian's kernels under QEMU and runs the tests that need one inside; on
 # some of them by make test-kernels KERNELS="6.1 6.12".
@@ -47,4 +54,4 @@ check-generated: generate
 	test -z "$$(git ls-files --others --exclude-standard bpf)"
 
 clean:
-	rm -f ebpftop
+	rm -f ebpftop .bench

@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
+
+	"github.com/ebpftop/ebpftop/probes/confine"
 )
 
 // privileges are what the user is allowed to do.
@@ -17,6 +21,27 @@ var privileges = []feature{
 		name: "capabilities", look: capabilities, required: true,
 		cost:   "The programs cannot be loaded.",
 		remedy: "Run as root: sudo ebpftop",
+	},
+	{
+		name: "packet sockets", look: holding(cap.NET_RAW),
+		cost:   "Interfaces cannot be cross-connected.",
+		remedy: "Run as root, or add CAP_NET_RAW.",
+	},
+	{
+		name: "programs of others", look: holding(cap.SYS_ADMIN),
+		cost:   "They have numbers instead of names, and pairs of other processes are not seen.",
+		remedy: "Run as root, or add CAP_SYS_ADMIN.",
+	},
+	{
+		name: "processes of others", look: holding(cap.SYS_PTRACE, cap.DAC_READ_SEARCH),
+		cost:   "An SSH session may not be found, and then nobody warns that it is cut off.",
+		remedy: "Run as root, or add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.",
+	},
+	{name: "kept while running", look: keptWhileRunning},
+	{
+		name: "Landlock", look: landlock,
+		cost:   "Who takes over the process by some mistake in it gets at more than it needs.",
+		remedy: "Use Linux 6.12 or later, with landlock among the modules in lsm=.",
 	},
 	{
 		name: "bpf() system call", look: bpfSystemCall, required: true,
@@ -60,6 +85,58 @@ func capabilities() (string, error) {
 		return "", errors.New("without " + strings.Join(missing, ", "))
 	}
 	return strings.Join(names, ", "), nil
+}
+
+// holding looks for capabilities that ebpftop can do without.
+func holding(values ...cap.Value) func() (string, error) {
+	return func() (string, error) {
+		have, err := effectiveCapabilities()
+		if err != nil {
+			return "", err
+		}
+		for _, value := range values {
+			if have&(1<<value) == 0 {
+				return "", errors.New("without " + capabilityNames(values))
+			}
+		}
+		return capabilityNames(values), nil
+	}
+}
+
+// keptWhileRunning is what is left to the dashboard, once it is attached.
+func keptWhileRunning() (string, error) {
+	have, err := effectiveCapabilities()
+	if err != nil {
+		return "", err
+	}
+	kept := slices.DeleteFunc(slices.Clone(confine.Watching), func(v cap.Value) bool { return have&(1<<v) == 0 })
+	if len(kept) == 0 {
+		return "no capability, and no_new_privs", nil
+	}
+	return capabilityNames(kept) + ", and no_new_privs", nil
+}
+
+func capabilityNames(values []cap.Value) string {
+	var names []string
+	for _, value := range values {
+		names = append(names, strings.ToUpper(value.String()))
+	}
+	return strings.Join(names, ", ")
+}
+
+func landlock() (string, error) {
+	version, confined, err := confine.Landlock()
+	switch {
+	case err != nil:
+		return "", err
+	case version == 0:
+		return "", errors.New("not in this kernel, or switched off")
+	}
+	detail := fmt.Sprintf("version %d confines %s", version, confined)
+	if version < confine.CompleteLandlock {
+		return detail, degraded("not all that ebpftop does without")
+	}
+	return detail, nil
 }
 
 // effectiveCapabilities has a bit for each.

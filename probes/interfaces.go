@@ -29,8 +29,11 @@ const foreignAge = 2 * time.Second
 type watched struct {
 	name    string
 	tap     *tap  // nil if nothing could be attached
-	refusal error // why not
-	past    *tally
+	refusal error // why not; or why the tap is not where it should be
+	// beside is the number of the XDP program that was there when it was
+	// refused, 0 for none.
+	beside uint32
+	past   *tally
 
 	foreign     []string
 	foreignTime time.Time
@@ -119,7 +122,7 @@ func (i *interfaces) reconcile(links []netlink.Link) error {
 		if w != nil {
 			i.rename(w, attrs.Name)
 		}
-		if w == nil && i.matches(attrs) || w != nil && w.tap != nil && w.tap.isStale(ports[attrs.Index]) {
+		if w == nil && i.matches(attrs) || w != nil && w.wantsAnew(attrs, ports[attrs.Index]) {
 			fresh = append(fresh, l)
 		}
 	}
@@ -133,6 +136,25 @@ func (i *interfaces) reconcile(links []netlink.Link) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// wantsAnew tells that the interface is to be attached to again. What was
+// refused is asked for again when the XDP program is another: that in the way
+// may be gone.
+func (w *watched) wantsAnew(attrs *netlink.LinkAttrs, port crossconnect.XDPPort) bool {
+	if w.refusal != nil {
+		return xdpProgram(attrs) != w.beside
+	}
+	return w.tap.isStale(port)
+}
+
+// xdpProgram is the number of the XDP program on an interface, 0 if there is
+// none.
+func xdpProgram(attrs *netlink.LinkAttrs) uint32 {
+	if attrs.Xdp == nil {
+		return 0
+	}
+	return attrs.Xdp.ProgId
 }
 
 // isStale tells that the tap is not, or no longer, where frames come by.
@@ -196,7 +218,7 @@ func (i *interfaces) watch(fresh []netlink.Link, ports map[int]crossconnect.XDPP
 			w = &watched{past: newTally()}
 			i.byIndex[attrs.Index] = w
 		}
-		w.name, w.tap, w.refusal = attrs.Name, pl.tap, pl.err
+		w.name, w.tap, w.refusal, w.beside = attrs.Name, pl.tap, pl.err, xdpProgram(attrs)
 		if pl.tap != nil {
 			i.names[pl.tap.id] = attrs.Name
 		}
@@ -240,12 +262,16 @@ func (i *interfaces) poll(links []netlink.Link, p *protocols, interval time.Dura
 		}
 		row := describe(l, addresses[l.Attrs().Index])
 		row.Foreign = w.foreignPrograms(l, i.lookAt)
-		if w.tap == nil {
-			row.HookReason = oneLine(w.refusal)
-		} else {
-			row.Hook, row.HookReason = w.tap.hook, w.tap.reason
+		if w.tap != nil {
+			row.HookReason = w.tap.reason
+			if len(w.tap.links) > 0 {
+				row.Hook = w.tap.hook
+			}
 			traffic, err = p.poll(w.tap, w.past, interval, &row, traffic)
 			errs = append(errs, err)
+		}
+		if w.refusal != nil {
+			row.HookReason = oneLine(w.refusal)
 		}
 		rows = append(rows, row)
 	}

@@ -25,6 +25,8 @@ type Options struct {
 	Hook       Hook
 	// Ports narrows connection tracking to these local ports, in the kernel.
 	Ports []uint16
+	// ProtocolsOnly leaves connections out: a packet then costs a third.
+	ProtocolsOnly bool
 	// MaxConnections bounds the table of each of IPv4 and IPv6.
 	MaxConnections uint32
 	Interval       time.Duration
@@ -119,6 +121,11 @@ type events struct {
 func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if l.packets, err = newPackets(opts.MaxConnections, opts.Ports); err != nil {
 		return e, err
+	}
+	if opts.ProtocolsOnly {
+		if err := l.packets.leaveOutConnections(); err != nil {
+			return e, err
+		}
 	}
 	if l.protocols, err = newProtocols(); err != nil {
 		return e, err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/functions"
 	"github.com/ebpftop/ebpftop/probes/hook"
 	"github.com/ebpftop/ebpftop/probes/tick"
 )
@@ -71,6 +72,7 @@ func configure(spec *ebpf.CollectionSpec, ports []uint16) error {
 	if err != nil {
 		return err
 	}
+	functions.Settle(spec)
 	frags := hasHelper(asm.FnXdpGetBuffLen)
 	if frags {
 		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h
@@ -83,6 +85,14 @@ func configure(spec *ebpf.CollectionSpec, ports []uint16) error {
 		spec.Variables[bpf.PacketsVarFilterPorts].Set(len(ports) > 0),
 		spec.Variables[bpf.PacketsVarLocalPorts].Set(bitmap),
 	)
+}
+
+// leaveOutConnections has copies loaded from now on count protocols only.
+func (p *packets) leaveOutConnections() error {
+	if err := p.spec.Variables[bpf.PacketsVarTrackConnections].Set(false); err != nil {
+		return fmt.Errorf("configure the packet program: %w", err)
+	}
+	return nil
 }
 
 func hasHelper(helper asm.BuiltinFunc) bool {
@@ -121,8 +131,8 @@ type placement struct {
 	reason string // why the first of them
 	port   crossconnect.XDPPort
 	old    *tap  // that it takes the place of, counting on in its maps
-	tap    *tap  // the outcome, or
-	err    error // why there is none
+	tap    *tap  // the outcome
+	err    error // why that is no new one: it is the old one, or none
 }
 
 // place puts the packet program on interfaces, on each at the first hook that
@@ -140,19 +150,16 @@ func (p *packets) place(placements []*placement) {
 	}
 	_ = group.Wait() // errors are the placements'
 	for _, pl := range placements {
-		if pl.old != nil {
-			pl.err = errors.Join(pl.err, pl.old.detach())
-		}
 		if pl.err == nil {
 			pl.err = p.attach(pl)
 		}
-		if pl.old != nil {
-			pl.err = errors.Join(pl.err, pl.old.Close())
-			pl.tap.old = nil
-		}
 		if pl.err != nil {
+			// With the old one, what was counted so far is not forgotten.
 			pl.err = errors.Join(pl.err, pl.tap.Close())
-			pl.tap = nil
+			pl.tap = pl.old
+		} else if pl.old != nil {
+			pl.err = pl.old.Close()
+			pl.tap.old = nil
 		}
 	}
 }
@@ -192,14 +199,7 @@ func (p *packets) newTap(pl *placement, at Hook) *tap {
 
 // attach attaches at a hook both ways, or not at all.
 func (t *tap) attach(at Hook, ifindex int) error {
-	receive := t.collection.Programs[receiveProgram(at)]
-	var err error
-	if t.port != (crossconnect.XDPPort{}) {
-		err = t.keep(t.port.Watch(receive))
-	} else {
-		err = t.keep(hook.Receive(at, receive, ifindex))
-	}
-	if err != nil {
+	if err := t.attachReceive(at, ifindex); err != nil {
 		return err
 	}
 	send := t.collection.Programs[bpf.PacketsProgTcTx]
@@ -208,6 +208,22 @@ func (t *tap) attach(at Hook, ifindex int) error {
 	}
 	t.hook = at
 	return nil
+}
+
+// attachReceive takes the place of the old tap. Where XDP cross-connects, another
+// process may count already, and then the old one stays where it is.
+func (t *tap) attachReceive(at Hook, ifindex int) error {
+	program := t.collection.Programs[receiveProgram(at)]
+	if t.port != (crossconnect.XDPPort{}) {
+		if err := t.keep(t.port.Watch(program)); err != nil {
+			return err
+		}
+		return t.old.detach()
+	}
+	if err := t.old.detach(); err != nil {
+		return err
+	}
+	return t.keep(hook.Receive(at, program, ifindex))
 }
 
 func receiveProgram(at Hook) string {
@@ -305,6 +321,9 @@ func (t *tap) Close() error {
 }
 
 func (t *tap) detach() error {
+	if t == nil {
+		return nil
+	}
 	var errs []error
 	for _, l := range t.links {
 		errs = append(errs, l.Close())

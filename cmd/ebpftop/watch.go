@@ -24,6 +24,7 @@ type watchFlags struct {
 	interfaces     []string
 	hook           string
 	ports          []int
+	protocolsOnly  bool
 	maxConnections uint32
 	interval       time.Duration
 }
@@ -37,6 +38,7 @@ func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 	flags.Lookup("hook").DefValue = "" // the text says it
 	flags.IntSliceVar(&w.ports, "port", nil,
 		"track connections of local port `N` only, repeatable")
+	flags.BoolVar(&w.protocolsOnly, "protocols-only", false, "count no connections")
 	flags.Uint32Var(&w.maxConnections, "max-connections", defaultMaxConnections,
 		"at most `N` for IPv4 and N for IPv6")
 	flags.DurationVar(&w.interval, "interval", interval, "`TIME` between samples")
@@ -60,6 +62,7 @@ func (w *watchFlags) options() (opts probes.Options, err error) {
 		return opts, fmt.Errorf("--interval %v: use %v to %v", w.interval, shortestInterval, longestInterval)
 	}
 	opts.Interfaces = w.interfaces
+	opts.ProtocolsOnly = w.protocolsOnly
 	opts.MaxConnections = w.maxConnections
 	opts.Interval = w.interval
 	return opts, nil

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
@@ -234,6 +236,54 @@ func (b *bench) carries(k kind, from, to *lab.Wire) {
 	if !bytes.Equal(got, k.frame) {
 		b.t.Errorf("%s: received\n%x, want\n%x", k.name, got, k.frame)
 	}
+}
+
+// TestTagBesideTheData sends a frame whose VLAN tag the kernel holds beside the
+// data, as it does with the tags of VLAN interfaces.
+func TestTagBesideTheData(t *testing.T) {
+	onEveryDatapath(t, 2, func(b *bench, datapath crossconnect.Datapath) {
+		b.tagSent(0)
+		b.run("add", port(0), port(1), "--datapath", string(datapath))
+		sent := numbered(0, 100)
+		b.check(b.wires[0].Send(sent))
+		got, err := b.wires[1].Receive(time.Now().Add(time.Second))
+		b.check(err)
+		if want := slices.Insert(sent, 12, 0x81, 0, 0, 100); !bytes.Equal(got, want) {
+			b.t.Errorf("received\n%x, want\n%x", got, want)
+		}
+		b.counted(b.only().AToB, 1, len(sent)+4, 0)
+	})
+}
+
+// tagSent has a host put all that it sends in VLAN 100.
+func (b *bench) tagSent(host int) {
+	b.t.Helper()
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "GPL", Instructions: asm.Instructions{
+		asm.LoadImm(asm.R2, 0x0081, asm.DWord), // 0x8100 in network order
+		asm.LoadImm(asm.R3, 100, asm.DWord),
+		asm.FnSkbVlanPush.Call(),
+		asm.LoadImm(asm.R0, 0, asm.DWord), // TC_ACT_OK
+		asm.Return(),
+	}})
+	b.check(err)
+	defer program.Close()
+	b.check(b.hosts[host].Do(func() error {
+		link, err := netlink.LinkByName("net0")
+		if err != nil {
+			return err
+		}
+		if err := netlink.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+			LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+		}}); err != nil {
+			return err
+		}
+		return netlink.FilterAdd(&netlink.BpfFilter{
+			FilterAttrs: netlink.FilterAttrs{
+				LinkIndex: link.Attrs().Index, Parent: netlink.HANDLE_MIN_EGRESS, Protocol: unix.ETH_P_ALL,
+			},
+			Fd: program.FD(), Name: "tag", DirectAction: true,
+		})
+	}))
 }
 
 // TestReflector connects an interface with itself.

@@ -687,10 +687,10 @@ func TestDeviceGoesAndComes(t *testing.T) {
 				}
 
 				d.come(b)
-				start := time.Now()
 				if !d.isPlugged {
-					b.prepareAgain(datapath, 1)
+					b.prepareAgain(datapath, 1) // no frame could arrive before
 				}
+				start := time.Now()
 				took := b.awaitPath(0, 1).Sub(start)
 				t.Logf("back after %v", took)
 				if took > backWithin {

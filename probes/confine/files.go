@@ -1,6 +1,8 @@
 package confine
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -8,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
 )
 
 // Files are those a process still opens. There is nothing that it may execute.
@@ -31,9 +34,36 @@ const (
 // number of CPUs, what is pinned.
 var kernelFiles = []string{"/proc", "/sys/kernel/btf", "/sys/devices/system/cpu", "/sys/fs/bpf"}
 
+// Landlock is the version of what the kernel confines a process by, 0 if it has
+// none, and says what all that confines.
+func Landlock() (version int, what string, err error) {
+	if !landlockWorks {
+		return 0, "", nil
+	}
+	version, err = ll.LandlockGetABIVersion()
+	switch {
+	case errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP):
+		return 0, "", nil
+	case err != nil:
+		return 0, "", fmt.Errorf("ask for Landlock: %w", err)
+	case version < 4:
+		return version, "files", nil
+	case version < CompleteLandlock:
+		return version, "files and TCP", nil
+	}
+	return version, "files, TCP, abstract sockets and signals", nil
+}
+
+// CompleteLandlock is the version from which on it confines all that ebpftop
+// does without, Linux 6.12.
+const CompleteLandlock = 6
+
 // restrict also forbids TCP and UDP, abstract sockets and signals to others,
 // where the kernel can: ebpftop uses none of them.
 func (f *Files) restrict() error {
+	if !landlockWorks {
+		return nil
+	}
 	rules := []landlock.Rule{
 		landlock.PathAccess(toRead, append(f.Read, kernelFiles...)...).IgnoreIfMissing(),
 		landlock.PathAccess(toChange, f.Change...).IgnoreIfMissing(),

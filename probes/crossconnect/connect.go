@@ -22,13 +22,12 @@ type connection struct {
 	err             error
 }
 
-// realize attaches what a generation needs and directs its frames, or fails
-// if that cannot be done for a pair that may not wait.
+// realize attaches what a generation needs and directs its frames, or fails if
+// that cannot be done for a pair that is new in it, unless that may wait.
 func (w *Wiring) realize(generation int, links links) error {
 	var errs []error
 	for _, p := range w.ports {
-		plan := p.plan(generation)
-		if isThere(plan) && plan.MayWait == 0 && links[p.name()] == nil {
+		if p.isNew(generation) && p.plan(generation).MayWait == 0 && links[p.name()] == nil {
 			errs = append(errs, fmt.Errorf("no interface %q here: `ip -br link` lists those there are", p.name()))
 		}
 	}
@@ -37,7 +36,7 @@ func (w *Wiring) realize(generation int, links links) error {
 	}
 	w.connect(generation, links)
 	for _, p := range w.ports {
-		if problem := p.ways[generation].problem; problem != nil {
+		if problem := p.ways[generation].problem; problem != nil && p.isNew(generation) {
 			errs = append(errs, problem)
 		}
 	}
@@ -54,15 +53,17 @@ func (w *Wiring) connect(generation int, links links) {
 			c.err = w.attach(c)
 		}
 	}
-	// Whether an interface sends what XDP redirects to it may depend on its
-	// having an XDP program itself, so only now can be told.
+	for w.fallBack(connections) {
+		// The opposite direction may have to as well.
+	}
 	for _, c := range connections {
 		if c.err == nil {
 			c.err = w.direct(c)
 		}
+	}
+	for _, c := range connections {
 		if c.err != nil {
-			c.err = errors.Join(c.err, c.port.send(generation, way{}))
-			c.port.ways[generation].problem = c.err
+			w.giveUp(c)
 		}
 	}
 }
@@ -72,21 +73,18 @@ func (w *Wiring) toConnect(generation int, links links) []*connection {
 	var list []*connection
 	for _, p := range w.ports {
 		plan := p.plan(generation)
-		c := &connection{port: p, generation: generation}
-		c.ingress, c.egress = links[p.name()], links[text(plan.Peer)]
-		now := p.ways[generation]
-		switch {
-		case !isThere(plan) || c.ingress == nil || c.egress == nil:
-			if now.datapath != "" {
-				c.err = p.send(generation, way{})
-			}
-			p.ways[generation].problem = c.err
-			continue
-		case now.egress == c.egress.Attrs().Index && p.attached(now.datapath) != nil:
+		if !isThere(plan) {
 			continue
 		}
-		c.try, c.reason, c.err = w.datapaths(p, wish(plan.Wish), c.ingress, c.egress)
-		list = append(list, c)
+		c := &connection{port: p, generation: generation}
+		c.ingress, c.egress = links[p.name()], links[text(plan.Peer)]
+		switch {
+		case c.ingress == nil || c.egress == nil:
+			p.ways[generation].problem = p.stop(generation)
+		case !p.leads(generation, c.egress.Attrs().Index):
+			c.try, c.reason, c.err = w.datapaths(p, wish(plan.Wish), c.ingress, c.egress)
+			list = append(list, c)
+		}
 	}
 	return list
 }
@@ -102,14 +100,18 @@ func (w *Wiring) datapaths(p *port, wish Datapath, ingress, egress netlink.Link)
 		return nil, "", err
 	}
 	p.isBare = !from.hasEthernet
-	if from.foreignXDP && p.xdp == nil {
-		// If XDP is it but for a program that gives way, then let it.
+	if p.xdp == nil && p.tc == nil {
+		if err := w.errTaken(ingress); err != nil {
+			return nil, "", err
+		}
+	}
+	if from.foreignXDP {
+		// If XDP is it but for a program that is ours or gives way, then let it.
 		from.foreignXDP = false
 		try, _, err := datapathsToTry(wish, from, to)
 		wanted := err == nil && try[0] != TC
-		from.foreignXDP = !wanted || w.YieldXDP == nil || !w.YieldXDP(ingress.Attrs().Index)
-	} else {
-		from.foreignXDP = false
+		yields := func() bool { return w.YieldXDP != nil && w.YieldXDP(ingress.Attrs().Index) }
+		from.foreignXDP = p.xdp == nil && !(wanted && yields())
 	}
 	return datapathsToTry(wish, from, to)
 }
@@ -133,56 +135,69 @@ func (w *Wiring) load(connections []*connection) {
 
 // attach attaches the program for the first datapath that the kernel grants.
 func (w *Wiring) attach(c *connection) error {
-	if c.program != nil {
-		defer c.program.Close() // the link keeps it
-	}
 	var refused []error
-	for i, d := range c.try {
-		program := c.program
-		if i > 0 && c.port.attached(d) == nil {
-			var err error
-			if program, err = w.loader.load(c.port, d); err != nil {
-				return err
-			}
-			defer program.Close()
-		}
-		err := c.port.attach(program, d, c.ingress)
+	for len(c.try) > 0 {
+		err := w.attachFirst(c)
 		if err == nil {
-			c.try = c.try[i:]
 			if len(refused) > 0 {
-				c.reason += "; " + errors.Join(refused...).Error()
+				c.reason += "; " + inOneLine(errors.Join(refused...)).Error()
 			}
 			return errors.Join(w.promiscuity.enter(c.port, c.ingress), w.keepLease(c.port))
 		}
-		refused = append(refused, fmt.Errorf("%s refused on %s: %w", d, c.ingress.Attrs().Name, err))
+		refused = append(refused, fmt.Errorf("%s refused on %s: %w", c.try[0], c.ingress.Attrs().Name, err))
+		c.try = c.try[1:]
 	}
 	return errors.Join(refused...)
 }
 
-// direct directs the frames of a port that has its program.
-func (w *Wiring) direct(c *connection) error {
-	d := c.try[0]
-	if d == XDP && len(c.try) > 1 {
-		egress, err := deviceOf(c.egress)
-		if err != nil {
+// attachFirst attaches the program for the first of the datapaths to try.
+func (w *Wiring) attachFirst(c *connection) error {
+	program, d := c.program, c.try[0]
+	c.program = nil
+	if c.port.attached(d) != nil {
+		return nil
+	}
+	if program == nil {
+		var err error
+		if program, err = w.loader.load(c.port, d); err != nil {
 			return err
 		}
+	}
+	defer program.Close() // the link keeps it
+	return c.port.attach(program, w.loader.hook(d), c.ingress.Attrs().Index)
+}
+
+// fallBack takes to the next datapath where an interface does not send what XDP
+// redirects to it, and tells whether there was one. That may depend on the
+// interface having an XDP program itself, so only when all are attached can it
+// be told.
+func (w *Wiring) fallBack(connections []*connection) (any bool) {
+	for _, c := range connections {
+		if c.err != nil || c.try[0] != XDP || len(c.try) == 1 {
+			continue
+		}
+		egress, err := deviceOf(c.egress)
+		if err != nil {
+			c.err = err
+			continue
+		}
 		if unable := errNoXDPSend(egress); unable != nil {
-			c.try, c.reason, c.program = c.try[1:], unable.Error(), nil
-			w.load([]*connection{c})
-			if c.err != nil {
-				return c.err
-			}
-			if err := w.attach(c); err != nil {
-				return err
-			}
-			d = c.try[0]
+			any = true
+			c.try, c.reason = c.try[1:], unable.Error()
+			c.err = errors.Join(c.port.trim(1-c.generation), w.attach(c))
 		}
 	}
-	next := way{datapath: d, reason: c.reason, egress: c.egress.Attrs().Index}
-	plan, other := c.port.plan(c.generation), c.port.ways[1-c.generation]
-	if other.egress != next.egress || other.datapath != d {
-		dropped, err := w.droppedSoFar(c.port, d, c.egress)
+	return any
+}
+
+// direct directs the frames of a port that has its program.
+func (w *Wiring) direct(c *connection) error {
+	next := way{datapath: c.try[0], reason: c.reason, egress: c.egress.Attrs().Index}
+	plan, other := c.port.plan(c.generation), 1-c.generation
+	if was := c.port.ways[other]; was.egress == next.egress && was.datapath == next.datapath {
+		plan.DroppedBefore = c.port.plan(other).DroppedBefore
+	} else {
+		dropped, err := w.droppedSoFar(c.port, next.datapath, c.egress)
 		if err != nil {
 			return err
 		}
@@ -191,41 +206,12 @@ func (w *Wiring) direct(c *connection) error {
 	return c.port.send(c.generation, next)
 }
 
-// followDevices makes ports lose devices that are gone, and take new names.
-func (w *Wiring) followDevices(links links) error {
-	present := make(map[int]string, len(links))
-	for name, l := range links {
-		present[l.Attrs().Index] = name
+// giveUp makes the pair wait whose direction has an error: one direction alone
+// is no wire.
+func (w *Wiring) giveUp(c *connection) {
+	errs := []error{c.err, c.port.stop(c.generation)}
+	if peer := w.port(text(c.port.plan(c.generation).Peer)); peer != nil {
+		errs = append(errs, peer.stop(c.generation))
 	}
-	var errs []error
-	for _, p := range w.ports {
-		if p.ifindex == 0 {
-			continue
-		}
-		name, ok := present[p.ifindex]
-		switch {
-		case !ok, name != p.name() && w.port(name) != nil:
-			// Gone; or now under a name that another port waits for.
-			errs = append(errs, w.promiscuity.leave(p), p.lose())
-		case name != p.name():
-			errs = append(errs, w.rename(p, name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// rename follows a device to its new name, in all plans.
-func (w *Wiring) rename(p *port, name string) error {
-	old := p.record.Name
-	p.record.Name = interfaceName(name)
-	errs := []error{p.write()}
-	for _, other := range w.ports {
-		for generation := range generations {
-			if plan := other.plan(generation); plan.Peer == old {
-				plan.Peer = p.record.Name
-				errs = append(errs, other.write())
-			}
-		}
-	}
-	return errors.Join(errs...)
+	c.port.ways[c.generation].problem = inOneLine(errors.Join(errs...))
 }

@@ -3,6 +3,8 @@ package crossconnect
 import (
 	"sync"
 	"time"
+
+	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
 // A filter on a clsact qdisc outlives the process that added it: it redirects
@@ -18,10 +20,11 @@ type lease struct {
 	stopped sync.WaitGroup
 }
 
-// keepLease renews the lease from now on, if the port is attached by a filter
-// that ends with the process.
+// keepLease renews the lease from now on, if a filter of the port is to end
+// with the process.
 func (w *Wiring) keepLease(p *port) error {
-	if w.pins != "" || !w.loader.leases || w.lease != nil {
+	isLeased := p.tc != nil && p.tc.hook == hook.Clsact && p.record.Owner != 0
+	if !isLeased || w.lease != nil {
 		return nil
 	}
 	if err := renew(w.control); err != nil {

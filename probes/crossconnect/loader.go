@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf/features"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/functions"
 	"github.com/ebpftop/ebpftop/probes/hook"
 	"github.com/ebpftop/ebpftop/probes/tick"
 )
@@ -19,9 +20,7 @@ import (
 type loader struct {
 	spec    *ebpf.CollectionSpec
 	control *ebpf.Map
-	// leases: a program on the tc hook may outlive the process, as there is no
-	// tcx. It redirects only while the process renews its lease.
-	leases bool
+	tc      hook.Hook // where tc programs go: tcx, or clsact before Linux 6.6
 }
 
 func newLoader() (*loader, error) {
@@ -33,6 +32,7 @@ func newLoader() (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
+	functions.Settle(spec)
 	frags := hasXDPHelper(asm.FnXdpGetBuffLen)
 	if frags {
 		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h
@@ -46,7 +46,22 @@ func newLoader() (*loader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the cross-connect programs: %w", err)
 	}
-	return &loader{spec: spec, leases: !hook.HasTCX()}, nil
+	l := &loader{spec: spec, tc: hook.TC}
+	if !hook.HasTCX() {
+		l.tc = hook.Clsact
+	}
+	return l, nil
+}
+
+// hook is where the program for a datapath goes.
+func (l *loader) hook(d Datapath) hook.Hook {
+	switch d {
+	case XDP:
+		return hook.XDP
+	case XDPGeneric:
+		return hook.XDPGeneric
+	}
+	return l.tc
 }
 
 func hasXDPHelper(helper asm.BuiltinFunc) bool {
@@ -61,8 +76,11 @@ func (l *loader) load(p *port, d Datapath) (*ebpf.Program, error) {
 	}
 	spec := l.spec.Copy()
 	maps.DeleteFunc(spec.Programs, func(other string, _ *ebpf.ProgramSpec) bool { return other != name })
+	// A filter may outlive the process: it redirects only while that renews its
+	// lease.
+	isLeased := l.hook(d) == hook.Clsact && p.record.Owner != 0
 	err := errors.Join(
-		spec.Variables[bpf.CrossConnectsVarIsLeased].Set(d == TC && l.leases && p.pins == ""),
+		spec.Variables[bpf.CrossConnectsVarIsLeased].Set(isLeased),
 		spec.Variables[bpf.CrossConnectsVarHasEthernet].Set(!p.isBare),
 	)
 	if err != nil {

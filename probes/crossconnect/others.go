@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -30,8 +33,10 @@ type Program struct {
 // what he connects: the kernel tells, and cannot be wrong.
 type Port struct {
 	Record  bpf.CrossConnectsCrossConnect
+	Control ebpf.MapID // of the control word: the same one for all of a wiring
 	Current word
-	Traffic bpf.CrossConnectsTraffic
+	Egress  [generations]uint32 // of XDP: ifindexes
+	Traffic Traffic
 }
 
 // found is a port on a device.
@@ -110,84 +115,106 @@ func LookAtProgram(id ebpf.ProgramID) (Program, error) {
 // none.
 func portOf(program *ebpf.ProgramInfo) (*Port, error) {
 	maps, _ := program.MapIDs() // without them, it is not ours
-	p, seen := new(Port), 0
+	p, known := new(Port), make(map[string]bool)
 	for _, id := range maps {
 		m, err := ebpf.NewMapFromID(id)
 		if err != nil {
 			return nil, err
 		}
-		known, err := p.read(m)
+		name, err := p.read(m)
 		if err := errors.Join(err, m.Close()); err != nil {
 			return nil, err
 		}
-		if known {
-			seen++
-		}
+		known[name] = true
 	}
-	if seen < 3 || p.Record.Name[0] == 0 {
+	delete(known, "")
+	if len(known) < 4 || p.Record.Name[0] == 0 {
 		return nil, nil
 	}
 	return p, nil
 }
 
-// read reads one map of a port, and says whether it is one.
-func (p *Port) read(m *ebpf.Map) (known bool, err error) {
+// read reads one map of a port, and says which that is: none if the map is not
+// one of ours. Anybody may call his maps what we call ours, so they must have
+// the shape, too.
+func (p *Port) read(m *ebpf.Map) (name string, err error) {
 	info, err := m.Info()
 	if err != nil {
-		return false, err
+		return "", err
 	}
-	const shown = 15 // bytes of a name that the kernel keeps
-	is := func(name string) bool { return info.Name == name[:min(shown, len(name))] }
+	is := func(of string, kind ebpf.MapType, size uintptr, entries uint32) bool {
+		const shown = 15 // bytes of a name that the kernel keeps
+		name = of
+		return info.Name == of[:min(shown, len(of))] &&
+			info.Type == kind && info.ValueSize == uint32(size) && info.MaxEntries == entries
+	}
+	var value bpf.CrossConnectsGenerationControl
 	switch {
-	case is(bpf.CrossConnectsMapCrossConnects) && m.Type() == ebpf.Array:
-		return true, m.Lookup(uint32(0), &p.Record)
-	case is(bpf.CrossConnectsMapCrossConnectControl) && m.Type() == ebpf.Array:
-		var value bpf.CrossConnectsGenerationControl
+	case is(bpf.CrossConnectsMapCrossConnects, ebpf.Array, unsafe.Sizeof(p.Record), 1):
+		return name, m.Lookup(uint32(0), &p.Record)
+	case is(bpf.CrossConnectsMapCrossConnectControl, ebpf.Array, unsafe.Sizeof(value), 1):
 		err := m.Lookup(uint32(0), &value)
 		p.Current = word(value.Word)
-		return true, err
-	case is(bpf.CrossConnectsMapCrossConnectTraffic) && m.Type() == ebpf.PerCPUArray:
-		p.Traffic, err = sumTraffic(m)
-		return true, err
+		p.Control, _ = info.ID() // known since Linux 4.13
+		return name, err
+	case is(bpf.CrossConnectsMapCrossConnectEgress, ebpf.DevMap, unsafe.Sizeof(p.Egress[0]), generations):
+		return name, p.readEgress(m)
+	case is(bpf.CrossConnectsMapCrossConnectTraffic, ebpf.PerCPUArray, unsafe.Sizeof(p.Traffic[0]), generations):
+		p.Traffic, err = readTraffic(m)
+		return name, err
 	}
-	return false, nil
+	return "", nil
 }
 
-// errTaken fails if an interface is in a pair of another wiring.
-func (w *Wiring) errTaken(plans map[string]plan, links links) error {
-	var errs []error
-	for name := range plans {
-		device := links[name]
-		if device == nil || w.port(name) != nil {
-			continue
-		}
-		ports, err := findPorts(device, w.LookAt)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, f := range ports {
-			if int(f.Record.Owner) == w.owner() {
-				continue
-			}
-			errs = append(errs, fmt.Errorf("%s is in a pair already, %s", name, ownedBy(int(f.Record.Owner))))
+// readEgress reads where XDP leads.
+func (p *Port) readEgress(m *ebpf.Map) error {
+	for generation := range p.Egress {
+		err := m.Lookup(uint32(generation), &p.Egress[generation])
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
-func ownedBy(owner int) string {
-	switch owner {
+// errTaken fails if the device is in a pair of another wiring.
+func (w *Wiring) errTaken(device netlink.Link) error {
+	ports, err := findPorts(device, w.LookAt)
+	if err != nil {
+		return err
+	}
+	own, err := mapID(w.control.m)
+	if err != nil {
+		return err
+	}
+	for _, f := range ports {
+		if f.Control != own && f.isOwned() {
+			return fmt.Errorf("%s is in a pair already: %s", device.Attrs().Name, f.advice())
+		}
+	}
+	return nil
+}
+
+// isOwned tells whether the port is kept or its process lives: a filter on a
+// clsact qdisc outlives it.
+func (p *Port) isOwned() bool {
+	return p.Record.Owner == 0 || hook.IsEbpftop(strconv.Itoa(int(p.Record.Owner)))
+}
+
+// advice is for who wants to connect the interface otherwise.
+func (p *Port) advice() string {
+	switch owner := int(p.Record.Owner); owner {
 	case 0:
-		return "which is kept: ebpftop xconnect del " + "removes it"
+		return fmt.Sprintf("`ebpftop xconnect del %s` ends that", text(p.Record.Name))
 	case os.Getpid():
-		return "which ends with this ebpftop"
+		return "disconnect it first"
+	default:
+		return fmt.Sprintf("process %d connected it, disconnect it there or end that", owner)
 	}
-	return fmt.Sprintf("of process %d: end it, or change its pairs there", owner)
 }
 
-// Others lists the pairs of other processes in the network namespace, and the
-// kept ones if withKept.
+// Others lists the pairs of other processes in the network namespace that end
+// with them.
 func Others(lookAt LookAt) ([]Status, error) {
 	links, err := listLinks()
 	if err != nil {
@@ -197,24 +224,74 @@ func Others(lookAt LookAt) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports := make(map[string]found)
-	for name, device := range links {
+	ports := make(map[string]*found) // as their owners call them
+	for _, device := range links {
 		all, err := findPorts(device, lookAt)
 		if err != nil {
-			return nil, err
+			return nil, inOneLine(err)
 		}
 		for _, f := range all {
-			if owner := int(f.Record.Owner); owner != 0 && owner != os.Getpid() {
-				ports[name] = f
+			if owner := int(f.Record.Owner); owner == 0 || owner == os.Getpid() || !f.isOwned() {
+				continue
+			}
+			name := text(f.Record.Name)
+			if ports[name] == nil || f.leads(now) {
+				ports[name] = &f
 			}
 		}
 	}
 	var list []Status
-	for name, f := range ports {
-		if plan := f.plan(now); isThere(plan) && plan.IsA != 0 {
-			list = append(list, f.status(name, ports[text(plan.Peer)], now))
+	for _, f := range ports {
+		peer := ports[text(f.plan(now).Peer)]
+		if isThere(f.plan(now)) && (f.plan(now).IsA != 0 || peer == nil) {
+			list = append(list, f.status(peer, now))
 		}
 	}
 	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.A, b.A) })
 	return list, nil
+}
+
+// plan is the one that counts at a moment.
+func (f *found) plan(now time.Duration) *plan { return &f.Record.Plans[f.Current.at(now)] }
+
+// leads tells whether the program that it was found by redirects frames.
+func (f *found) leads(now time.Duration) bool {
+	generation := f.Current.at(now)
+	if f.datapath == TC {
+		return f.Record.Egress[generation] != 0
+	}
+	return f.Egress[generation] != 0
+}
+
+// status describes a pair of another process, of which one port may not be
+// found.
+func (f *found) status(peer *found, now time.Duration) Status {
+	plan, owner := f.plan(now), int(f.Record.Owner)
+	s := Status{
+		A: text(f.Record.Name), B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
+		Reason: fmt.Sprintf("of process %d", owner),
+		AToB:   f.way(now), BToA: Way{Wish: wish(plan.PeerWish)},
+	}
+	if peer != nil {
+		s.BToA = peer.way(now)
+	}
+	if s.AToB.Datapath == "" || s.BToA.Datapath == "" {
+		s.State = Waiting
+	}
+	if plan.IsA == 0 {
+		s.A, s.B, s.AToB, s.BToA = s.B, s.A, s.BToA, s.AToB
+	}
+	if f.Current.onTrial(now) && !isSame(plan, &f.Record.Plans[1-f.Current.at(now)]) {
+		onTrial(&s, f.Current.deadline()-now)
+	}
+	return s
+}
+
+func (f *found) way(now time.Duration) Way {
+	counted := f.Traffic.ofPair(&f.Record, f.Current.at(now))
+	way := Way{Wish: wish(f.plan(now).Wish), Packets: counted.Packets, Bytes: counted.Bytes}
+	if f.leads(now) {
+		way.Datapath = f.datapath
+	}
+	return way
 }

@@ -99,6 +99,7 @@ type Way struct {
 	Bytes   uint64 `json:"bytes"`
 	Dropped uint64 `json:"dropped"`
 	// DropReason is why, in the kernel's words and ours; empty without drops.
+	// Where drops cannot be counted, it says so.
 	DropReason string `json:"drop_reason,omitempty"`
 	// PPS and BPS, packets and bits per second, are 0 in a list taken once.
 	PPS float64 `json:"pps"`

@@ -65,22 +65,54 @@ func namespaceInode() (uint64, error) {
 // bpffs if need be: while it still may, for a process that gives up the right to.
 func MakePinRoot() (dir string, err error) { return pinRoot, pins(pinRoot).make() }
 
-// exists tells whether anything is kept.
+// exists tells whether anything may be kept.
 func (p pins) exists() bool {
 	_, err := os.Stat(string(p))
 	return err == nil
 }
 
-// make makes the directory, and mounts bpffs if need be.
+// make makes the directory, and mounts bpffs if need be. It makes one after the
+// other and looks at each: a link in the way would lead out of bpffs.
 func (p pins) make() error {
-	if p == "" {
+	switch p {
+	case "":
 		return nil
+	case bpffs:
+		if err := mountBPFFS(); err != nil {
+			return err
+		}
+		return p.errUnsafe()
 	}
-	if err := mountBPFFS(); err != nil {
+	if err := pins(filepath.Dir(string(p))).make(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(string(p), 0o700); err != nil {
+	if err := os.Mkdir(string(p), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make a place for kept pairs: %w", err)
+	}
+	return p.errUnsafe()
+}
+
+// errUnsafe fails if somebody else could have put what is found here: where
+// bpffs was mounted without a mode, every user may make a directory or a link
+// in it.
+func (p pins) errUnsafe() error {
+	for dir := string(p); len(dir) >= len(bpffs); dir = filepath.Dir(dir) {
+		var stat unix.Stat_t
+		if err := unix.Lstat(dir, &stat); err != nil {
+			return fmt.Errorf("look at %s: %w", dir, err)
+		}
+		var why string
+		switch sticky := stat.Mode&unix.S_ISVTX != 0; {
+		case stat.Mode&unix.S_IFMT != unix.S_IFDIR:
+			why = "it is no directory"
+		case stat.Uid != 0:
+			why = fmt.Sprintf("it is owned by user %d", stat.Uid)
+		case stat.Mode&0o022 != 0 && !(dir == bpffs && sticky): // there, others cannot touch what is ours
+			why = "users other than root may write to it"
+		default:
+			continue
+		}
+		return fmt.Errorf("%s is no safe place for kept pairs: %s", dir, why)
 	}
 	return nil
 }
@@ -94,10 +126,25 @@ func mountBPFFS() error {
 	if uint32(stat.Type) == bpffsMagic {
 		return nil
 	}
+	if err := errOwnMounts(); err != nil {
+		return err
+	}
 	if err := unix.Mount("bpffs", bpffs, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
 		return fmt.Errorf("mount bpffs on %s, where kept pairs live: %w", bpffs, err)
 	}
 	return nil
+}
+
+// errOwnMounts is for a process that mounts what nobody else sees, as one does
+// that `ip netns exec` started: it would go with the process, and the pins in it.
+func errOwnMounts() error {
+	own, errOwn := os.Readlink("/proc/self/ns/mnt")
+	first, errFirst := os.Readlink("/proc/1/ns/mnt")
+	if errOwn != nil || errFirst != nil || own == first {
+		return nil
+	}
+	return fmt.Errorf("nothing can be kept here: no bpffs is mounted on %s, and this process's mounts end with it "+
+		"(in a network namespace, start it by nsenter --net=/run/netns/NAME)", bpffs)
 }
 
 // newMap makes a map, pinned under its name if there are pins.
@@ -116,10 +163,14 @@ func (p pins) newMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 }
 
 // openMap opens a pinned map.
-func (p pins) openMap(name string) (*ebpf.Map, error) {
-	m, err := ebpf.LoadPinnedMap(p.path(name), nil)
+func (p pins) openMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
+	m, err := ebpf.LoadPinnedMap(p.path(spec.Name), nil)
 	if err != nil {
-		return nil, fmt.Errorf("open kept map %s: %w", p.path(name), err)
+		return nil, fmt.Errorf("open kept map %s: %w", p.path(spec.Name), err)
+	}
+	if err := spec.Compatible(m); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s was kept by another version of ebpftop (rm -r %s disconnects what that keeps): %w",
+			p.path(spec.Name), p, err), m.Close())
 	}
 	return m, nil
 }
@@ -151,7 +202,11 @@ func (p pins) remove() error {
 	if p == "" {
 		return nil
 	}
-	if err := os.RemoveAll(string(p)); err != nil {
+	err := p.errUnsafe()
+	if err == nil {
+		err = os.RemoveAll(string(p))
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove pins: %w", err)
 	}
 	return nil
@@ -165,17 +220,4 @@ func (p pins) below(name string) pins {
 		return ""
 	}
 	return pins(p.path(name))
-}
-
-// lockPins keeps other processes from changing what is kept, until unlock. It is
-// bpffs itself that is locked: that directory never goes.
-func lockPins() (unlock func() error, err error) {
-	dir, err := os.Open(bpffs)
-	if err != nil {
-		return nil, fmt.Errorf("open bpffs: %w", err)
-	}
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock bpffs: %w", err), dir.Close())
-	}
-	return dir.Close, nil
 }

@@ -1,10 +1,10 @@
 package crossconnect
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +23,9 @@ var wishes = []Datapath{Auto, XDP, XDPGeneric, TC}
 func makePlans(pairs []Pair) (map[string]plan, error) {
 	plans := make(map[string]plan, 2*len(pairs))
 	add := func(name, peer string, wish, peerWish Datapath, isA, wait bool) error {
-		if other, taken := plans[name]; taken {
+		if other, taken := plans[name]; taken && text(other.Peer) == peer {
+			return fmt.Errorf("%s is connected to %s already", name, peer)
+		} else if taken {
 			return fmt.Errorf("%s is to be connected to %s and to %s: an interface can be in one pair only", name, text(other.Peer), peer)
 		}
 		p := plan{Peer: interfaceName(peer), Wish: number(wish), PeerWish: number(peerWish)}
@@ -55,8 +57,8 @@ func makePlans(pairs []Pair) (map[string]plan, error) {
 
 func errInvalid(pair Pair) error {
 	for _, name := range []string{pair.A, pair.B} {
-		if name == "" || len(name) >= unix.IFNAMSIZ || bytes.ContainsAny([]byte(name), "/ \t\n") {
-			return fmt.Errorf("%q is no name of an interface: 1 to %d bytes without blanks or slashes", name, unix.IFNAMSIZ-1)
+		if !isName(name) {
+			return fmt.Errorf("%q is no name of an interface: 1 to %d bytes without blanks, slashes and colons", name, unix.IFNAMSIZ-1)
 		}
 	}
 	for _, wish := range []Datapath{pair.AToB, pair.BToA} {
@@ -68,6 +70,12 @@ func errInvalid(pair Pair) error {
 	return nil
 }
 
+// isName is dev_valid_name() in net/core/dev.c.
+func isName(name string) bool {
+	return name != "" && name != "." && name != ".." && len(name) < unix.IFNAMSIZ &&
+		!strings.ContainsAny(name, "/: \t\n\v\f\r\x00")
+}
+
 // pairOf is the pair of which port name has the plan p, its A being here.
 func pairOf(name string, p *plan) Pair {
 	return Pair{A: name, B: text(p.Peer), AToB: wish(p.Wish), BToA: wish(p.PeerWish), Wait: p.MayWait != 0}
@@ -75,6 +83,11 @@ func pairOf(name string, p *plan) Pair {
 
 // isThere tells whether the plan wants anything.
 func isThere(p *plan) bool { return p.Peer[0] != 0 }
+
+// isSame tells whether two plans want the same pair by the same datapaths.
+func isSame(a, b *plan) bool {
+	return isThere(a) && a.Peer == b.Peer && a.Wish == b.Wish && a.PeerWish == b.PeerWish
+}
 
 func number(d Datapath) uint8 {
 	return uint8(max(0, slices.Index(wishes, d))) // empty is Auto

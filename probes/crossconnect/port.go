@@ -3,14 +3,11 @@ package crossconnect
 import (
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/vishvananda/netlink"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
 // port is an interface as an ingress: its record and counters in the kernel,
@@ -19,8 +16,8 @@ import (
 type port struct {
 	pins    pins // of the port, none if it ends with the process
 	record  bpf.CrossConnectsCrossConnect
-	ifindex int  // 0: the device is missing
 	isBare  bool // its frames have no Ethernet header
+	changed bool // since other processes were told
 
 	here, egress, traffic *ebpf.Map
 
@@ -45,12 +42,6 @@ type pastTraffic struct {
 	traffic bpf.CrossConnectsTraffic
 	dropped uint64
 	time    time.Duration // CLOCK_MONOTONIC
-}
-
-// attachment is a program on a hook of a port.
-type attachment struct {
-	hook hook.Hook
-	link io.Closer
 }
 
 // newPort makes a port that has no device yet.
@@ -99,9 +90,18 @@ func (p *port) replacements(control *ebpf.Map) map[string]*ebpf.Map {
 
 func (p *port) name() string { return text(p.record.Name) }
 
+// ifindex is 0 while the device is missing.
+func (p *port) ifindex() int { return int(p.record.Ifindex) }
+
 func (p *port) plan(generation int) *plan { return &p.record.Plans[generation] }
 
+// isNew tells whether a generation wants what the other one does not.
+func (p *port) isNew(generation int) bool {
+	return isThere(p.plan(generation)) && !isSame(p.plan(generation), p.plan(1-generation))
+}
+
 func (p *port) write() error {
+	p.changed = true
 	if err := p.here.Put(uint32(0), &p.record); err != nil {
 		return fmt.Errorf("write the record of %s: %w", p.name(), err)
 	}
@@ -126,127 +126,32 @@ func (p *port) send(generation int, w way) error {
 	return p.write()
 }
 
-// attached is what serves a datapath, nil if nothing does.
-func (p *port) attached(d Datapath) *attachment {
-	switch {
-	case d == TC:
-		return p.tc
-	case p.xdp != nil && (d == XDP) == (p.xdp.hook == hook.XDP):
-		return p.xdp
-	}
-	return nil
-}
-
-// attach puts a program that was loaded for a datapath on the device. What is
-// attached already stays.
-func (p *port) attach(program *ebpf.Program, d Datapath, device netlink.Link) (err error) {
-	ifindex := device.Attrs().Index
-	switch {
-	case p.attached(d) != nil:
-		return nil
-	case d == TC:
-		p.tc, err = p.attachTC(program, ifindex)
-	default:
-		// One XDP program fits on an interface, of one mode.
-		if err := p.detach(&p.xdp); err != nil {
-			return err
-		}
-		at := hook.XDP
-		if d == XDPGeneric {
-			at = hook.XDPGeneric
-		}
-		p.xdp, err = p.attachXDP(program, at, ifindex)
-	}
-	if err == nil {
-		p.ifindex = ifindex
-	}
-	return err
-}
-
-func (p *port) attachXDP(program *ebpf.Program, at hook.Hook, ifindex int) (*attachment, error) {
-	made, err := hook.Receive(at, program, ifindex)
-	if err != nil {
-		return nil, err
-	}
-	return p.pin(&attachment{hook: at, link: made})
-}
-
-// attachTC attaches behind all other programs of the hook: those of ebpftop
-// that count come first, and what others filter out is not redirected.
-func (p *port) attachTC(program *ebpf.Program, ifindex int) (*attachment, error) {
-	made, err := hook.LastTCX(program, ifindex)
-	if err == nil {
-		return p.pin(&attachment{hook: hook.TC, link: made})
-	}
-	if !errors.Is(err, ebpf.ErrNotSupported) {
-		return nil, err
-	}
-	made, err = hook.AddFilter(program, ifindex, hook.Ingress, hook.LastPriority, p.filterName())
-	if err != nil {
-		return nil, err
-	}
-	return &attachment{hook: hook.Clsact, link: made}, nil
-}
-
-// filterName tells at the next start whether the filter is to stay.
-func (p *port) filterName() string {
-	if p.record.Owner == 0 {
-		return hook.KeptFilter
-	}
-	return hook.ConnectFilter()
-}
-
-// pin keeps a link if the port is kept.
-func (p *port) pin(a *attachment) (*attachment, error) {
-	if err := p.pins.keep(linkPin(a.hook), a.link); err != nil {
-		return nil, errors.Join(err, a.link.Close())
-	}
-	return a, nil
-}
-
-// detach ends an attachment for good, pinned or not.
-func (p *port) detach(a **attachment) error {
-	if *a == nil {
+// stop lets pass what enters in a generation.
+func (p *port) stop(generation int) error {
+	if p.ways[generation].datapath == "" {
 		return nil
 	}
-	old := *a
-	*a = nil
-	return errors.Join(p.pins.drop(linkPin(old.hook)), old.link.Close())
+	return p.send(generation, way{})
 }
 
-// linkPin is the name of a link's pin.
-func linkPin(at hook.Hook) string {
-	switch at {
-	case hook.XDP:
-		return "link-xdp"
-	case hook.XDPGeneric:
-		return "link-xdp-generic"
+// leads tells whether frames do go to an interface in a generation. The kernel
+// forgets where XDP leads when that device goes, and it may be back with the
+// same ifindex.
+func (p *port) leads(generation, egress int) bool {
+	way := p.ways[generation]
+	if way.egress != egress || p.attached(way.datapath) == nil {
+		return false
 	}
-	return "link-tc"
+	var ifindex uint32
+	return way.datapath == TC || p.egress.Lookup(uint32(generation), &ifindex) == nil && int(ifindex) == egress
 }
 
-// lose forgets a device that is gone, and what was attached to it.
-func (p *port) lose() error {
-	errs := []error{p.detach(&p.xdp), p.detach(&p.tc)}
-	p.ifindex = 0
-	for generation := range generations {
-		errs = append(errs, p.send(generation, way{}))
-	}
-	return errors.Join(errs...)
-}
-
-// readTraffic is what was redirected so far.
-func (p *port) readTraffic() (bpf.CrossConnectsTraffic, error) {
-	sum, err := sumTraffic(p.traffic)
-	if err != nil {
-		return sum, fmt.Errorf("read the counters of %s: %w", p.name(), err)
-	}
-	return sum, nil
-}
-
-// remove ends the port: nothing of it stays.
+// remove ends the port: nothing of it stays, unless there is an error.
 func (p *port) remove() error {
-	return errors.Join(p.detach(&p.xdp), p.detach(&p.tc), p.release(), p.pins.remove())
+	if err := errors.Join(p.detach(&p.xdp), p.detach(&p.tc), p.pins.remove()); err != nil {
+		return err
+	}
+	return p.release()
 }
 
 // release lets go of the port; what is pinned stays.
@@ -257,12 +162,9 @@ func (p *port) release() error {
 			errs = append(errs, (*m.m).Close())
 		}
 	}
-	if p.pins == "" {
-		return errors.Join(errs...)
-	}
 	for _, a := range []*attachment{p.xdp, p.tc} {
-		if a != nil && a.hook != hook.Clsact { // a kept filter needs nobody
-			errs = append(errs, a.link.Close())
+		if a != nil {
+			errs = append(errs, a.release())
 		}
 	}
 	return errors.Join(errs...)

@@ -49,11 +49,11 @@ func (s *socketPromiscuity) ask(option, ifindex int) error {
 }
 
 func (s *socketPromiscuity) leave(p *port) error {
-	if !s.members[p.ifindex] {
+	if !s.members[p.ifindex()] {
 		return nil
 	}
-	delete(s.members, p.ifindex)
-	err := s.ask(unix.PACKET_DROP_MEMBERSHIP, p.ifindex)
+	delete(s.members, p.ifindex())
+	err := s.ask(unix.PACKET_DROP_MEMBERSHIP, p.ifindex())
 	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("end promiscuous mode of %s: %w", p.name(), err)
 	}
@@ -88,7 +88,7 @@ func (flagPromiscuity) leave(p *port) error {
 	if p.record.IsPromiscuous == 0 {
 		return nil
 	}
-	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: p.ifindex}}
+	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: p.ifindex()}}
 	if err := netlink.SetPromiscOff(device); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("end promiscuous mode of %s: %w", p.name(), err)
 	}

@@ -8,10 +8,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-
-	"github.com/cilium/ebpf"
-
-	"github.com/ebpftop/ebpftop/bpf"
 )
 
 // Status describes all pairs of the set, and those that come back unless a
@@ -51,7 +47,7 @@ func (w *Wiring) status(current word, now time.Duration, o observation) ([]Statu
 			if err != nil {
 				return nil, err
 			}
-			if current.onTrial(now) && *p.plan(1 - active) != *plan {
+			if current.onTrial(now) && p.isNew(active) {
 				onTrial(&s, current.deadline()-now)
 			}
 			list = append(list, s)
@@ -80,9 +76,6 @@ func (w *Wiring) removed(active int, left time.Duration) []Status {
 		before, now := p.plan(1-active), p.plan(active)
 		if !isThere(before) || before.IsA == 0 || now.Peer == before.Peer {
 			continue
-		}
-		if peer := w.port(text(before.Peer)); now.Peer == before.Peer || peer != nil && peer.plan(active).Peer == p.record.Name {
-			continue // only the other way round
 		}
 		ends := time.Now().Add(left)
 		list = append(list, Status{
@@ -122,7 +115,7 @@ func (w *Wiring) pairStatus(p *port, generation int, o observation) (s Status, e
 	}
 	for _, end := range ends {
 		if problem := end.ways[generation].problem; problem != nil {
-			reasons = append(reasons, strings.ReplaceAll(problem.Error(), "\n", "; "))
+			reasons = append(reasons, problem.Error())
 		}
 	}
 	if len(reasons) > 0 || p.ways[generation].datapath == "" || peer.ways[generation].datapath == "" {
@@ -159,25 +152,28 @@ func (w *Wiring) wayStatus(p *port, generation int, o observation) (s Way, ailme
 	if err != nil {
 		return s, "", err
 	}
-	s.Packets = traffic.Packets - plan.TrafficBefore.Packets
-	s.Bytes = traffic.Bytes - plan.TrafficBefore.Bytes
+	counted, sum := traffic.ofPair(&p.record, generation), traffic.sum()
+	s.Packets, s.Bytes = counted.Packets, counted.Bytes
 	past := p.past
-	p.past = pastTraffic{traffic: traffic, time: o.time}
+	p.past = pastTraffic{traffic: sum, time: o.time}
 	if seconds := (o.time - past.time).Seconds(); past.time != 0 && seconds > 0 {
-		s.PPS = float64(traffic.Packets-past.traffic.Packets) / seconds
-		s.BPS = float64(traffic.Bytes-past.traffic.Bytes) * 8 / seconds
+		s.PPS = float64(sum.Packets-past.traffic.Packets) / seconds
+		s.BPS = float64(sum.Bytes-past.traffic.Bytes) * 8 / seconds
 	}
 	ingress, egress := o.links[p.name()], o.links[text(plan.Peer)]
 	if now.datapath == "" || ingress == nil || egress == nil {
 		return s, "", nil
 	}
-	count := o.drops[p.ifindex]
+	count := o.drops[p.ifindex()]
 	dropped := droppedBy(now.datapath, count, egress)
 	s.Dropped = dropped - min(dropped, plan.DroppedBefore)
 	p.past.dropped = dropped
 	ailment = diagnoseWay(now.datapath, ingress, egress, count, dropped-min(dropped, max(past.dropped, plan.DroppedBefore)))
-	if s.Dropped > 0 {
+	switch {
+	case s.Dropped > 0:
 		s.DropReason = dropText(now.datapath, count)
+	case now.datapath != TC && w.drops == nil:
+		s.DropReason = inOneLine(w.dropsErr).Error()
 	}
 	return s, ailment, nil
 }
@@ -199,7 +195,7 @@ func (w *Wiring) droppedSoFar(p *port, d Datapath, egress netlink.Link) (uint64,
 	if err != nil {
 		return 0, err
 	}
-	return droppedBy(d, drops[p.ifindex], egress), nil
+	return droppedBy(d, drops[p.ifindex()], egress), nil
 }
 
 func diagnoseWay(d Datapath, ingress, egress netlink.Link, count dropCount, fresh uint64) string {
@@ -223,42 +219,4 @@ func dropText(d Datapath, count dropCount) string {
 		reasons = append(reasons, fmt.Sprintf("%d %v", r.frames, r))
 	}
 	return strings.Join(reasons, "; ")
-}
-
-// plan is the one that counts at a moment.
-func (f *found) plan(now time.Duration) *plan { return &f.Record.Plans[f.Current.at(now)] }
-
-// status describes a pair of another process.
-func (f *found) status(name string, peer found, now time.Duration) Status {
-	plan := f.plan(now)
-	owner := int(f.Record.Owner)
-	return Status{
-		A: name, B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
-		Reason: fmt.Sprintf("of process %d", owner),
-		AToB:   f.way(now), BToA: peer.way(now),
-	}
-}
-
-func (f *found) way(now time.Duration) Way {
-	plan := f.plan(now)
-	return Way{
-		Datapath: f.datapath, Wish: wish(plan.Wish),
-		Packets: f.Traffic.Packets - plan.TrafficBefore.Packets,
-		Bytes:   f.Traffic.Bytes - plan.TrafficBefore.Bytes,
-	}
-}
-
-// sumTraffic adds up what was redirected so far, by all CPUs.
-func sumTraffic(m *ebpf.Map) (sum bpf.CrossConnectsTraffic, err error) {
-	for generation := range uint32(generations) {
-		var ofCPUs []bpf.CrossConnectsTraffic
-		if err := m.Lookup(generation, &ofCPUs); err != nil {
-			return sum, err
-		}
-		for _, t := range ofCPUs {
-			sum.Packets += t.Packets
-			sum.Bytes += t.Bytes
-		}
-	}
-	return sum, nil
 }

@@ -30,16 +30,19 @@ type XDPPort struct {
 func (w *Wiring) XDPPorts() (map[int]XDPPort, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := w.refresh(); err != nil {
+		return nil, inOneLine(err)
+	}
 	ports := make(map[int]XDPPort)
 	for _, p := range w.ports {
-		if p.xdp == nil || p.ifindex == 0 {
+		if p.xdp == nil || p.ifindex() == 0 {
 			continue
 		}
 		info, err := p.xdp.link.(link.Link).Info()
 		if err != nil {
 			return nil, fmt.Errorf("ask for the XDP link of %s: %w", p.name(), err)
 		}
-		ports[p.ifindex] = XDPPort{Ifindex: p.ifindex, Hook: p.xdp.hook, wiring: w, link: info.ID}
+		ports[p.ifindex()] = XDPPort{Ifindex: p.ifindex(), Hook: p.xdp.hook, wiring: w, link: info.ID}
 	}
 	return ports, nil
 }
@@ -57,7 +60,7 @@ func (x XDPPort) Maps() (map[string]*ebpf.Map, error) {
 
 func (x XDPPort) port() (*port, error) {
 	for _, p := range x.wiring.ports {
-		if p.ifindex == x.Ifindex && p.xdp != nil {
+		if p.ifindex() == x.Ifindex && p.xdp != nil {
 			return p, nil
 		}
 	}
@@ -71,8 +74,8 @@ func (x XDPPort) Watch(program *ebpf.Program) (io.Closer, error) {
 		if watcher := int(p.record.Watcher); watcher != 0 && watcher != os.Getpid() {
 			return fmt.Errorf("%s is watched by process %d already", p.name(), watcher)
 		}
-		if err := p.xdp.link.(link.Link).Update(program); err != nil {
-			return fmt.Errorf("replace the program of %s: %w", p.name(), err)
+		if err := p.replace(p.xdp, program); err != nil {
+			return err
 		}
 		p.record.Watcher = uint32(os.Getpid())
 		return p.write()
@@ -106,10 +109,7 @@ func (x XDPPort) change(fn func(*port) error) error {
 		if err != nil || info.ID != x.link {
 			return err
 		}
-		if err := fn(p); err != nil {
-			return err
-		}
-		return x.wiring.touch()
+		return fn(p)
 	})
 }
 
@@ -120,8 +120,8 @@ func (w *Wiring) unwatch(p *port) error {
 		return err
 	}
 	defer program.Close()
-	if err := p.xdp.link.(link.Link).Update(program); err != nil {
-		return fmt.Errorf("replace the program of %s: %w", p.name(), err)
+	if err := p.replace(p.xdp, program); err != nil {
+		return err
 	}
 	p.record.Watcher = 0
 	return p.write()
@@ -137,11 +137,4 @@ func (w *Wiring) unwatchDead() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// touch tells other processes that something changed.
-func (w *Wiring) touch() error {
-	revision, err := w.control.touch()
-	w.revision = revision
-	return err
 }

@@ -23,7 +23,7 @@ type Wiring struct {
 	LookAt LookAt
 
 	mu          sync.Mutex
-	pins        pins // none: ends with the process
+	pins        pins     // none: ends with the process
 	loader      *loader  // nil as long as there were no ports
 	control     *control // nil: no ports
 	ports       []*port
@@ -114,18 +114,13 @@ func (w *Wiring) Rollback() error {
 // Follow makes pairs wait whose interfaces are gone, and connects those whose
 // interfaces are back. To be called when interfaces come, go or change.
 func (w *Wiring) Follow() error {
-	if w.pins != "" && !w.pins.exists() {
-		return nil
-	}
 	return w.change(func(links links, current word, now time.Duration) error {
-		if err := w.followDevices(links); err != nil {
-			return err
-		}
 		w.connect(current.at(now), links)
 		if current.onTrial(now) {
 			w.connect(1-current.at(now), links)
+			return nil
 		}
-		return nil
+		return w.prune(current.at(now))
 	})
 }
 
@@ -153,7 +148,7 @@ func (w *Wiring) Trial() (left time.Duration, err error) {
 func (w *Wiring) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.release()
+	return inOneLine(w.release())
 }
 
 // pairs are those of a generation.
@@ -181,39 +176,45 @@ func (w *Wiring) port(name string) *port {
 func (w *Wiring) change(fn func(links links, current word, now time.Duration) error) (err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.pins != "" {
-		if err := mountBPFFS(); err != nil {
-			return err
-		}
-		unlock, err := lockPins()
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, unlock()) }()
+	unlock, err := lockNamespace()
+	if err != nil {
+		return err
 	}
+	defer func() { err = inOneLine(errors.Join(err, unlock())) }()
 	links, err := listLinks()
 	if err != nil {
 		return err
 	}
 	return w.now(func(current word, now time.Duration) error {
-		if current.deadline() != 0 && !current.onTrial(now) {
-			if err := w.settle(current.at(now)); err != nil {
-				return err
-			}
-			current = newWord(current.at(now), 0)
-		}
-		if err := w.unwatchDead(); err != nil {
+		generation, err := w.catchUp(links, current, now)
+		if err != nil {
 			return err
 		}
-		return errors.Join(fn(links, current, now), w.removeIfEmpty())
+		if !current.onTrial(now) {
+			current = newWord(generation, 0)
+		}
+		return errors.Join(fn(links, current, now), w.announce(), w.removeIfEmpty())
 	})
+}
+
+// catchUp does what has come due since the last change: a trial is over,
+// devices came or went, a process that watched was killed.
+func (w *Wiring) catchUp(links links, current word, now time.Duration) (generation int, err error) {
+	generation = current.at(now)
+	if err := errors.Join(w.followDevices(links), w.unwatchDead()); err != nil {
+		return generation, err
+	}
+	if current.deadline() != 0 && !current.onTrial(now) {
+		return generation, w.settle(generation)
+	}
+	return generation, nil
 }
 
 // look calls fn with what there is now.
 func (w *Wiring) look(fn func(current word, now time.Duration) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.now(fn)
+	return inOneLine(w.now(fn))
 }
 
 func (w *Wiring) now(fn func(current word, now time.Duration) error) error {
@@ -237,9 +238,6 @@ func (w *Wiring) now(fn func(current word, now time.Duration) error) error {
 
 // replace makes plans the set, instead of that of the active generation.
 func (w *Wiring) replace(plans map[string]plan, active int, trial time.Duration, links links) error {
-	if err := w.errTaken(plans, links); err != nil {
-		return err
-	}
 	if err := w.prepare(); err != nil {
 		return err
 	}
@@ -256,12 +254,20 @@ func (w *Wiring) replace(plans map[string]plan, active int, trial time.Duration,
 		now, err = monotonic()
 	}
 	if err != nil {
-		return errors.Join(err, w.prune(active))
+		return errors.Join(err, w.restore(active, links))
 	}
 	if trial == 0 {
 		return w.settle(idle)
 	}
 	return w.put(newWord(idle, now+trial))
+}
+
+// restore removes what a change brought that failed, and attaches again what
+// it had to detach.
+func (w *Wiring) restore(active int, links links) error {
+	err := w.prune(active)
+	w.connect(active, links)
+	return err
 }
 
 // put makes w count in the packet path, on all ports at once.
@@ -280,30 +286,35 @@ func (w *Wiring) settle(generation int) error {
 	if err := w.put(newWord(generation, 0)); err != nil {
 		return err
 	}
-	return w.prune(generation)
+	if err := w.prune(generation); err != nil {
+		return fmt.Errorf("it is done, but what it replaces is not all gone; the next change tries again: %w", err)
+	}
+	return nil
 }
 
 // prune removes what a generation does not need.
 func (w *Wiring) prune(generation int) error {
 	var errs []error
 	w.ports = slices.DeleteFunc(w.ports, func(p *port) bool {
-		if !isThere(p.plan(generation)) {
-			errs = append(errs, w.promiscuity.leave(p), p.remove())
-			return true
+		if isThere(p.plan(generation)) {
+			errs = append(errs, p.trim(generation))
+			return false
 		}
-		used := p.attached(p.ways[generation].datapath)
-		if p.xdp != used {
-			errs = append(errs, p.detach(&p.xdp))
-		}
-		if p.tc != used {
-			errs = append(errs, p.detach(&p.tc))
-		}
-		return false
+		err := errors.Join(w.leave(p), p.remove())
+		errs = append(errs, err)
+		return err == nil
 	})
 	return errors.Join(errs...)
 }
 
-// write writes the plans into the idle generation.
+// leave gives a device back as it was.
+func (w *Wiring) leave(p *port) error {
+	return errors.Join(w.promiscuity.leave(p), w.drops.forget(p.ifindex()))
+}
+
+// write writes the plans into the idle generation. Of pairs that do not change,
+// frames in flight may still be directed by what was last active there: so it
+// says the same all the time.
 func (w *Wiring) write(plans map[string]plan, active int) error {
 	for name := range plans {
 		if w.port(name) == nil {
@@ -316,18 +327,16 @@ func (w *Wiring) write(plans map[string]plan, active int) error {
 	}
 	idle := 1 - active
 	for _, p := range w.ports {
-		next, before := plans[p.name()], p.plan(active)
-		if next.Peer == before.Peer {
-			next.TrafficBefore, next.DroppedBefore = before.TrafficBefore, before.DroppedBefore
-		} else {
-			traffic, err := p.readTraffic()
-			if err != nil {
-				return err
-			}
-			next.TrafficBefore = traffic
+		traffic, err := p.readTraffic()
+		if err != nil {
+			return err
 		}
-		*p.plan(idle) = next
-		if err := p.send(idle, way{}); err != nil {
+		next, way := plans[p.name()], way{}
+		if isSame(&next, p.plan(active)) {
+			way = p.ways[active]
+		}
+		traffic.setPlan(&p.record, idle, next)
+		if err := p.send(idle, way); err != nil {
 			return err
 		}
 	}
@@ -336,9 +345,9 @@ func (w *Wiring) write(plans map[string]plan, active int) error {
 
 // newPort makes a port, in a place of its own if it is kept.
 func (w *Wiring) newPort(name string) (*port, error) {
-	var place pins
-	if w.pins != "" {
-		place = w.freePlace()
+	place, err := w.freePlace()
+	if err != nil {
+		return nil, err
 	}
 	return newPort(w.loader.spec, name, w.owner(), place)
 }

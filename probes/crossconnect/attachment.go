@@ -1,0 +1,164 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/ebpftop/ebpftop/probes/hook"
+)
+
+// attachment is a program on a hook of a port.
+type attachment struct {
+	hook hook.Hook
+	link io.Closer // a link.Link, or on clsact a *hook.Filter
+}
+
+// end detaches for good. To close a link would do only if no other process had
+// it open.
+func (a *attachment) end() error {
+	l, ok := a.link.(link.Link)
+	if !ok {
+		return a.link.Close()
+	}
+	return errors.Join(l.Detach(), l.Close())
+}
+
+// release lets go of what is pinned. A kept filter needs nobody to hold it.
+func (a *attachment) release() error {
+	if l, ok := a.link.(link.Link); ok {
+		return l.Close()
+	}
+	return nil
+}
+
+// place is where the port has what is attached to a hook.
+func (p *port) place(at hook.Hook) **attachment {
+	if at == hook.XDP || at == hook.XDPGeneric {
+		return &p.xdp
+	}
+	return &p.tc
+}
+
+// attached is what serves a datapath, nil if nothing does.
+func (p *port) attached(d Datapath) *attachment {
+	switch {
+	case d == TC:
+		return p.tc
+	case p.xdp != nil && (d == XDP && p.xdp.hook == hook.XDP || d == XDPGeneric && p.xdp.hook == hook.XDPGeneric):
+		return p.xdp
+	}
+	return nil
+}
+
+// attach puts a program on a hook of a device. It ends what is there of the
+// port: one XDP program fits on an interface, of one mode.
+func (p *port) attach(program *ebpf.Program, at hook.Hook, ifindex int) error {
+	place := p.place(at)
+	if err := p.detach(place); err != nil {
+		return err
+	}
+	made, err := p.attachNew(program, at, ifindex)
+	if err != nil {
+		return err
+	}
+	*place, p.record.Ifindex = made, uint32(ifindex)
+	return p.write()
+}
+
+// attachNew attaches tc programs behind all others of the hook: those of
+// ebpftop that count come first, and what others filter out is not redirected.
+func (p *port) attachNew(program *ebpf.Program, at hook.Hook, ifindex int) (*attachment, error) {
+	made := &attachment{hook: at}
+	var err error
+	switch at {
+	case hook.Clsact:
+		made.link, err = hook.AddFilter(program, ifindex, hook.Ingress, hook.LastPriority, p.filterName())
+		return made, err
+	case hook.TC:
+		made.link, err = hook.LastTCX(program, ifindex)
+	default:
+		made.link, err = hook.Receive(at, program, ifindex)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := p.pins.keep(linkPin(at), made.link); err != nil {
+		return nil, errors.Join(err, made.end())
+	}
+	return made, nil
+}
+
+// filterName tells at the next start whether the filter is to stay.
+func (p *port) filterName() string {
+	if p.record.Owner == 0 {
+		return hook.KeptFilter
+	}
+	return hook.ConnectFilter()
+}
+
+// detach ends an attachment, pinned or not.
+func (p *port) detach(a **attachment) error {
+	if *a == nil {
+		return nil
+	}
+	old := *a
+	*a = nil
+	p.changed = true
+	return errors.Join(old.end(), p.pins.drop(linkPin(old.hook)))
+}
+
+// trim detaches what a generation does not need. A port that waits keeps what
+// it has, for others to see that it is in a pair.
+func (p *port) trim(generation int) error {
+	d := p.ways[generation].datapath
+	if d == "" && isThere(p.plan(generation)) {
+		return nil
+	}
+	var errs []error
+	for _, a := range []**attachment{&p.xdp, &p.tc} {
+		if *a != p.attached(d) {
+			errs = append(errs, p.detach(a))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// lose forgets a device that is gone, and what was attached to it.
+func (p *port) lose() error {
+	errs := []error{p.detach(&p.xdp), p.detach(&p.tc)}
+	p.record.Ifindex = 0
+	for generation := range generations {
+		errs = append(errs, p.send(generation, way{}))
+	}
+	return errors.Join(errs...)
+}
+
+// linkPin is the name of a link's pin.
+func linkPin(at hook.Hook) string {
+	switch at {
+	case hook.XDP:
+		return "link-xdp"
+	case hook.XDPGeneric:
+		return "link-xdp-generic"
+	}
+	return "link-tc"
+}
+
+// ifindexOf is 0 for a link whose device is gone.
+func ifindexOf(l link.Link) (int, error) {
+	info, err := l.Info()
+	if err != nil {
+		return 0, fmt.Errorf("ask for a link: %w", err)
+	}
+	if xdp := info.XDP(); xdp != nil {
+		return int(xdp.Ifindex), nil
+	}
+	if tcx := info.TCX(); tcx != nil {
+		return int(tcx.Ifindex), nil
+	}
+	return 0, fmt.Errorf("a link of a cross-connect is of type %v", info.Type)
+}

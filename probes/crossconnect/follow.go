@@ -1,0 +1,81 @@
+package crossconnect
+
+import (
+	"errors"
+
+	"github.com/cilium/ebpf/link"
+
+	"github.com/ebpftop/ebpftop/probes/hook"
+)
+
+// followDevices makes ports lose devices that are gone, and take new names.
+func (w *Wiring) followDevices(links links) error {
+	present := make(map[int]string, len(links))
+	for name, l := range links {
+		present[l.Attrs().Index] = name
+	}
+	var errs []error
+	for _, p := range w.ports {
+		if p.ifindex() == 0 {
+			continue
+		}
+		attached, err := p.isAttached()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		name, here := present[p.ifindex()]
+		switch {
+		case !here, !attached, name != p.name() && w.port(name) != nil:
+			// Gone, gone and back, or under a name that another port waits for.
+			errs = append(errs, w.leave(p), p.lose())
+		case name != p.name():
+			errs = append(errs, w.rename(p, name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isAttached tells whether what was attached still is where it was. A device
+// may be back with the same ifindex, and without it.
+func (p *port) isAttached() (bool, error) {
+	for _, a := range []*attachment{p.xdp, p.tc} {
+		if a == nil {
+			continue
+		}
+		at, err := a.ifindex(p.ifindex())
+		if err != nil || at != p.ifindex() {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// ifindex is where the program is attached, 0 if nowhere. A filter is looked
+// for at one place.
+func (a *attachment) ifindex(expected int) (int, error) {
+	if l, ok := a.link.(link.Link); ok {
+		return ifindexOf(l)
+	}
+	filter, err := hook.FindFilter(expected, hook.Ingress, a.link.(*hook.Filter).Name)
+	if filter == nil {
+		return 0, err
+	}
+	return expected, nil
+}
+
+// rename follows a device to its new name, in all plans.
+func (w *Wiring) rename(p *port, name string) error {
+	old := p.record.Name
+	p.record.Name = interfaceName(name)
+	errs := []error{p.write()}
+	for _, other := range w.ports {
+		for generation := range generations {
+			if plan := other.plan(generation); plan.Peer == old {
+				plan.Peer = p.record.Name
+				errs = append(errs, other.write())
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

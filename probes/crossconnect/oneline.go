@@ -1,0 +1,17 @@
+package crossconnect
+
+import "strings"
+
+// oneLine is an error that tells in one line, however many errors it joins.
+type oneLine struct{ error }
+
+func inOneLine(err error) error {
+	if err == nil {
+		return nil
+	}
+	return oneLine{err}
+}
+
+func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+
+func (e oneLine) Unwrap() error { return e.error }

@@ -1,0 +1,70 @@
+// Package functions has BPF programs do without the functions of the kernel
+// (kfuncs) that they can do without, where the kernel lets programs call none.
+package functions
+
+import (
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+)
+
+// castToKernelContext is the only one that the programs call. It is declared
+// weak: where its address is 0, they do without.
+const castToKernelContext = "bpf_cast_to_kern_ctx"
+
+// Settle is for a spec that is not loaded yet. Loading sees to kernels that do
+// not have a function; one that has no JIT compiler, or has it switched off,
+// has it and refuses the call (add_kfunc_call() in kernel/bpf/verifier.c), even
+// in a branch that is never taken.
+func Settle(spec *ebpf.CollectionSpec) {
+	if !callable() {
+		forgo(spec)
+	}
+}
+
+func forgo(spec *ebpf.CollectionSpec) {
+	for _, program := range spec.Programs {
+		for i := range program.Instructions {
+			instruction := &program.Instructions[i]
+			if instruction.Reference() != castToKernelContext {
+				continue
+			}
+			without := asm.Mov.Imm(asm.R0, 0) // never reached
+			if instruction.OpCode.IsDWordLoad() {
+				without = asm.LoadImm(instruction.Dst, 0, asm.DWord)
+			}
+			*instruction = without.WithSymbol(instruction.Symbol())
+		}
+	}
+}
+
+// callable tries a call.
+var callable = sync.OnceValue(func() bool {
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return false
+	}
+	var function *btf.Func
+	if err := kernel.TypeByName(castToKernelContext, &function); err != nil {
+		return false
+	}
+	id, err := kernel.TypeID(function)
+	if err != nil {
+		return false
+	}
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.XDP, License: "Dual MIT/GPL",
+		Instructions: asm.Instructions{
+			{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoKfuncCall, Constant: int64(id)},
+			asm.Mov.Imm(asm.R0, 0),
+			asm.Return(),
+		},
+	})
+	if err != nil {
+		return false
+	}
+	_ = program.Close() // nothing else holds it
+	return true
+})
