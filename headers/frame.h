@@ -451,24 +451,47 @@ common_transport(struct frame *f, const struct buffer *b, __u32 offset, __u32 pa
 	return true;
 }
 
+/* Steps over the VLAN tags of a common frame; false if one is not whole. */
+static __always_inline bool common_tags(struct frame *f, const struct buffer *b, __u32 *offset)
+{
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < VLAN_TAGS_MAX; i++) {
+		struct vlan_tag *tag = b->data + *offset;
+
+		if (!is_vlan(f->ethertype) || i + f->outer_tags >= VLAN_TAGS_MAX)
+			return true; /* what is no IP is not common anyway */
+		if ((void *)(tag + 1) > b->end)
+			return false;
+		f->ethertype = bpf_ntohs(tag->ethertype);
+		*offset += sizeof(*tag);
+	}
+	return true;
+}
+
 /*
  * Reads the frames that make up nearly all traffic, in a straight line: TCP or
  * UDP in whole packets of IPv4 without options or of IPv6 without extension
- * headers, no VLAN tag in the data, nothing wrong, all of it in linear memory.
- * False for any other frame: frame_parse() knows those, and finds the same of
- * these.
+ * headers, nothing wrong, all headers in linear memory. False for any other
+ * frame: frame_parse() knows those, and finds the same of these.
  */
 static __always_inline bool
 frame_parse_common(struct frame *f, const struct buffer *b, bool has_ethernet)
 {
 	struct ethhdr *ethernet = b->data;
-	__u32 offset = has_ethernet ? sizeof(*ethernet) : 0;
-	void *header = b->data + offset;
+	__u32 offset = 0;
+	void *header;
 
+	if (has_ethernet) {
+		if ((void *)(ethernet + 1) > b->end)
+			return false;
+		f->ethertype = bpf_ntohs(ethernet->h_proto);
+		offset = sizeof(*ethernet);
+		if (!common_tags(f, b, &offset))
+			return false;
+	}
+	header = b->data + offset;
 	if (header + IPV4_BYTES + UDP_BYTES > b->end)
 		return false;
-	if (has_ethernet)
-		f->ethertype = bpf_ntohs(ethernet->h_proto);
 	f->is_ip = true;
 	f->ip = header;
 	if (f->ethertype == ETH_P_IP) {

@@ -31,6 +31,43 @@ func TestDiagnoseAsRoot(t *testing.T) {
 const nobodyVariable = "EBPFTOP_TEST_NOBODY"
 
 func TestDiagnoseAsNobody(t *testing.T) {
+	found := diagnoseAsNobody(t)
+	for _, name := range []string{"capabilities", "bpf() system call"} {
+		if !found[name].Fatal() {
+			t.Errorf("%s: %+v", name, found[name])
+		}
+	}
+	for _, name := range []string{"packet program", "tcx link", "exec btf raw tracepoint"} {
+		if found[name].Status != StatusUnknown {
+			t.Errorf("%s: %+v", name, found[name])
+		}
+	}
+}
+
+// TestDiagnoseCapabilitiesAlone as somebody who may watch, and no more.
+func TestDiagnoseCapabilitiesAlone(t *testing.T) {
+	found := diagnoseAsNobody(t, unix.CAP_BPF, unix.CAP_PERFMON, unix.CAP_NET_ADMIN)
+	for name, want := range map[string]struct {
+		status Status
+		detail string
+	}{
+		"capabilities":        {StatusOK, "CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN"},
+		"packet program":      {StatusOK, "accepted by the verifier"},
+		"packet sockets":      {StatusMissing, "without CAP_NET_RAW"},
+		"programs of others":  {StatusMissing, "without CAP_SYS_ADMIN"},
+		"processes of others": {StatusMissing, "without CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH"},
+		"kept while running":  {StatusOK, "CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, and no_new_privs"},
+	} {
+		if f := found[name]; f.Status != want.status || f.Detail != want.detail || f.Fatal() {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+// diagnoseAsNobody is for a test that does nothing before. It runs the test
+// anew, as nobody with capabilities.
+func diagnoseAsNobody(t *testing.T, capabilities ...uintptr) map[string]Finding {
+	t.Helper()
 	if os.Getenv(nobodyVariable) != "" {
 		if err := json.NewEncoder(os.Stdout).Encode(Diagnose()); err != nil {
 			t.Fatal(err)
@@ -43,7 +80,10 @@ func TestDiagnoseAsNobody(t *testing.T) {
 	cmd := exec.Command(path, "-test.run=^"+t.Name()+"$")
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), nobodyVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
+		AmbientCaps: capabilities,
+	}
 	output, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -52,17 +92,7 @@ func TestDiagnoseAsNobody(t *testing.T) {
 	if err := json.Unmarshal(output, &findings); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
-	found := checkedFindings(t, findings)
-	for _, name := range []string{"capabilities", "bpf() system call"} {
-		if !found[name].Fatal() {
-			t.Errorf("%s: %+v", name, found[name])
-		}
-	}
-	for _, name := range []string{"packet program", "tcx link", "exec btf raw tracepoint"} {
-		if found[name].Status != StatusUnknown {
-			t.Errorf("%s: %+v", name, found[name])
-		}
-	}
+	return checkedFindings(t, findings)
 }
 
 // checkedFindings are the findings by name, each in itself complete.

@@ -106,6 +106,14 @@ type stats struct {
 // openStats starts it in a namespace and waits for the first object.
 func openStats(t *testing.T, in *lab.Namespace, args ...string) *stats {
 	t.Helper()
+	s := newStats(t, args...)
+	s.start(in)
+	return s
+}
+
+// newStats is not yet started.
+func newStats(t *testing.T, args ...string) *stats {
+	t.Helper()
 	s := &stats{t: t, cmd: ebpftop(t, append([]string{"stats", "--json", "--interval", "100ms"}, args...)...)}
 	s.cmd.Stderr = &s.errOut
 	out, err := s.cmd.StdoutPipe()
@@ -115,11 +123,15 @@ func openStats(t *testing.T, in *lab.Namespace, args ...string) *stats {
 	s.pipe = out
 	s.lines = bufio.NewScanner(out)
 	s.lines.Buffer(nil, 64<<20)
+	return s
+}
+
+func (s *stats) start(in *lab.Namespace) {
+	s.t.Helper()
 	if err := in.Start(s.cmd); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	s.next()
-	return s
 }
 
 // sample is an object of stats with what the tests look at.

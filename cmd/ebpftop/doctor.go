@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui"
 )
 
 func newDoctorCommand() *cobra.Command {
@@ -42,9 +42,7 @@ host's interfaces. The exit status is 1 where the dashboard cannot run.`,
 }
 
 func encodeFindings(w io.Writer, findings []probes.Finding) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(findings)
+	return writeJSON(w, findings, "  ")
 }
 
 // The columns of the table, in a terminal of 80. What to do about a feature
@@ -78,7 +76,7 @@ func showFindings(w io.Writer, findings []probes.Finding) error {
 
 // row writes head and, beside it, text on as many lines as it takes.
 func row(b *strings.Builder, head, text string) {
-	for line := range strings.SplitSeq(ansi.Wrap(text, tableWidth-len(head), ""), "\n") {
+	for line := range strings.SplitSeq(ansi.Wrap(ui.Escape(text), tableWidth-len(head), ""), "\n") {
 		b.WriteString(strings.TrimRight(head+line, " ") + "\n")
 		head = strings.Repeat(" ", len(head))
 	}

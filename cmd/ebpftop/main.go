@@ -36,13 +36,16 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, errSilent) {
-		fmt.Fprintln(errOut, "ebpftop:", ui.Escape(strings.ReplaceAll(err.Error(), "\n", "; ")))
+		fmt.Fprintln(errOut, "ebpftop:", oneLine(err))
 	}
 	if err != nil {
 		return 1
 	}
 	return 0
 }
+
+// oneLine is what an error says, fit for any terminal.
+func oneLine(err error) string { return ui.Escape(strings.ReplaceAll(err.Error(), "\n", "; ")) }
 
 // endings are the signals that end the command in an orderly way. Those that
 // were ignored when it started stay so: nohup means it, and so does a shell

@@ -163,13 +163,18 @@ func TestOwnSession(t *testing.T) {
 	s.press("?")
 	cut := time.Now()
 	end := cut
-	for h.names() != nil {
-		end = time.Now()
-		if s.shows("this help") {
-			t.Fatal("a key reaches the host, whose interface is another's")
+	h.await(func() error {
+		time.Sleep(100 * time.Millisecond) // nothing tells of the end
+		shown, names := s.shows("this help"), h.names()
+		if names == nil {
+			return nil
 		}
-		time.Sleep(100 * time.Millisecond) // nothing tells
-	}
+		end = time.Now()
+		if shown {
+			t.Fatal("a key reaches the host, whose interface is taken")
+		}
+		return fmt.Errorf("after a trial of %v: %q", shortTrial, names)
+	})
 	if heard := s.lastOutput(); heard.After(cut.Add(end.Sub(cut) / 2)) {
 		t.Errorf("the session is not cut off: the screen changed %v after the end of the pair", end.Sub(heard))
 	}

@@ -2,18 +2,13 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"syscall"
 	"text/tabwriter"
 	"time"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -115,47 +110,7 @@ func printJSON(out io.Writer, s *probes.Sample) error {
 		Lost:            s.Lost,
 	}
 	object.Execs.Events = notNil(object.Execs.Events)
-	var line bytes.Buffer
-	encoder := json.NewEncoder(&line)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(object); err != nil {
-		return err
-	}
-	_, err := out.Write(escapeInvisible(line.Bytes()))
-	return err
-}
-
-// escapeInvisible writes as \u escapes the characters that JSON leaves alone but a
-// terminal may obey: DEL, C1 controls, and those that reorder or hide text.
-// They can stand in strings only, so the value stays the same.
-func escapeInvisible(line []byte) []byte {
-	invisible := func(r rune) bool {
-		return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r))
-	}
-	if bytes.IndexFunc(line, invisible) < 0 {
-		return line
-	}
-	escaped := make([]byte, 0, 2*len(line))
-	for _, r := range string(line) {
-		switch {
-		case !invisible(r):
-			escaped = utf8.AppendRune(escaped, r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
-		default:
-			escaped = fmt.Appendf(escaped, `\u%04x`, r)
-		}
-	}
-	return escaped
-}
-
-// notNil makes an absent list an empty one: [] in JSON, not null.
-func notNil[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
+	return writeJSON(out, object, "")
 }
 
 func printTable(out io.Writer, s *probes.Sample) error {

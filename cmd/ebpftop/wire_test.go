@@ -248,10 +248,15 @@ func TestTagBesideTheData(t *testing.T) {
 		b.check(b.wires[0].Send(sent))
 		got, err := b.wires[1].Receive(time.Now().Add(time.Second))
 		b.check(err)
-		if want := slices.Insert(sent, 12, 0x81, 0, 0, 100); !bytes.Equal(got, want) {
+		want := slices.Insert(slices.Clone(sent), 12, 0x81, 0, 0, 100)
+		if !bytes.Equal(got, want) {
 			b.t.Errorf("received\n%x, want\n%x", got, want)
 		}
-		b.counted(b.only().AToB, 1, len(sent)+4, 0)
+		size := len(want)
+		if datapath == crossconnect.XDPGeneric {
+			size = len(sent) // it does not show the tag to the program
+		}
+		b.counted(b.only().AToB, 1, size, 0)
 	})
 }
 

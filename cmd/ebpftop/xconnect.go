@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -186,9 +185,7 @@ func newXconnectList() *cobra.Command {
 			}
 			list = append(list, others...)
 			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(notNil(list))
+				return writeJSON(cmd.OutOrStdout(), notNil(list), "  ")
 			}
 			return printPairs(cmd.OutOrStdout(), list)
 		},

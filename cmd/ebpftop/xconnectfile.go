@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,7 +108,7 @@ func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out
 		return err
 	}
 	complain := func(err error) {
-		fmt.Fprintln(errOut, "ebpftop:", strings.ReplaceAll(ui.Escape(err.Error()), "\n", "; "))
+		fmt.Fprintln(errOut, "ebpftop:", oneLine(err))
 	}
 	for started := false; ; {
 		select {

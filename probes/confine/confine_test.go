@@ -65,7 +65,8 @@ var attempts = []attempt{
 	}},
 	{"execute a program", false, 1, func(string) error { return exec.Command("/bin/true").Run() }},
 	{"look into another process", false, 1, func(string) error {
-		return read("/proc/" + strconv.Itoa(os.Getppid()) + "/environ")
+		_, err := os.Readlink("/proc/" + strconv.Itoa(os.Getppid()) + "/exe")
+		return err
 	}},
 	{"talk TCP", false, 4, func(string) error {
 		conn, err := net.Dial("tcp4", "127.0.0.1:1")

@@ -211,9 +211,9 @@ func origin(f []byte) (port, n int) {
 func (b *bench) leads(from int) int {
 	b.t.Helper()
 	b.check(b.wires[from].Send(frame(from, 0)))
-	for deadline := time.Now().Add(200 * time.Millisecond); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(200 * time.Millisecond); time.Now().Before(deadline); {
 		for i, wire := range b.wires {
-			f, err := wire.Receive(time.Now())
+			f, err := wire.Receive(time.Now().Add(time.Millisecond))
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				continue
 			}
@@ -253,7 +253,7 @@ type flow struct {
 	from    []int
 	quit    atomic.Bool
 	running sync.WaitGroup
-	sent    int
+	sent    atomic.Int64
 	mu      sync.Mutex
 	arrived map[int][]int // by number: the ports where it came out
 }
@@ -265,13 +265,14 @@ func (b *bench) startFlow(from ...int) *flow {
 		f.running.Go(func() { f.listen(to) })
 	}
 	f.running.Go(func() {
-		for ; !f.quit.Load(); f.sent++ {
-			port := from[f.sent%len(from)]
-			if err := b.wires[port].Send(frame(port, f.sent)); err != nil {
+		for n := 0; !f.quit.Load(); n++ {
+			port := from[n%len(from)]
+			if err := b.wires[port].Send(frame(port, n)); err != nil {
 				b.t.Error(err)
 				return
 			}
-			if f.sent%16 == 0 {
+			f.sent.Add(1)
+			if n%16 == 0 {
 				time.Sleep(time.Millisecond)
 			}
 		}
@@ -305,7 +306,7 @@ func (f *flow) stop() []int {
 	f.b.t.Helper()
 	f.quit.Store(true)
 	f.running.Wait()
-	ports := make([]int, f.sent)
+	ports := make([]int, f.sent.Load())
 	lost, doubled := 0, 0
 	for n := range ports {
 		switch to := f.arrived[n]; len(to) {
@@ -318,10 +319,17 @@ func (f *flow) stop() []int {
 			doubled++
 		}
 	}
-	if lost > 0 || doubled > 0 || f.sent == 0 {
-		f.b.t.Errorf("of %d frames %d are lost, %d came twice", f.sent, lost, doubled)
+	if lost > 0 || doubled > 0 || len(ports) == 0 {
+		f.b.t.Errorf("of %d frames %d are lost, %d came twice", len(ports), lost, doubled)
 	}
 	return ports
+}
+
+// more waits until some more frames are sent.
+func (f *flow) more() {
+	f.b.t.Helper()
+	enough := f.sent.Load() + 8
+	f.b.await("frames flow", func() bool { return f.sent.Load() >= enough })
 }
 
 // stopAt is stop for a flow that always leads to one port.

@@ -254,7 +254,7 @@ func (w *Wiring) replace(plans map[string]plan, active int, trial time.Duration,
 		now, err = monotonic()
 	}
 	if err != nil {
-		return errors.Join(err, w.restore(active, links))
+		return errors.Join(err, w.restore(active))
 	}
 	if trial == 0 {
 		return w.settle(idle)
@@ -264,10 +264,13 @@ func (w *Wiring) replace(plans map[string]plan, active int, trial time.Duration,
 
 // restore removes what a change brought that failed, and attaches again what
 // it had to detach.
-func (w *Wiring) restore(active int, links links) error {
+func (w *Wiring) restore(active int) error {
 	err := w.prune(active)
-	w.connect(active, links)
-	return err
+	links, errLinks := listLinks() // what is attached has changed
+	if errLinks == nil {
+		w.connect(active, links)
+	}
+	return errors.Join(err, errLinks)
 }
 
 // put makes w count in the packet path, on all ports at once.

@@ -106,11 +106,11 @@ func TestNoFrameOfOthersLost(t *testing.T) {
 			b.set(w, pair(0, 1, d), pair(2, 3))
 			f := b.startFlow(0)
 			for i := range 200 {
-				b.set(w, pair(0, 1, d), pair(2, 3+i%3), Pair{A: "none0", B: "none1", Wait: i%2 == 0 || true})
+				b.set(w, pair(0, 1, d), pair(2, 3+i%3, XDP), Pair{A: "none0", B: "none1", Wait: true})
 			}
 			f.stopAt(1)
-			if s := b.status(w); s[1].AToB.Packets != uint64(f.sent) {
-				t.Errorf("counted %d of %d", s[1].AToB.Packets, f.sent)
+			if s := b.status(w); s[1].AToB.Packets != uint64(f.sent.Load()) {
+				t.Errorf("counted %d of %d", s[1].AToB.Packets, f.sent.Load())
 			}
 		})
 	}
@@ -131,8 +131,10 @@ func TestAllAtOnce(t *testing.T) {
 			b.set(w, sets[0]...)
 			f := b.startFlow(0, 2)
 			for i := range changes {
+				f.more()
 				b.set(w, sets[1-i%2]...)
 			}
+			f.more()
 			seen, before := 0, 0
 			for n, to := range f.stop() {
 				set := 0
@@ -144,7 +146,7 @@ func TestAllAtOnce(t *testing.T) {
 				}
 				before = set
 			}
-			if seen > changes || seen < changes/2 {
+			if seen != changes {
 				t.Errorf("the set changed %d times, want %d", seen, changes)
 			}
 		})
@@ -189,7 +191,7 @@ func TestFailedSet(t *testing.T) {
 
 	spec := w.loader.spec
 	traffic, program := spec.Maps[bpf.CrossConnectsMapCrossConnectTraffic], spec.Programs[bpf.CrossConnectsProgConnectTc]
-	traffic.MaxEntries = 1 << 31
+	traffic.MaxEntries = 0 // the kernel refuses that
 	b.refused(w, "make map cross_connect_traffic", kept, pair(2, 3))
 	traffic.MaxEntries = generations
 	instructions := program.Instructions
@@ -227,7 +229,7 @@ func TestChangeOfDatapath(t *testing.T) {
 
 // TestFromXDPToTC must not lose a frame: both are there while it changes.
 func TestFromXDPToTC(t *testing.T) {
-	b := newXDPBench(t, 2)
+	b := newBench(t, 2)
 	w := b.own()
 	// Generic: a veth throws away what it holds when native XDP ends.
 	b.set(w, pair(0, 1, XDPGeneric))

@@ -24,17 +24,40 @@ const (
 
 // SetOffload switches an offload of the interface.
 func (n *Namespace) SetOffload(iface string, offload Offload, on bool) error {
-	value := struct{ command, data uint32 }{command: uint32(offload)}
+	var data uint32
 	if on {
-		value.data = 1
+		data = 1
 	}
+	if _, err := n.ethtool(iface, uint32(offload), data); err != nil {
+		return fmt.Errorf("set offload %#x of %s to %t: %w", uint32(offload), iface, on, err)
+	}
+	return nil
+}
+
+// keepTagsInData makes the kernel write VLAN tags into the frames that the
+// interface sends, instead of leaving that to the interface.
+func (n *Namespace) keepTagsInData(iface string) error {
+	const txVLAN = 1 << 7 // ETH_FLAG_TXVLAN in linux/ethtool.h
+	flags, err := n.ethtool(iface, unix.ETHTOOL_GFLAGS, 0)
+	if err == nil {
+		_, err = n.ethtool(iface, unix.ETHTOOL_SFLAGS, flags&^txVLAN)
+	}
+	if err != nil {
+		return fmt.Errorf("set VLAN offload of %s off: %w", iface, err)
+	}
+	return nil
+}
+
+// ethtool gives a command with one word, and returns the word of the answer.
+func (n *Namespace) ethtool(iface string, command, data uint32) (uint32, error) {
+	value := struct{ command, data uint32 }{command, data}
 	var request struct {
-		name [unix.IFNAMSIZ]byte
-		data unsafe.Pointer
-		_    [16]byte // struct ifreq is longer
+		name  [unix.IFNAMSIZ]byte
+		value unsafe.Pointer
+		_     [16]byte // struct ifreq is longer
 	}
 	copy(request.name[:unix.IFNAMSIZ-1], iface)
-	request.data = unsafe.Pointer(&value)
+	request.value = unsafe.Pointer(&value)
 	err := n.Do(func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
@@ -48,10 +71,7 @@ func (n *Namespace) SetOffload(iface string, offload Offload, on bool) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("set offload %#x of %s to %t: %w", uint32(offload), iface, on, err)
-	}
-	return nil
+	return value.data, err
 }
 
 // AttachXDP attaches an XDP program of that name which passes everything on, in
@@ -95,10 +115,12 @@ func passProgram(name string) (*ebpf.Program, error) {
 // the other end. It then has receive queues for such frames, for which the
 // kernel needs GRO, or an XDP program before Linux 5.13. And what it sends are
 // frames as on a wire, for XDP neither completes checksums nor splits
-// aggregates, which an interface without checksums does not make either.
+// aggregates, which an interface without checksums does not make either, and
+// loses the VLAN tags that are not in the data.
 func (n *Namespace) PrepareForXDP(iface string) error {
 	return errors.Join(
 		n.SetOffload(iface, TXChecksum, false),
+		n.keepTagsInData(iface),
 		n.SetOffload(iface, GRO, true),
 		n.AttachXDP(iface, "lab_pass"),
 	)

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"kernel.org/pub/linux/libs/security/libcap/cap"
+
+	"github.com/ebpftop/ebpftop/probes/confine"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+)
+
+// nobody owns nothing, and may do nothing.
+const nobody = 65534
+
+// confinedTo is what the status of a thread says that has these capabilities
+// and no others, in no set, and no way to new ones.
+func confinedTo(capabilities ...cap.Value) map[string]string {
+	mask := uint64(0)
+	for _, c := range capabilities {
+		mask |= 1 << c
+	}
+	want := map[string]string{"NoNewPrivs": "1"}
+	for _, set := range []string{"CapPrm", "CapEff", "CapBnd"} {
+		want[set] = fmt.Sprintf("%016x", mask)
+	}
+	for _, set := range []string{"CapInh", "CapAmb"} {
+		want[set] = fmt.Sprintf("%016x", 0)
+	}
+	return want
+}
+
+// awaitConfined waits until every thread of a process is.
+func awaitConfined(t *testing.T, pid int, capabilities ...cap.Value) {
+	t.Helper()
+	(&bench{t: t}).await(func() error { return errConfined(pid, confinedTo(capabilities...)) })
+}
+
+func errConfined(pid int, want map[string]string) error {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(threads) < 2 {
+		return fmt.Errorf("process %d has %d threads (%v)", pid, len(threads), err)
+	}
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		if err != nil {
+			return err // may have ended: look again
+		}
+		for line := range strings.Lines(string(status)) {
+			name, value, _ := strings.Cut(line, ":")
+			if wanted, ok := want[name]; ok && wanted != strings.TrimSpace(value) {
+				return fmt.Errorf("%s: %s want %s", thread, strings.TrimSpace(line), wanted)
+			}
+		}
+	}
+	return nil
+}
+
+// inspectorOf finds the process at the side of another.
+func inspectorOf(t *testing.T, pid int) int {
+	t.Helper()
+	children, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []int
+	for _, path := range children {
+		list, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, word := range strings.Fields(string(list)) {
+			child, err := strconv.Atoi(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, child)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("process %d has the children %v, want the inspector", pid, found)
+	}
+	return found[0]
+}
+
+// TestConfined looks at every thread of what goes on to run.
+func TestConfined(t *testing.T) {
+	b := newBench(t, 2)
+	t.Run("stats", func(t *testing.T) {
+		s := openStats(t, b.hub)
+		awaitConfined(t, s.cmd.Process.Pid, confine.Watching...)
+		awaitConfined(t, inspectorOf(t, s.cmd.Process.Pid), confine.Inspecting...)
+		s.stop(syscall.SIGTERM)
+	})
+	t.Run("dashboard", func(t *testing.T) {
+		s := b.dashboard()
+		awaitConfined(t, s.cmd.Process.Pid, confine.Watching...)
+		awaitConfined(t, inspectorOf(t, s.cmd.Process.Pid), confine.Inspecting...)
+		s.press("q")
+		s.ended(0)
+	})
+	t.Run("run", func(t *testing.T) {
+		r := b.start(newLinksFile(t, "sw0: sw1"))
+		following := append(slices.Clone(confine.Watching), cap.DAC_READ_SEARCH)
+		awaitConfined(t, r.cmd.Process.Pid, following...)
+		awaitConfined(t, inspectorOf(t, r.cmd.Process.Pid), confine.Inspecting...)
+		r.end(syscall.SIGTERM)
+	})
+	t.Run("demo", func(t *testing.T) {
+		d, _ := startDemo(t)
+		awaitConfined(t, d.cmd.Process.Pid, demoNeeds.Capabilities...)
+	})
+	b.awaitBare(b.hub, port(0), port(1))
+}
+
+// TestConfinedSeesOthers: what other processes connect, and their programs.
+func TestConfinedSeesOthers(t *testing.T) {
+	b := newBench(t, 2)
+	s := openStats(t, b.hub)
+	awaitConfined(t, s.cmd.Process.Pid, confine.Watching...)
+	r := b.start(newLinksFile(t, "sw0: sw1"))
+	var object struct {
+		Interfaces []struct {
+			Foreign []string `json:"foreign_programs"`
+		} `json:"interfaces"`
+		CrossConnects []crossconnect.Status `json:"cross_connects"`
+	}
+	b.await(func() error {
+		s.next()
+		b.check(json.Unmarshal(s.lines.Bytes(), &object))
+		if len(object.CrossConnects) != 1 || object.CrossConnects[0].Owner != r.cmd.Process.Pid {
+			return fmt.Errorf("pairs %+v, want that of process %d", object.CrossConnects, r.cmd.Process.Pid)
+		}
+		for _, i := range object.Interfaces {
+			if len(i.Foreign) != 1 || !strings.Contains(i.Foreign[0], "connect_") {
+				return fmt.Errorf("programs of others %q, want one by its name", i.Foreign)
+			}
+		}
+		return nil
+	})
+
+	// Without the inspector there is less to see, and nothing else to miss.
+	b.check(syscall.Kill(inspectorOf(t, s.cmd.Process.Pid), syscall.SIGKILL))
+	b.await(func() error {
+		s.next()
+		b.check(json.Unmarshal(s.lines.Bytes(), &object))
+		if len(object.CrossConnects) != 0 || !strings.Contains(object.Interfaces[0].Foreign[0], "#") {
+			return fmt.Errorf("still sees %+v", object)
+		}
+		return nil
+	})
+	s.stop(syscall.SIGTERM)
+	r.end(syscall.SIGTERM)
+}
+
+// TestConfinedFollowsTheFile in a directory of its user, whoever replaces it.
+func TestConfinedFollowsTheFile(t *testing.T) {
+	b := newBench(t, 3)
+	file := newLinksFile(t, "sw0: sw1")
+	folder := filepath.Dir(file.path)
+	b.check(os.Chmod(folder, 0o700))
+	b.check(os.Chown(folder, nobody, nobody))
+	r := b.start(file)
+	awaitConfined(t, r.cmd.Process.Pid, append(slices.Clone(confine.Watching), cap.DAC_READ_SEARCH)...)
+	file.swap("sw0: sw2")
+	b.check(os.Chown(file.path, nobody, nobody))
+	b.check(os.Chmod(file.path, 0o600))
+	b.awaitList("sw0-sw2 active")
+	b.awaitPath(0, 2)
+	r.end(syscall.SIGTERM)
+	b.awaitBare(b.hub, port(0), port(2))
+}
+
+// TestPinsArePrivate keeps a pair from a confined dashboard.
+func TestPinsArePrivate(t *testing.T) {
+	b := newBench(t, 2)
+	s := b.dashboard()
+	awaitConfined(t, s.cmd.Process.Pid, confine.Watching...)
+	s.connect(form{a: port(0), b: port(1), keep: true})
+	s.awaitLine("sw0 <-> sw1", "active", "kept")
+	private := 0
+	for _, folder := range append(pinFolders(t, b.hub), "/sys/fs/bpf/ebpftop") {
+		info, err := os.Stat(folder)
+		if os.IsNotExist(err) {
+			continue // by cookie or by inode
+		}
+		b.check(err)
+		owner := info.Sys().(*syscall.Stat_t).Uid
+		if mode := info.Mode().Perm(); mode != 0o700 || owner != 0 {
+			t.Errorf("%s has mode %o and is owned by %d", folder, mode, owner)
+		}
+		private++
+	}
+	if private < 2 {
+		t.Errorf("%d directories of pins", private)
+	}
+	s.press("q")
+	s.ended(0)
+	b.run("del", port(0))
+	b.nothingPinned()
+}
+
+// asNobody makes cmd run as nobody, with these capabilities alone.
+func asNobody(t *testing.T, cmd *exec.Cmd, capabilities []cap.Value) {
+	t.Helper()
+	cmd.Path = publicCopy(t, cmd.Path)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	for _, c := range capabilities {
+		cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, uintptr(c))
+	}
+}
+
+// TestCapabilitiesAlone runs without uid 0, with the set that the manual names,
+// and with each one of it taken away.
+func TestCapabilitiesAlone(t *testing.T) {
+	for _, test := range []struct {
+		without        cap.Value
+		stats, connect string // what is said, nothing if it works
+	}{
+		{without: cap.CHOWN}, // none of the set
+		{cap.BPF, "CAP_BPF", "not permitted"},
+		{cap.PERFMON, "CAP_PERFMON", "not permitted"},
+		{cap.NET_ADMIN, "CAP_NET_ADMIN", "not permitted"},
+		{cap.NET_RAW, "", "open packet socket"},
+	} {
+		t.Run("without "+test.without.String(), func(t *testing.T) {
+			b := newBench(t, 2)
+			set := slices.DeleteFunc(slices.Clone(confine.Watching), func(v cap.Value) bool { return v == test.without })
+			b.statsAlone(set, test.stats)
+			b.connectAlone(set, test.connect)
+		})
+	}
+}
+
+func (b *bench) statsAlone(set []cap.Value, failure string) {
+	b.t.Helper()
+	if failure != "" {
+		cmd := ebpftop(b.t, "stats", "--count", "1")
+		asNobody(b.t, cmd, set)
+		wantOneLine(b.t, finish(b.t, b.hub, cmd), failure, "ebpftop doctor")
+		return
+	}
+	s := newStats(b.t)
+	asNobody(b.t, s.cmd, set)
+	s.start(b.hub)
+	b.awaitAlone(s.cmd.Process.Pid, set)
+	frame := numbered(0, 100)
+	b.check(b.wires[0].Send(frame, frame, frame))
+	s.until(func(o sample) bool { return o.Interfaces != nil && o.Interfaces[0].RXPackets == 3 })
+	if status := s.stop(syscall.SIGTERM); status != 0 {
+		b.t.Errorf("ended with status %d: %s", status, s.errOut.String())
+	}
+}
+
+// awaitAlone leaves out the bounding set, which takes CAP_SETPCAP to change.
+func (b *bench) awaitAlone(pid int, set []cap.Value) {
+	b.t.Helper()
+	want := confinedTo(set...)
+	delete(want, "CapBnd")
+	b.await(func() error { return errConfined(pid, want) })
+}
+
+func (b *bench) connectAlone(set []cap.Value, failure string) {
+	b.t.Helper()
+	file := newLinksFile(b.t, "sw0: sw1")
+	// Where nobody may look for it.
+	public := filepath.Dir(publicCopy(b.t, os.Args[0])) + "/links.yaml"
+	b.check(os.Rename(file.path, public))
+	b.check(os.Chmod(public, 0o644))
+	cmd := ebpftop(b.t, "xconnect", "run", "-f", public)
+	asNobody(b.t, cmd, set)
+	if failure != "" {
+		wantOneLine(b.t, finish(b.t, b.hub, cmd), failure)
+		return
+	}
+	b.check(b.hub.Start(cmd))
+	b.awaitPath(0, 1)
+	b.awaitAlone(cmd.Process.Pid, set)
+	b.check(cmd.Process.Signal(syscall.SIGTERM))
+	if err := cmd.Wait(); err != nil {
+		b.t.Error(err)
+	}
+	b.awaitBare(b.hub, port(0), port(1))
+}

@@ -1,0 +1,235 @@
+package crossconnect
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+// TestForgedMaps has a program of somebody else on an interface, whose maps are
+// called what ours are: no port, and no reason not to find those there are.
+func TestForgedMaps(t *testing.T) {
+	for name, forge := range map[string]func(*ebpf.MapSpec){
+		"smaller values": func(m *ebpf.MapSpec) { m.ValueSize = 4 },
+		"larger values":  func(m *ebpf.MapSpec) { m.ValueSize = 4096 },
+		"fewer entries":  func(m *ebpf.MapSpec) { m.MaxEntries = 1 },
+		"more entries":   func(m *ebpf.MapSpec) { m.MaxEntries = 1000 },
+		"hashes":         func(m *ebpf.MapSpec) { m.Type = ebpf.Hash },
+		"one of them":    func(m *ebpf.MapSpec) { *m = *portMaps(t)[0] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 1)
+			specs := portMaps(t)
+			for i := range specs {
+				if forge(specs[i]); specs[i].Type == ebpf.DevMap {
+					specs[i].ValueSize = 4 // it takes no other
+				}
+			}
+			b.attach(near(0), usingMaps(t, specs))
+			b.do(func() error {
+				links, err := listLinks()
+				if err != nil {
+					return err
+				}
+				ports, err := findPorts(links[near(0)], LookAtProgram)
+				if len(ports) > 0 {
+					t.Errorf("found %+v", ports)
+				}
+				return err
+			})
+		})
+	}
+}
+
+// portMaps are the maps of a port as they are.
+func portMaps(t *testing.T) (specs []*ebpf.MapSpec) {
+	t.Helper()
+	spec, err := bpf.LoadCrossConnects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		bpf.CrossConnectsMapCrossConnects, bpf.CrossConnectsMapCrossConnectControl,
+		bpf.CrossConnectsMapCrossConnectEgress, bpf.CrossConnectsMapCrossConnectTraffic,
+	} {
+		m := spec.Maps[name]
+		m.Key, m.Value, m.Pinning = nil, nil, ebpf.PinNone
+		specs = append(specs, m)
+	}
+	return specs
+}
+
+// usingMaps is an XDP program that passes everything, and uses new maps whose
+// first value is all ones: every name in it has no end.
+func usingMaps(t *testing.T, specs []*ebpf.MapSpec) *ebpf.Program {
+	t.Helper()
+	var code asm.Instructions
+	for _, spec := range specs {
+		m, err := ebpf.NewMap(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if spec.Type == ebpf.Array {
+			ones := []byte(strings.Repeat("\xff", int(spec.ValueSize)))
+			if err := m.Put(uint32(0), ones); err != nil {
+				t.Fatal(err)
+			}
+		}
+		code = append(code, asm.LoadMapPtr(asm.R1, m.FD()))
+	}
+	code = append(code, asm.Mov.Imm(asm.R0, 2), asm.Return())
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.XDP, Instructions: code, License: "MIT"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { program.Close() })
+	return program
+}
+
+// attach attaches a program of somebody else to a port.
+func (b *bench) attach(port string, program *ebpf.Program) {
+	b.t.Helper()
+	b.do(func() error {
+		links, err := listLinks()
+		if err != nil {
+			return err
+		}
+		l, err := link.AttachXDP(link.XDPOptions{
+			Program: program, Interface: links[port].Attrs().Index, Flags: link.XDPGenericMode,
+		})
+		if err == nil {
+			b.t.Cleanup(func() { l.Close() })
+		}
+		return err
+	})
+}
+
+// FuzzFound describes pairs of whatever is in the maps of other processes.
+func FuzzFound(f *testing.F) {
+	size := int(unsafe.Sizeof(Port{}))
+	f.Add(make([]byte, size), int64(0))
+	f.Add([]byte(strings.Repeat("\xff", size)), int64(1<<62))
+	f.Fuzz(func(t *testing.T, bytes []byte, now int64) {
+		f := found{datapath: TC}
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&f.Port)), size), bytes)
+		for _, peer := range []*found{nil, &f} {
+			if _, err := json.Marshal(f.status(peer, time.Duration(now))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestUnsafePlace has others able to write where pairs would be kept: what they
+// put there is neither used nor removed.
+func TestUnsafePlace(t *testing.T) {
+	if !inOwnMounts(t) {
+		return
+	}
+	const user = 1000
+	for name, test := range map[string]struct {
+		spoil  func(place pins) error
+		says   string
+		isLink bool
+	}{
+		"root is another's":      {func(pins) error { return os.Lchown(pinRoot, user, user) }, pinRoot + " is no safe place for kept pairs: it is owned by user 1000", false},
+		"root is for all":        {func(pins) error { return os.Chmod(pinRoot, 0o777|os.ModeSticky) }, "users other than root may write to it", false},
+		"root is for a group":    {func(pins) error { return os.Chmod(pinRoot, 0o770) }, "users other than root may write to it", false},
+		"root is a link":         {func(pins) error { return replaceByLink(pinRoot) }, pinRoot + " is no safe place for kept pairs: it is no directory", true},
+		"place is another's":     {func(p pins) error { return os.Lchown(string(p), user, user) }, "it is owned by user 1000", false},
+		"place is a link":        {func(p pins) error { return replaceByLink(string(p)) }, "it is no directory", true},
+		"bpffs is not sticky":    {func(pins) error { return os.Chmod(bpffs, 0o777) }, bpffs + " is no safe place", false},
+		"bpffs is for all":       {func(pins) error { return os.Chmod(bpffs, 0o777|os.ModeSticky) }, "", false},
+		"as it is made":          {func(pins) error { return nil }, "", false},
+		"root is for all to see": {func(pins) error { return os.Chmod(pinRoot, 0o755) }, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mountBare(t)
+			place := pins(filepath.Join(pinRoot, "net-1"))
+			if err := errors.Join(place.make(), test.spoil(place)); err != nil {
+				t.Fatal(err)
+			}
+			w, err := newWiring(place)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, try := range map[string]func() error{
+				"make": place.make, "refresh": w.refresh, "remove": place.remove,
+			} {
+				if err := try(); test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
+					t.Errorf("%s: got %v, want an error that says %q", what, err, test.says)
+				} else if test.says == "" && err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if _, err := os.Stat(precious); test.isLink && err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// precious is what a link leads to.
+const precious = bpffs + "/elsewhere/net-1/precious"
+
+func replaceByLink(dir string) error {
+	elsewhere := bpffs + "/elsewhere"
+	target := elsewhere
+	if dir != pinRoot {
+		target += "/net-1"
+	}
+	return errors.Join(os.RemoveAll(dir), os.MkdirAll(precious, 0o700), os.Symlink(target, dir))
+}
+
+// ownMountsVariable tells the test binary that nobody else sees what it mounts.
+const ownMountsVariable = "EBPFTOP_TEST_OWN_MOUNTS"
+
+// inOwnMounts says whether the test is in mounts of its own. If not, it runs the
+// test once more that is.
+func inOwnMounts(t *testing.T) bool {
+	t.Helper()
+	lab.RequireRoot(t)
+	if os.Getenv(ownMountsVariable) != "" {
+		return true
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), ownMountsVariable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, output)
+	}
+	return false
+}
+
+// mountBare mounts a bpffs as is usual where nobody thinks of its mode.
+func mountBare(t *testing.T) {
+	t.Helper()
+	if err := unix.Mount("bpffs", bpffs, "bpf", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(bpffs, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}

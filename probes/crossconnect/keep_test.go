@@ -1,0 +1,87 @@
+package crossconnect
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/ebpftop/ebpftop/bpf"
+)
+
+// TestKeep lets pairs stay while frames flow through them.
+func TestKeep(t *testing.T) {
+	for _, d := range []Datapath{TC, XDP, XDPGeneric} {
+		for name, prepare := range hooks {
+			t.Run(string(d)+" "+name, func(t *testing.T) {
+				b := newXDPBench(t, 6)
+				own, kept := b.own(), b.kept()
+				prepare(t, own)
+				prepare(t, kept)
+				b.set(kept, pair(4, 5))
+				b.set(kept, pair(4, 5), pair(2, 3))
+				b.set(kept, pair(4, 5)) // so that another generation counts there
+				b.set(own, pair(0, 1, d))
+				f := b.startFlow(0)
+				f.more()
+				b.do(func() error { return own.Keep(kept) })
+				f.more()
+				b.do(own.Close)
+				f.more()
+				b.set(kept, pair(4, 5), pair(0, 1, d), pair(2, 3))
+				f.more()
+				b.do(kept.Close)
+				f.stopAt(1)
+				if name == "clsact" {
+					time.Sleep(leaseTime)
+				}
+				b.expectWires(1, 0, 3, 2, 5, 4)
+				again := b.kept()
+				prepare(t, again)
+				if s := b.status(again)[0]; s.AToB.Packets != uint64(f.sent.Load())+1 || !s.Kept {
+					t.Errorf("%+v, want %d frames", s, f.sent.Load()+1)
+				}
+				b.expectPromiscuity(1, 1, 1, 1, 1, 1)
+			})
+		}
+	}
+}
+
+// TestKeepFails leaves all pairs where they were.
+func TestKeepFails(t *testing.T) {
+	b := newXDPBench(t, 4)
+	own, kept := b.own(), b.kept()
+	b.set(own, pair(0, 1, XDP), pair(2, 3))
+	before := b.attached()
+	b.check(kept.needLoader())
+	program := kept.loader.spec.Programs[bpf.CrossConnectsProgConnectTc]
+	good := program.Instructions
+	program.Instructions = asm.Instructions{asm.Return()} // of nothing
+	b.fails("load the cross-connect program", func() error { return own.Keep(kept) })
+	program.Instructions = good
+	b.expectNoPins()
+	b.expectAttached(before...)
+	b.expectPairs(kept)
+	b.set(own, pair(0, 2, XDP), pair(1, 3))
+	b.expectWires(2, 3, 0, 1)
+	b.do(func() error { return own.Keep(kept) })
+	b.expectPairs(own)
+	b.expectWires(2, 3, 0, 1)
+}
+
+// TestKeepOnTrial is refused on either side.
+func TestKeepOnTrial(t *testing.T) {
+	b := newBench(t, 4)
+	own, kept := b.own(), b.kept()
+	b.set(own, pair(0, 1))
+	b.try(kept, time.Minute, pair(2, 3))
+	if err := b.hub.Do(func() error { return own.Keep(kept) }); !errors.Is(err, ErrTrial) {
+		t.Error(err)
+	}
+	b.do(kept.Rollback)
+	b.try(own, time.Minute, pair(2, 3))
+	if err := b.hub.Do(func() error { return own.Keep(kept) }); !errors.Is(err, ErrTrial) {
+		t.Error(err)
+	}
+}
