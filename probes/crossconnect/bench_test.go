@@ -214,10 +214,9 @@ func (b *bench) leads(from int) int {
 	for deadline := time.Now().Add(200 * time.Millisecond); time.Now().Before(deadline); {
 		for i, wire := range b.wires {
 			f, err := wire.Receive(time.Now().Add(time.Millisecond))
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				continue
+			if err != nil {
+				continue // none, or the interface is gone
 			}
-			b.check(err)
 			if port, _ := origin(f); port == from {
 				return i
 			}
@@ -294,6 +293,7 @@ func (f *flow) receive(to int) bool {
 	if err != nil {
 		return false
 	}
+	if got[12] != 0x88 || got[0] != 2 || len(got) != 60 { dbg.Do(func() { f.b.t.Logf("%x", got) }) }
 	_, n := origin(got)
 	f.mu.Lock()
 	f.arrived[n] = append(f.arrived[n], to)
@@ -422,3 +422,5 @@ func (b *bench) link(iface string) netlink.Link {
 	b.check(err)
 	return l
 }
+
+var dbg sync.Once

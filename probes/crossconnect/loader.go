@@ -93,5 +93,8 @@ func (l *loader) load(p *port, d Datapath) (*ebpf.Program, error) {
 		return nil, fmt.Errorf("load the cross-connect program: %w", err)
 	}
 	defer collection.Close()
+	if err := p.bind(collection.Programs[name], l.control); err != nil {
+		return nil, err
+	}
 	return collection.DetachProgram(name), nil
 }

@@ -88,6 +88,17 @@ func (p *port) replacements(control *ebpf.Map) map[string]*ebpf.Map {
 	return maps
 }
 
+// bind gives a program the maps of the port that it does not use, too: other
+// processes find the port by them.
+func (p *port) bind(program *ebpf.Program, control *ebpf.Map) error {
+	for name, m := range p.replacements(control) {
+		if err := program.BindMap(m); err != nil {
+			return fmt.Errorf("bind map %s to the program of %s: %w", name, p.name(), err)
+		}
+	}
+	return nil
+}
+
 func (p *port) name() string { return text(p.record.Name) }
 
 // ifindex is 0 while the device is missing.

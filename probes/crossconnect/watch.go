@@ -74,6 +74,9 @@ func (x XDPPort) Watch(program *ebpf.Program) (io.Closer, error) {
 		if watcher := int(p.record.Watcher); watcher != 0 && watcher != os.Getpid() {
 			return fmt.Errorf("%s is watched by process %d already", p.name(), watcher)
 		}
+		if err := p.bind(program, x.wiring.control.m); err != nil {
+			return err
+		}
 		if err := p.replace(p.xdp, program); err != nil {
 			return err
 		}
