@@ -140,5 +140,7 @@ func (i *Inspector) Close() error {
 	if i == nil {
 		return nil
 	}
-	return errors.Join(i.input.Close(), i.cmd.Wait())
+	err := i.input.Close()
+	_ = i.cmd.Wait() // however it ended: there is nothing to ask any more
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"time"
 
@@ -44,7 +45,8 @@ type PanicError struct {
 }
 
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("internal error, please report: %v", e.Value)
+	quoted := strconv.QuoteToASCII(fmt.Sprint(e.Value)) // it may hold anything
+	return "internal error, please report: " + quoted[1:len(quoted)-1]
 }
 
 // Live is the running kernel as a Source. One goroutine owns the probes and

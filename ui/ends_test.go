@@ -176,7 +176,7 @@ func TestEndWithClosedTerminal(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	opts := testOptions()
 	opts.Output = &bytes.Buffer{}
-	for _, name := range []string{"TERM=dumb", "TERM=", "HOME=/"} {
+	for _, name := range []string{"TERM=dumb", "TERM=", "HOME=/", "TERM=x/../../../tmp/terminfo"} {
 		opts.Environ = []string{name}
 		err := Run(context.Background(), newFakeSource(), opts)
 		if !errors.Is(err, ErrDumbTerminal) || !strings.Contains(err.Error(), "ebpftop stats") {

@@ -48,7 +48,7 @@ type Options struct {
 
 var (
 	// ErrDumbTerminal: TERM names a terminal without a movable cursor.
-	ErrDumbTerminal = errors.New("this terminal cannot show a dashboard (TERM is dumb or not set): use ebpftop stats, or set TERM")
+	ErrDumbTerminal = errors.New("this terminal cannot show a dashboard (TERM is dumb, not set or no name): use ebpftop stats, or set TERM")
 	// ErrNotTerminal: output goes to a file or a pipe.
 	ErrNotTerminal = errors.New("standard output is not a terminal: use ebpftop stats")
 	// ErrTerminalClosed: the terminal went away while the screen was up.

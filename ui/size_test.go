@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -17,18 +18,21 @@ import (
 
 // offscreen is a model with its feeder, without a terminal.
 type offscreen struct {
-	f *feeder
-	m *model
+	f     *feeder
+	m     *model
+	wires *fakeWiring
 }
 
 func newOffscreen(ascii bool) *offscreen {
 	opts := testOptions()
 	opts.ASCII = ascii
-	opts.Wiring = newFakeWiring()
+	opts.Hostname = strings.Join(wildPieces[:8], "")
+	wires := newFakeWiring()
+	opts.Wiring = wires
 	f := newFeeder(newFakeSource())
 	m := newModel(DefaultStyles(ascii), DefaultKeyMap(ascii), &opts, f, nil)
 	m.Init()
-	return &offscreen{f: f, m: m}
+	return &offscreen{f: f, m: m, wires: wires}
 }
 
 // show brings a sample to the panes, or answers a query without one.
@@ -99,9 +103,10 @@ func TestAnySize(t *testing.T) {
 	var seen dialogsSeen
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(seed, 1))
+			r, ill := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
 			o := newOffscreen(seed%3 == 2)
 			for step := range 400 {
+				o.wires.fail(wildError(ill))
 				switch r.IntN(5) {
 				case 0:
 					o.resize(r.IntN(320), r.IntN(90))
@@ -278,6 +283,14 @@ func wildPair(r *rand.Rand, now time.Time) probes.CrossConnect {
 		out.TrialEnds = &ends
 	}
 	return out
+}
+
+// wildError is none half of the time.
+func wildError(r *rand.Rand) error {
+	if r.IntN(2) == 0 {
+		return nil
+	}
+	return errors.New(wildText(r))
 }
 
 func wildRate(r *rand.Rand) float64 {

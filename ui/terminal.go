@@ -53,7 +53,9 @@ type terminal struct {
 
 // openTerminal refuses what cannot show a screen.
 func openTerminal(opts *Options) (*terminal, error) {
-	if name := getenv(opts.Environ)("TERM"); name == "" || name == "dumb" {
+	// With a slash, the library would look for what the terminal can do in any
+	// file of the user's choice.
+	if name := getenv(opts.Environ)("TERM"); name == "" || name == "dumb" || strings.Contains(name, "/") {
 		return nil, ErrDumbTerminal
 	}
 	t := &terminal{input: opts.Input, output: opts.Output, closed: func() {}}

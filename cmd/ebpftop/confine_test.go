@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cilium/ebpf/features"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
@@ -157,7 +158,9 @@ func TestConfinedSeesOthers(t *testing.T) {
 		}
 		return nil
 	})
-	s.stop(syscall.SIGTERM)
+	if status := s.stop(syscall.SIGTERM); status != 0 || s.errOut.Len() > 0 {
+		t.Errorf("ended with status %d: %s", status, s.errOut.String())
+	}
 	r.end(syscall.SIGTERM)
 }
 
@@ -214,6 +217,9 @@ func asNobody(t *testing.T, cmd *exec.Cmd, capabilities []cap.Value) {
 	cmd.Path = publicCopy(t, cmd.Path)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if version, err := features.LinuxVersionCode(); err == nil && version < 5<<16|11<<8 {
+		capabilities = append(slices.Clone(capabilities), cap.SYS_RESOURCE) // maps are locked memory there
+	}
 	for _, c := range capabilities {
 		cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, uintptr(c))
 	}

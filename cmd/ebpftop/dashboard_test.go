@@ -683,7 +683,7 @@ func TestTwoDashboards(t *testing.T) {
 	one.connect(form{a: port(2), b: port(2)})
 	one.awaitLine("sw2 <-> sw2", "active", "screen")
 	two.press(enter)
-	two.await("a refusal", "sw2 is in a pair already, of "+ownedByOne)
+	two.await("a refusal", "sw2 is in a pair already: "+ownedByOne)
 	for _, dialog := range []string{"step 2 of 2", "step 1 of 2"} {
 		two.press(escape)
 		two.awaitNo(dialog)

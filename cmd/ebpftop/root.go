@@ -12,11 +12,8 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "ebpftop",
 		Short: "See live what the Linux kernel sees",
-		Long: `ebpftop shows live what the Linux kernel sees: protocols of every interface,
-connections as they appear, programs as they are executed. It connects interfaces
-in pairs, from the keyboard: what enters one leaves by the other.`,
+		Long:  "ebpftop shows live what the Linux kernel sees, and connects interfaces in pairs.",
 		Example: `  sudo ebpftop -i 'eth*' -i wg0   these interfaces instead of all that are up
-  sudo ebpftop stats --json       the same numbers for scripts
   sudo ebpftop demo               a small lab with traffic, to look around`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,

@@ -157,7 +157,7 @@ func TestOwnSession(t *testing.T) {
 	h.lists()
 	s.press(enter)
 
-	h.awaitList("host0-host1 active")
+	h.awaitList("host0-host1 trial")
 	h.check(h.awaitStray())
 	// A key that shows at once, unless it gets nowhere.
 	s.press("?")

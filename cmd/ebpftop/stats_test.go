@@ -9,12 +9,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"unicode"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 
-	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
@@ -116,28 +114,6 @@ func TestStatsOnEveryHook(t *testing.T) {
 				t.Errorf("after SIGINT status %d, %s", status, s.errOut.String())
 			}
 		})
-	}
-}
-
-// TestJSONDrivesNoTerminal prints what a hostile program calls itself.
-func TestJSONDrivesNoTerminal(t *testing.T) {
-	hostile := "a\x1b[2Jb\u009b31mc\x7f\u202ed\U000e0041e\nf é"
-	var out strings.Builder
-	err := printJSON(&out, &probes.Sample{Execs: probes.Execs{Events: []probes.Exec{{Args: []string{hostile}}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, r := range strings.TrimSuffix(out.String(), "\n") {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			t.Errorf("%U at %d", r, i)
-		}
-	}
-	var object sample
-	if err := json.Unmarshal([]byte(out.String()), &object); err != nil {
-		t.Fatal(err)
-	}
-	if got := object.Execs.Events[0].Args[0]; got != hostile {
-		t.Errorf("%q became %q", hostile, got)
 	}
 }
 

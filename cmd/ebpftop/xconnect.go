@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -26,7 +27,8 @@ the next boot, in the network namespace they run in; the dashboard shows it.`,
   sudo ebpftop xconnect add eth1 eth2 --trial 30s && ssh router uptime &&
       sudo ebpftop xconnect confirm
   sudo ebpftop xconnect run -f links.yaml`,
-		Args: cobra.NoArgs,
+		Args: cobra.NoArgs, // looked at only because it can be run
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newXconnectAdd(), newXconnectDel(), newXconnectApply(), newXconnectList(),
 		newXconnectConfirm(), newXconnectRollback(), newXconnectRun())
@@ -136,10 +138,21 @@ func without(pairs []crossconnect.Pair, names []string) ([]crossconnect.Pair, er
 	if i >= 0 {
 		return slices.Delete(pairs, i, i+1), nil
 	}
-	if len(names) == 1 {
-		return nil, fmt.Errorf("%s is in no kept pair: `ebpftop xconnect list` shows those there are", names[0])
+	return nil, errNotKept(names)
+}
+
+// errNotKept says that interfaces are no kept pair, and whose the first is.
+func errNotKept(names []string) error {
+	others, err := crossconnect.Others(crossconnect.LookAtProgram)
+	if err != nil {
+		return err
 	}
-	return nil, fmt.Errorf("%s and %s are no kept pair: `ebpftop xconnect list` shows those there are", names[0], names[1])
+	for _, s := range others {
+		if s.A == names[0] || s.B == names[0] {
+			return fmt.Errorf("process %d connected %s: disconnect it there, or end that", s.Owner, names[0])
+		}
+	}
+	return fmt.Errorf("%s: no kept pair: `ebpftop xconnect list` shows those there are", strings.Join(names, " and "))
 }
 
 func newXconnectConfirm() *cobra.Command {

@@ -654,12 +654,6 @@ var departures = []departure{
 		come:  func(b *bench) { b.plug(5000) },
 	},
 	{
-		name:      "renamed",
-		leave:     func(b *bench) { b.check(b.hub.Rename(port(1), "other")) },
-		come:      func(b *bench) { b.check(b.hub.Rename("other", port(1))) },
-		isPlugged: true,
-	},
-	{
 		name: "moved",
 		leave: func(b *bench) {
 			b.check(b.hub.Move(port(1), b.hosts[2]))
@@ -702,6 +696,26 @@ func TestDeviceGoesAndComes(t *testing.T) {
 				b.awaitBare(b.hub, port(0), port(1))
 			})
 		}
+	}
+}
+
+// TestRenamed: a pair follows its device to another name.
+func TestRenamed(t *testing.T) {
+	for datapath := range datapaths {
+		t.Run(string(datapath), func(t *testing.T) {
+			b := newBench(t, 3)
+			b.prepare(datapath)
+			r := b.start(newLinksFile(t, fmt.Sprintf("sw0: {peer: sw1, datapath: %s}", datapath)))
+			b.awaitPath(0, 1)
+			b.check(b.hub.Rename(port(1), "other"))
+			b.awaitList("sw0-other active")
+			b.awaitPath(0, 1)
+			b.awaitPath(1, 0)
+			b.check(b.hub.Rename("other", port(1)))
+			b.awaitList("sw0-sw1 active")
+			r.end(syscall.SIGTERM)
+			b.awaitBare(b.hub, port(0), port(1))
+		})
 	}
 }
 

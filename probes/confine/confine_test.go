@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
@@ -53,7 +52,7 @@ var attempts = []attempt{
 		return closed(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0))
 	}},
 
-	{"read another file", false, 1, func(string) error { return read("/etc/passwd") }},
+	{"read another file", false, 1, func(folder string) error { return read(folder + "/other") }},
 	{"write to a file that is needed", false, 1, func(folder string) error {
 		return os.WriteFile(folder+"/read/file", nil, 0o600)
 	}},
@@ -169,8 +168,10 @@ func tryAll(t *testing.T, confined string) (failures []string) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(folder, "read", "file"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	for _, file := range []string{"/read/file", "/other"} {
+		if err := os.WriteFile(folder+file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), attemptsVariable+"="+folder, confinedVariable+"="+confined)

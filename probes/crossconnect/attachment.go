@@ -61,6 +61,11 @@ func (p *port) attach(program *ebpf.Program, at hook.Hook, ifindex int) error {
 	if err := p.detach(place); err != nil {
 		return err
 	}
+	if at == hook.XDPGeneric {
+		if err := p.standIn(); err != nil {
+			return err
+		}
+	}
 	made, err := p.attachNew(program, at, ifindex)
 	if err != nil {
 		return err

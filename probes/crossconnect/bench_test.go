@@ -293,7 +293,6 @@ func (f *flow) receive(to int) bool {
 	if err != nil {
 		return false
 	}
-	if got[12] != 0x88 || got[0] != 2 || len(got) != 60 { dbg.Do(func() { f.b.t.Logf("%x", got) }) }
 	_, n := origin(got)
 	f.mu.Lock()
 	f.arrived[n] = append(f.arrived[n], to)
@@ -422,5 +421,3 @@ func (b *bench) link(iface string) netlink.Link {
 	b.check(err)
 	return l
 }
-
-var dbg sync.Once

@@ -112,6 +112,9 @@ func (w *Wiring) datapaths(p *port, wish Datapath, ingress, egress netlink.Link)
 		wanted := err == nil && try[0] != TC
 		yields := func() bool { return w.YieldXDP != nil && w.YieldXDP(ingress.Attrs().Index) }
 		from.foreignXDP = p.xdp == nil && !(wanted && yields())
+		if program, err := w.LookAt(ebpf.ProgramID(ingress.Attrs().Xdp.ProgId)); err == nil {
+			from.xdpProgram = program.Name
+		}
 	}
 	return datapathsToTry(wish, from, to)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -15,8 +16,10 @@ type device struct {
 	name        string
 	kind        string // hardware, or what it is made of: veth, tun, bridge, ...
 	isLoopback  bool
-	hasEthernet bool // frames begin with an Ethernet header
-	foreignXDP  bool // someone else's XDP program is attached
+	hasEthernet bool   // frames begin with an Ethernet header
+	foreignXDP  bool   // someone else's XDP program is attached
+	xdpProgram  string // its name, if that could be asked for
+	takesTags   bool   // takes VLAN tags out of the frames that XDP sees
 	features    driverFeatures
 	// featuresKnown is false before Linux 6.3.
 	featuresKnown bool
@@ -37,7 +40,23 @@ func deviceOf(link netlink.Link) (d device, err error) {
 	if err != nil {
 		return d, fmt.Errorf("%s: %w", d.name, err)
 	}
+	if d.kind == hardware {
+		d.takesTags = takesTags(d.name)
+	}
 	return d, nil
+}
+
+// takesTags tells whether the interface takes VLAN tags out of the frames that
+// it receives, to hand them over beside the data. XDP would lose them. One that
+// cannot be asked does not.
+func takesTags(name string) bool {
+	asked, err := ethtool.NewEthtool()
+	if err != nil {
+		return false
+	}
+	defer asked.Close()
+	features, err := asked.Features(name)
+	return err == nil && features["rx-vlan-hw-parse"]
 }
 
 // describe is deviceOf without asking the driver.
@@ -89,6 +108,9 @@ func datapathsToTry(wish Datapath, ingress, egress device) (try []Datapath, reas
 	if err := errNoNativeXDP(ingress, egress); err != nil {
 		return []Datapath{TC}, err.Error(), nil
 	}
+	if ingress.takesTags {
+		return []Datapath{TC}, fmt.Sprintf("XDP would lose VLAN tags, which %s takes out (ethtool -K %s rxvlan off)", ingress.name, ingress.name), nil
+	}
 	return []Datapath{XDP, TC}, "native XDP in the drivers", nil
 }
 
@@ -116,9 +138,16 @@ func errNoXDP(ingress device) error {
 	case !ingress.hasEthernet:
 		return fmt.Errorf("XDP needs an Ethernet header, which frames of %s do not have", ingress.name)
 	case ingress.foreignXDP:
-		return fmt.Errorf("XDP is taken by another program on %s", ingress.name)
+		return fmt.Errorf("XDP is taken by another program on %s%s", ingress.name, inParentheses(ingress.xdpProgram))
 	}
 	return nil
+}
+
+func inParentheses(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
 }
 
 // errNoNativeXDP says why native XDP cannot get frames from one to the other,

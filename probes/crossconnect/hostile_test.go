@@ -129,7 +129,7 @@ func FuzzFound(f *testing.F) {
 		f := found{datapath: TC}
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&f.Port)), size), bytes)
 		for _, peer := range []*found{nil, &f} {
-			if _, err := json.Marshal(f.status(peer, time.Duration(now))); err != nil {
+			if _, err := json.Marshal(f.status(peer, time.Duration(now), nil)); err != nil {
 				t.Error(err)
 			}
 		}

@@ -244,7 +244,7 @@ func Others(lookAt LookAt) ([]Status, error) {
 	for _, f := range ports {
 		peer := ports[text(f.plan(now).Peer)]
 		if isThere(f.plan(now)) && (f.plan(now).IsA != 0 || peer == nil) {
-			list = append(list, f.status(peer, now))
+			list = append(list, f.status(peer, now, links))
 		}
 	}
 	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.A, b.A) })
@@ -265,11 +265,11 @@ func (f *found) leads(now time.Duration) bool {
 
 // status describes a pair of another process, of which one port may not be
 // found.
-func (f *found) status(peer *found, now time.Duration) Status {
+func (f *found) status(peer *found, now time.Duration, links links) Status {
 	plan, owner := f.plan(now), int(f.Record.Owner)
 	s := Status{
 		A: text(f.Record.Name), B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
-		Reason: fmt.Sprintf("of process %d", owner),
+		Reason: strings.Join(append(missing(links, text(f.Record.Name), text(plan.Peer)), fmt.Sprintf("of process %d", owner)), "; "),
 		AToB:   f.way(now), BToA: Way{Wish: wish(plan.PeerWish)},
 	}
 	if peer != nil {

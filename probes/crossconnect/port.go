@@ -120,21 +120,43 @@ func (p *port) write() error {
 }
 
 // send directs what enters in a generation: to an interface by a datapath, or,
-// if there is no datapath, nowhere but on as it was.
+// if there is no datapath, nowhere but on as it was. Where generic XDP is
+// attached, it does what tc is to do: see standIn.
 func (p *port) send(generation int, w way) error {
 	p.ways[generation] = w
 	p.record.Egress[generation] = 0
 	if w.datapath == TC {
 		p.record.Egress[generation] = uint32(w.egress)
 	}
-	if w.datapath == XDP || w.datapath == XDPGeneric {
-		if err := p.egress.Put(uint32(generation), uint32(w.egress)); err != nil {
-			return fmt.Errorf("direct XDP of %s: %w", p.name(), err)
+	if w.datapath == XDP || w.datapath == XDPGeneric || w.datapath == TC && p.attached(XDPGeneric) != nil {
+		if err := p.directXDP(generation, w.egress); err != nil {
+			return err
 		}
 	} else if err := p.egress.Delete(uint32(generation)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("direct XDP of %s: %w", p.name(), err)
 	}
 	return p.write()
+}
+
+func (p *port) directXDP(generation, egress int) error {
+	if err := p.egress.Put(uint32(generation), uint32(egress)); err != nil {
+		return fmt.Errorf("direct XDP of %s: %w", p.name(), err)
+	}
+	return nil
+}
+
+// standIn makes XDP redirect what tc redirects now. A frame that generic XDP
+// passes may lose its Ethernet header before tc redirects it: the copy that is
+// made for XDP does not know how long that is (skb_pp_cow_data() in
+// net/core/skbuff.c, seen on Linux 6.18).
+func (p *port) standIn() error {
+	var errs []error
+	for generation, way := range p.ways {
+		if way.datapath == TC {
+			errs = append(errs, p.directXDP(generation, way.egress))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // stop lets pass what enters in a generation.

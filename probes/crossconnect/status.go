@@ -103,12 +103,7 @@ func (w *Wiring) pairStatus(p *port, generation int, o observation) (s Status, e
 		A: p.name(), B: text(plan.Peer), State: Active,
 		Kept: w.pins != "", Origin: w.origin(), Owner: w.owner(),
 	}
-	var reasons []string
-	for _, name := range []string{s.A, s.B} {
-		if o.links[name] == nil {
-			reasons = append(reasons, name+" is missing")
-		}
-	}
+	reasons := missing(o.links, s.A, s.B)
 	ends := []*port{p, peer}
 	if peer == p {
 		ends = ends[:1]
@@ -135,6 +130,16 @@ func (w *Wiring) pairStatus(p *port, generation int, o observation) (s Status, e
 	}
 	s.Reason = strings.Join(reasons, "; ")
 	return s, nil
+}
+
+// missing says which of the interfaces of a pair are.
+func missing(links links, a, b string) (reasons []string) {
+	for _, name := range []string{a, b} {
+		if links[name] == nil {
+			reasons = appendNew(reasons, name+" is missing")
+		}
+	}
+	return reasons
 }
 
 func appendNew(reasons []string, reason string) []string {

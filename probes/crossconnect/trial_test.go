@@ -95,6 +95,10 @@ func TestTrialOfMode(t *testing.T) {
 	b.fails("xdp-generic cannot be tried out in place of xdp: change it without a trial", func() error {
 		return w.Set([]Pair{pair(0, 1, XDPGeneric)}, time.Minute)
 	})
+	b.set(w, pair(0, 1, XDPGeneric))
+	b.fails("auto cannot be tried out in place of xdp-generic", func() error {
+		return w.Set([]Pair{pair(0, 1)}, time.Minute)
+	})
 	b.expectWires(1, 0)
 }
 

@@ -364,12 +364,11 @@ func (w *Wiring) owner() int {
 }
 
 // errTwoModes is for a trial whose end the kernel could not bring about: one XDP
-// program fits on an interface, of one mode.
+// program fits on an interface, of one mode, and generic XDP stands in for tc.
 func (w *Wiring) errTwoModes(active int) error {
 	for _, p := range w.ports {
-		wish := wish(p.plan(1 - active).Wish)
-		now := p.ways[active].datapath
-		if (wish == XDP && now == XDPGeneric) || (wish == XDPGeneric && now == XDP) {
+		wish, now := wish(p.plan(1-active).Wish), p.ways[active].datapath
+		if p.isNew(1-active) && now != "" && (wish == XDPGeneric) != (now == XDPGeneric) {
 			return fmt.Errorf("%s: %s cannot be tried out in place of %s: change it without a trial", p.name(), wish, now)
 		}
 	}

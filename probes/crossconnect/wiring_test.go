@@ -227,7 +227,8 @@ func TestChangeOfDatapath(t *testing.T) {
 	}
 }
 
-// TestFromXDPToTC must not lose a frame: both are there while it changes.
+// TestFromXDPToTC must not lose a frame, nor its header: both are there while it
+// changes.
 func TestFromXDPToTC(t *testing.T) {
 	b := newBench(t, 2)
 	w := b.own()

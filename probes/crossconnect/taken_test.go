@@ -1,0 +1,120 @@
+package crossconnect
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// TestTaken has wirings of all kinds want the same interface. The first one has
+// it.
+func TestTaken(t *testing.T) {
+	b := newXDPBench(t, 5)
+	own, second, kept := b.own(), b.own(), b.kept()
+	b.set(own, pair(0, 1, XDP, TC))
+	b.refused(second, "p0 is in a pair already: disconnect it first", pair(0, 2, XDP))
+	b.refused(kept, "p1 is in a pair already: disconnect it first", pair(1, 2))
+	b.set(kept, pair(2, 3, XDP, TC))
+	b.refused(own, "p2 is in a pair already: `ebpftop xconnect del p2` ends that", pair(0, 1, XDP, TC), pair(2, 4))
+	b.expectWires(1, 0, 3, 2, -1)
+	b.set(own)
+	b.set(second, pair(0, 1))
+	b.expectWires(1, 0, 3, 2, -1)
+}
+
+// TestTakenByAnother meets the pairs of another process.
+func TestTakenByAnother(t *testing.T) {
+	for _, task := range []string{"own", "own clsact"} {
+		b := newXDPBench(t, 5)
+		cmd := b.helper(task)
+		w := b.own()
+		by := fmt.Sprintf("is in a pair already: process %d connected it", cmd.Process.Pid)
+		b.refused(w, "p0 "+by, pair(0, 4, XDP))
+		b.refused(w, "p0 "+by, pair(0, 4))
+		b.refused(w, "p3 "+by, pair(4, 3))
+		b.expectWires(1, 0, 3, 2, -1)
+
+		others := b.others()
+		if got := described(others); !slices.Equal(got, []string{"p0-p1 active xdp/tc", "p2-p3 active tc/tc"}) {
+			t.Errorf("%s: %q", task, got)
+		}
+		if s := others[0]; s.Owner != cmd.Process.Pid || s.Origin != OriginOther || s.AToB.Packets != 1 || s.AToB.Bytes != 60 {
+			t.Errorf("%s: %+v", task, s)
+		}
+		b.check(b.hub.DeleteLink("p0"))
+		if got := described(b.others())[0]; got != "p0-p1 waiting /tc" {
+			t.Errorf("%s: %q", task, got)
+		}
+		b.kill(cmd)
+		b.await("others are gone", func() bool { return len(b.others()) == 0 })
+	}
+}
+
+func (b *bench) others() (list []Status) {
+	b.t.Helper()
+	b.do(func() (err error) {
+		list, err = Others(LookAtProgram)
+		return err
+	})
+	return list
+}
+
+// TestTakenMeanwhile has two pairs wait for the same device. When it comes, the
+// second one waits on, and says why.
+func TestTakenMeanwhile(t *testing.T) {
+	b := newBench(t, 2)
+	one, two := b.own(), b.own()
+	b.set(one, Pair{A: "p0", B: "p2", Wait: true})
+	b.set(two, Pair{A: "p1", B: "p2", Wait: true})
+	b.addPort(0)
+	b.follow(one)
+	b.follow(two)
+	b.expectWires(2, -1, 0)
+	if s := b.only(two); s.State != Waiting || s.Reason != "p2 is in a pair already: disconnect it first" {
+		t.Errorf("%+v", s)
+	}
+	b.set(one)
+	b.follow(two)
+	b.expectWires(-1, 2, 1)
+}
+
+// TestForeignXDPStays connects by tc where a foreign program has XDP.
+func TestForeignXDPStays(t *testing.T) {
+	b := newXDPBench(t, 2)
+	b.check(b.hub.AttachXDP("p0", "foreign"))
+	w := b.own()
+	b.refused(w, "XDP is taken by another program on p0", pair(0, 1, XDP))
+	b.refused(w, "XDP is taken by another program on p0", pair(0, 1, XDPGeneric))
+	b.set(w, pair(0, 1))
+	b.expectWires(1, 0)
+	b.set(w)
+	b.expectProgram("foreign")
+}
+
+// TestXDPYields asks the caller's own program to make room, and no other time.
+func TestXDPYields(t *testing.T) {
+	b := newXDPBench(t, 2)
+	b.check(b.hub.AttachXDP("p0", "own"))
+	asked := 0
+	w := b.own()
+	w.YieldXDP = func(ifindex int) bool {
+		asked++
+		return removeXDP(b.link("p0")) == nil
+	}
+	b.set(w, pair(0, 1, TC))
+	if asked != 0 {
+		t.Error("asked to make room for tc")
+	}
+	b.set(w, pair(0, 1, XDP))
+	b.expectWires(1, 0)
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+}
+
+func removeXDP(device netlink.Link) error {
+	return netlink.LinkSetXdpFdWithFlags(device, -1, unix.XDP_FLAGS_DRV_MODE)
+}
