@@ -31,8 +31,9 @@ const mark = "4242"
 // hostileText drives a terminal in every way it can be, and hides what it does.
 const hostileText = "\x1b]0;" + mark + "\a\x1b[" + mark + ";31m\x1bP" + mark + "\x1b\\\u009b" + mark + "m\x9b\u202e\u2066\u200b\u2028\u3164\U000e0041\x7f\r\b\xff\n%s"
 
-// hostileNames are of interfaces: the kernel forbids slashes, colons and blanks.
-var hostileNames = []string{"\x1b[" + mark + "m\x1b[2J", "\u009b" + mark + "m\u202e\xff\x07", "-rf%s%n", `"'$(x)\`}
+// hostileNames are of interfaces: the kernel forbids slashes, colons, blanks
+// and percent signs.
+var hostileNames = []string{"\x1b[" + mark + "m\x1b[2J", "\u009b" + mark + "m\u202e\xff\x07", "-rf;$(id)|", `"'$(x)\`}
 
 // errDrives finds what a terminal would obey, or could not show.
 func errDrives(text string) error {

@@ -57,7 +57,7 @@ func (w *Wiring) connect(generation int, links links) {
 		// The opposite direction may have to as well.
 	}
 	for _, c := range connections {
-		if c.err == nil {
+		if c.err == nil && c.egress != nil {
 			c.err = w.direct(c)
 		}
 	}
@@ -81,12 +81,24 @@ func (w *Wiring) toConnect(generation int, links links) []*connection {
 		switch {
 		case c.ingress == nil || c.egress == nil:
 			p.ways[generation].problem = p.stop(generation)
+			if c.ingress != nil && p.xdp == nil && p.tc == nil {
+				c.err = w.reserve(c)
+				list = append(list, c)
+			}
 		case !p.leads(generation, c.egress.Attrs().Index):
 			c.try, c.reason, c.err = w.datapaths(p, wish(plan.Wish), c.ingress, c.egress)
 			list = append(list, c)
 		}
 	}
 	return list
+}
+
+// reserve is for the interface of a pair whose other one is missing: a program
+// that redirects nothing tells other processes whose the interface is.
+func (w *Wiring) reserve(c *connection) error {
+	c.try = []Datapath{TC}
+	c.port.isBare = !describe(c.ingress).hasEthernet
+	return w.errTaken(c.ingress)
 }
 
 // datapaths are those to try, given what is attached already.
@@ -145,12 +157,20 @@ func (w *Wiring) attach(c *connection) error {
 			if len(refused) > 0 {
 				c.reason += "; " + inOneLine(errors.Join(refused...)).Error()
 			}
-			return errors.Join(w.promiscuity.enter(c.port, c.ingress), w.keepLease(c.port))
+			return errors.Join(w.enter(c), w.keepLease(c.port))
 		}
 		refused = append(refused, fmt.Errorf("%s refused on %s: %w", c.try[0], c.ingress.Attrs().Name, err))
 		c.try = c.try[1:]
 	}
 	return errors.Join(refused...)
+}
+
+// enter makes the interface of a pair take any frame.
+func (w *Wiring) enter(c *connection) error {
+	if c.egress == nil {
+		return nil
+	}
+	return w.promiscuity.enter(c.port, c.ingress)
 }
 
 // attachFirst attaches the program for the first of the datapaths to try.

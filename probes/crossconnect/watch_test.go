@@ -6,6 +6,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
 )
@@ -22,7 +23,11 @@ func counting(t *testing.T, x XDPPort) *ebpf.Program {
 	}
 	devmap := maps[bpf.CrossConnectsMapCrossConnectEgress]
 	control := maps[bpf.CrossConnectsMapCrossConnectControl]
-	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "counting", Type: ebpf.XDP, License: "GPL", Instructions: asm.Instructions{
+	var flags uint32
+	if hasXDPHelper(asm.FnXdpGetBuffLen) {
+		flags = unix.BPF_F_XDP_HAS_FRAGS // all programs of a devmap must be alike
+	}
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "counting", Type: ebpf.XDP, AttachType: ebpf.AttachXDP, Flags: flags, License: "GPL", Instructions: asm.Instructions{
 		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
 		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, -4),
 		asm.LoadMapPtr(asm.R1, control.FD()),
