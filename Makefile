@@ -4,7 +4,7 @@
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all build bench bench-json demo test test-kernels lint generate check-generated clean
+.PHONY: all build bench bench-json demo test test-kernels lint generate check-generated licences dependencies clean
 
 all: build
 
@@ -31,7 +31,7 @@ bench bench-json: build
 	$(SUDO) ./.bench $(if $(filter bench-json,$@),-json) $(BENCH)
 
 # Boots Debian's kernels under QEMU and runs the tests that need one inside; on
-# some of them by make test-kernels KERNELS="6.1 6.12".
+# some of them by make test-kernels KERNELS="6.1 6.12", or KERNELS=amd64.
 test-kernels:
 	.ci/kernels/run $(KERNELS)
 
@@ -52,6 +52,22 @@ generate:
 check-generated: generate
 	git diff --exit-code -- bpf
 	test -z "$$(git ls-files --others --exclude-standard bpf)"
+
+licences:
+	.ci/licences >.github/licences
+
+# Of what we use: it is what was published, under licences that permit it, and
+# nothing bad is known of it. Where no database is in reach to tell, it says so; a
+# copy of one does, by make dependencies VULNDB=file:///...
+VULNDB := https://vuln.go.dev
+dependencies:
+	go mod verify
+	.ci/licences | diff -u .github/licences -
+	@report=$$(go tool govulncheck -db $(VULNDB) ./... 2>&1); status=$$?; echo "$$report"; \
+	case "$$report" in \
+	"govulncheck: fetching vulnerabilities: "*) echo "No database of vulnerabilities in reach: none was looked for." ;; \
+	*) exit $$status ;; \
+	esac
 
 clean:
 	rm -f ebpftop .bench

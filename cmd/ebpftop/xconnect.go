@@ -61,10 +61,12 @@ func (t trialFlag) check(cmd *cobra.Command) error {
 }
 
 // say tells how long a trial has.
-func (t trialFlag) say(out io.Writer) {
-	if t != 0 {
-		fmt.Fprintf(out, "on trial for %v: `ebpftop xconnect confirm` makes it stay\n", time.Duration(t))
+func (t trialFlag) say(out io.Writer) error {
+	if t == 0 {
+		return nil
 	}
+	_, err := fmt.Fprintf(out, "on trial for %v: `ebpftop xconnect confirm` makes it stay\n", time.Duration(t))
+	return err
 }
 
 func newXconnectAdd() *cobra.Command {
@@ -89,10 +91,10 @@ func newXconnectAdd() *cobra.Command {
 					return append(pairs, pair), nil
 				})
 			})
-			if err == nil {
-				trial.say(cmd.OutOrStdout())
+			if err != nil {
+				return err
 			}
-			return err
+			return trial.say(cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&datapath, "datapath", string(crossconnect.Auto), "`DATAPATH`: auto, or xdp, xdp-generic, tc")
@@ -117,10 +119,10 @@ func newXconnectDel() *cobra.Command {
 					return without(pairs, args)
 				})
 			})
-			if err == nil {
-				trial.say(cmd.OutOrStdout())
+			if err != nil {
+				return err
 			}
-			return err
+			return trial.say(cmd.OutOrStdout())
 		},
 	}
 	trial.register(cmd)

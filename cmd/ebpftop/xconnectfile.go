@@ -45,10 +45,10 @@ func newXconnectApply() *cobra.Command {
 			err = withKept(func(kept *crossconnect.Wiring) error {
 				return kept.Set(pairs, time.Duration(trial))
 			})
-			if err == nil {
-				trial.say(cmd.OutOrStdout())
+			if err != nil {
+				return err
 			}
-			return err
+			return trial.say(cmd.OutOrStdout())
 		},
 	}
 	fileFlag(cmd, &file)
@@ -155,6 +155,7 @@ func useVersion(wiring *crossconnect.Wiring, file string, version linksfile.Vers
 	if err := wiring.Set(pairs, 0); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	fmt.Fprintf(out, "%d links of %s are in force\n", len(pairs), ui.Escape(file))
+	// They are, whether anybody reads it or not.
+	_, _ = fmt.Fprintf(out, "%d links of %s are in force\n", len(pairs), ui.Escape(file))
 	return nil
 }

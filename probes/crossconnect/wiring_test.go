@@ -106,7 +106,7 @@ func TestNoFrameOfOthersLost(t *testing.T) {
 			b.set(w, pair(0, 1, d), pair(2, 3))
 			f := b.startFlow(0)
 			for i := range 200 {
-				b.set(w, pair(0, 1, d), pair(2, 3+i%3, XDP), Pair{A: "none0", B: "none1", Wait: true})
+				b.set(w, pair(0, 1, d), pair(2, 3+i/10%3), Pair{A: "none0", B: fmt.Sprint("none", i), Wait: true})
 			}
 			f.stopAt(1)
 			if s := b.status(w); s[1].AToB.Packets != uint64(f.sent.Load()) {
