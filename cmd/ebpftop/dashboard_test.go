@@ -551,7 +551,8 @@ func (b *bench) awaitAttached(iface string, want []string) {
 // killed. It goes on as if nothing had been, and the next process clears up.
 func TestWatcherIsKilled(t *testing.T) {
 	for name, next := range map[string]func(b *bench){
-		"add": func(b *bench) { b.run("add", port(2), port(3)) },
+		"add":  func(b *bench) { b.run("add", port(2), port(3)) },
+		"list": func(b *bench) { b.lists("sw0-sw1 active") },
 		"start": func(b *bench) {
 			s := openStats(b.t, b.hub)
 			b.sendUDP(100)

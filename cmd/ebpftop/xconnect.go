@@ -188,6 +188,10 @@ func newXconnectList() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var list []crossconnect.Status
 			err := withKept(func(kept *crossconnect.Wiring) (err error) {
+				// Whatever became of devices and processes meanwhile, it is put right.
+				if err := kept.Follow(); err != nil {
+					return err
+				}
 				list, err = kept.Status()
 				return err
 			})

@@ -269,7 +269,7 @@ func (f *found) status(peer *found, now time.Duration, links links) Status {
 	plan, owner := f.plan(now), int(f.Record.Owner)
 	s := Status{
 		A: text(f.Record.Name), B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
-		Reason: strings.Join(append(missing(links, text(f.Record.Name), text(plan.Peer)), fmt.Sprintf("of process %d", owner)), "; "),
+		Reason: strings.Join(missing(links, text(f.Record.Name), text(plan.Peer)), "; "),
 		AToB:   f.way(now), BToA: Way{Wish: wish(plan.PeerWish)},
 	}
 	if peer != nil {
