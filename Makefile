@@ -16,9 +16,10 @@ demo: build
 	$(SUDO) ./ebpftop demo
 
 # What needs root runs when it is root. EBPFTOP_TEST_REQUIRE_ROOT=1 makes a
-# test fail that would be skipped.
+# test fail that would be skipped. What tests report is shown in the end.
 test:
-	go test -count=1 -timeout 15m ./...
+	@report=$$(mktemp); EBPFTOP_TEST_REPORT=$$report go test -count=1 -timeout 15m ./...; status=$$?; \
+	sort $$report; rm $$report; exit $$status
 ifneq ($(shell id -u),0)
 	@echo "Not root: the tests that need the kernel were skipped. Run: sudo make test"
 endif

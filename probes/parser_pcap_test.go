@@ -38,7 +38,7 @@ func TestParserPcap(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("%d frames compared", count)
+	lab.Report(t, "frames compared", count)
 	if *parserPcap == "" && count != 2*len(frameKinds())+1 {
 		t.Errorf("%d frames read, %d written", count, 2*len(frameKinds())+1)
 	}

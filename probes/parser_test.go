@@ -60,7 +60,7 @@ func TestParserKinds(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("%d frames compared", count)
+	lab.Report(t, "frames compared", count)
 }
 
 // knownFrames are those that tests expect something of.
@@ -109,9 +109,8 @@ func TestParserGenerated(t *testing.T) {
 			})
 		}
 	})
-	spent := time.Since(start)
-	t.Logf("%d frames compared in %v, %.0f/s", compared.Load(), spent.Round(time.Millisecond),
-		float64(compared.Load())/spent.Seconds())
+	lab.Report(t, "frames compared", int(compared.Load()))
+	t.Logf("%.0f/s", float64(compared.Load())/time.Since(start).Seconds())
 }
 
 func first[T any](n int, values iter.Seq[T]) iter.Seq[T] {

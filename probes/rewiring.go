@@ -23,9 +23,10 @@ type rewiring struct {
 	own, kept *crossconnect.Wiring
 	lookAt    crossconnect.LookAt // at the programs of others
 
-	file        string // of links, none if empty
-	fromFile    []Pair // its last good version
-	fileProblem error  // of its last version
+	file        string            // of links, none if empty
+	fromFile    []Pair            // its last good version
+	version     linksfile.Version // the last one
+	fileProblem error             // of that
 
 	followProblem error // of the last change of interfaces
 
@@ -78,7 +79,7 @@ func (r *rewiring) watchFile(ctx context.Context) (<-chan linksfile.Version, err
 // useVersion makes a version of the file the pairs that come from it. One that
 // cannot be used changes nothing.
 func (r *rewiring) useVersion(v linksfile.Version) error {
-	r.fileProblem = v.Err
+	r.version, r.fileProblem = v, v.Err
 	if v.Err == nil {
 		r.fileProblem = r.useLinks(v.Data)
 	}
@@ -141,6 +142,9 @@ func (r *rewiring) poll() ([]CrossConnect, error) {
 		r.follow()
 	}
 	r.onTrial = trial
+	if !trial && errors.Is(r.fileProblem, crossconnect.ErrTrial) {
+		_ = r.useVersion(r.version) // its turn has come
+	}
 	own, err := r.own.Status()
 	if err != nil {
 		return nil, err

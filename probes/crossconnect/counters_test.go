@@ -87,15 +87,18 @@ func TestRates(t *testing.T) {
 
 // TestDropsToldOfPair sends frames that the far end does not take.
 func TestDropsToldOfPair(t *testing.T) {
-	b := newBench(t, 2) // not prepared for XDP
+	b := newBench(t, 4) // not prepared for XDP
 	w := b.own()
-	b.set(w, pair(0, 1, XDP, TC))
+	b.set(w, pair(0, 1, XDP, TC), pair(2, 3))
 	b.expectWires(-1, 0)
-	s := b.only(w)
+	s := b.status(w)[0]
 	if s.State != Active || s.AToB.Packets != 1 || s.AToB.Dropped != 1 || s.AToB.Out() != 0 || s.Reason == "" || s.AToB.DropReason == "" {
 		t.Errorf("%+v", s)
 	}
-	b.set(w)
+	b.set(w, pair(2, 3))
+	if counts, err := w.drops.count(); err != nil || len(counts) != 0 {
+		t.Errorf("%+v (%v), want room for others", counts, err)
+	}
 	b.set(w, pair(0, 1, XDP, TC))
 	if s := b.only(w); s.AToB.Packets != 0 || s.AToB.Dropped != 0 || s.Reason != "" {
 		t.Errorf("a new pair: %+v", s)

@@ -52,6 +52,7 @@ func TestOthersDoNotWait(t *testing.T) {
 	b.follow(w)
 	b.set(w, pair(0, 1), pair(2, 3))
 	b.expectPairs(w, "p0-p1 waiting /", "p2-p3 active tc/tc")
+	b.expectAttached("p1 tc", "p2 tc", "p3 tc") // p1 is not free
 	b.plug(0, 0)
 	b.follow(w)
 	b.expectWires(1, 0, 3, 2)

@@ -2,6 +2,7 @@ package crossconnect
 
 import (
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -50,8 +51,9 @@ func TestKeep(t *testing.T) {
 
 // TestKeepFails leaves all pairs where they were.
 func TestKeepFails(t *testing.T) {
-	b := newXDPBench(t, 4)
+	b := newXDPBench(t, 6)
 	own, kept := b.own(), b.kept()
+	b.set(kept, pair(4, 5))
 	b.set(own, pair(0, 1, XDP), pair(2, 3))
 	before := b.attached()
 	b.check(kept.needLoader())
@@ -60,9 +62,11 @@ func TestKeepFails(t *testing.T) {
 	program.Instructions = asm.Instructions{asm.Return()} // of nothing
 	b.fails("load the cross-connect program", func() error { return own.Keep(kept) })
 	program.Instructions = good
-	b.expectNoPins()
+	if ports, err := filepath.Glob(b.pins().path("port-*")); err != nil || len(ports) != 2 {
+		t.Errorf("%q (%v), want two", ports, err)
+	}
 	b.expectAttached(before...)
-	b.expectPairs(kept)
+	b.expectPairs(kept, "p4-p5 active tc/tc")
 	b.set(own, pair(0, 2, XDP), pair(1, 3))
 	b.expectWires(2, 3, 0, 1)
 	b.do(func() error { return own.Keep(kept) })

@@ -25,9 +25,7 @@ func (w *Wiring) prepare() error {
 	if err := w.needLoader(); err != nil {
 		return err
 	}
-	// Without the control word, whatever is there was left by a process that
-	// was killed.
-	if err := errors.Join(w.pins.remove(), w.pins.make()); err != nil {
+	if err := w.pins.make(); err != nil {
 		return err
 	}
 	m, err := w.pins.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapCrossConnectControl])

@@ -78,6 +78,7 @@ func TestKeptByTwo(t *testing.T) {
 	b.follow(two)
 	b.follow(one)
 	b.expectPairs(two, "p0-p1 active tc/tc", "p2-p3 active tc/tc")
+	b.expectAttached("p0 tc", "p1 tc", "p2 tc", "p3 tc") // by one of the two
 	b.do(one.Close)
 	b.expectWires(1, 0, 3, 2)
 
@@ -204,7 +205,7 @@ func TestLonelyPort(t *testing.T) {
 	w := b.kept()
 	b.set(w, pair(0, 1))
 	b.do(w.Close)
-	b.check(b.pins().below("port-0").remove())
+	b.check(b.pins().below("port-1").remove())
 	again := b.kept()
 	b.expectPairs(again)
 	b.set(again, pair(0, 1), pair(2, 3))

@@ -3,6 +3,7 @@ package crossconnect
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -319,7 +320,7 @@ func (w *Wiring) leave(p *port) error {
 // frames in flight may still be directed by what was last active there: so it
 // says the same all the time.
 func (w *Wiring) write(plans map[string]plan, active int) error {
-	for name := range plans {
+	for _, name := range slices.Sorted(maps.Keys(plans)) {
 		if w.port(name) == nil {
 			p, err := w.newPort(name)
 			if err != nil {

@@ -1,6 +1,9 @@
 package lab
 
-import "os"
+import (
+	"fmt"
+	"os"
+)
 
 // requireRootVariable turns a skipped test into a failed one.
 const requireRootVariable = "EBPFTOP_TEST_REQUIRE_ROOT"
@@ -9,6 +12,8 @@ const requireRootVariable = "EBPFTOP_TEST_REQUIRE_ROOT"
 // whose demo uses this package, is not linked with package testing.
 type TB interface {
 	Helper()
+	Name() string
+	Log(args ...any)
 	Skip(args ...any)
 	Error(args ...any)
 	Fatal(args ...any)
@@ -42,4 +47,27 @@ func ForTest(t TB) *Namespace {
 		}
 	})
 	return n
+}
+
+// reportVariable names a file for what tests report; `make test` shows it.
+const reportVariable = "EBPFTOP_TEST_REPORT"
+
+// Report says how much a test covered, also where it is not asked to be verbose:
+// Report(t, "frames compared", 300000).
+func Report(t TB, what string, n int) {
+	t.Helper()
+	t.Log(n, what)
+	path := os.Getenv(reportVariable)
+	if path == "" {
+		return
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	// One write, for tests of several processes report at a time.
+	if _, err := fmt.Fprintf(file, "%s: %d %s\n", t.Name(), n, what); err != nil {
+		t.Error(err)
+	}
 }
