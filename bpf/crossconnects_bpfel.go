@@ -62,8 +62,6 @@ const (
 	CrossConnectsVarHasEthernet         = "has_ethernet"
 	CrossConnectsVarHasXdpFrags         = "has_xdp_frags"
 	CrossConnectsVarIsLeased            = "is_leased"
-	CrossConnectsVarTickLength          = "tick_length"
-	CrossConnectsVarTickOffset          = "tick_offset"
 )
 
 // LoadCrossConnects returns the embedded CollectionSpec for CrossConnects.
@@ -129,8 +127,6 @@ type CrossConnectsVariableSpecs struct {
 	HasEthernet *ebpf.VariableSpec `ebpf:"has_ethernet"`
 	HasXdpFrags *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
 	IsLeased    *ebpf.VariableSpec `ebpf:"is_leased"`
-	TickLength  *ebpf.VariableSpec `ebpf:"tick_length"`
-	TickOffset  *ebpf.VariableSpec `ebpf:"tick_offset"`
 }
 
 // CrossConnectsObjects contains all objects after they have been loaded into the kernel.
@@ -175,8 +171,6 @@ type CrossConnectsVariables struct {
 	HasEthernet *ebpf.Variable `ebpf:"has_ethernet"`
 	HasXdpFrags *ebpf.Variable `ebpf:"has_xdp_frags"`
 	IsLeased    *ebpf.Variable `ebpf:"is_leased"`
-	TickLength  *ebpf.Variable `ebpf:"tick_length"`
-	TickOffset  *ebpf.Variable `ebpf:"tick_offset"`
 }
 
 // CrossConnectsPrograms contains all programs after they have been loaded into the kernel.

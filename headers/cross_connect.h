@@ -14,7 +14,11 @@
 
 #include <stdbool.h>
 
-#include "clock.h"
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_helpers.h>
+
 #include "traffic.h"
 
 #define GENERATIONS 2
@@ -22,10 +26,11 @@
 
 struct generation_control {
 	/* deadline << 1 | generation that counts. From the deadline on, if it
-	 * is not 0, the other one does: CLOCK_MONOTONIC, ns. */
+	 * is not 0, the other one does. In ticks (jiffies), which are the same
+	 * for all programs at all times. */
 	__u64 word;
-	/* The same clock; for filters that outlive the process that added them,
-	 * and must then redirect no more. */
+	/* Ticks, too; for filters that outlive the process that added them, and
+	 * must then redirect no more. */
 	__u64 lease;
 	__u64 revision; /* of the set; user space counts its changes */
 };
@@ -99,11 +104,11 @@ static __always_inline __u32 cross_connect_generation(void)
 	control = bpf_map_lookup_elem(&cross_connect_control, &zero);
 	if (!control)
 		return GENERATIONS;
-	if (is_leased && now() >= *(const volatile __u64 *)&control->lease)
+	if (is_leased && bpf_jiffies64() >= *(const volatile __u64 *)&control->lease)
 		return GENERATIONS;
 	word = *(const volatile __u64 *)&control->word; /* once: it may change */
 	deadline = word >> 1;
-	return (word & 1) ^ (deadline && now() >= deadline);
+	return (word & 1) ^ (deadline && bpf_jiffies64() >= deadline);
 }
 
 static __always_inline void cross_connect_count(__u32 generation, const struct traffic *more)

@@ -10,22 +10,41 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/tick"
 )
 
 const generations = 2
 
 // word says which of the two generations counts: it is the control word of
-// headers/cross_connect.h, deadline << 1 | generation.
+// headers/cross_connect.h, deadline << 1 | generation. Deadlines are in ticks:
+// all programs that compare them read the same counter.
 type word uint64
+
+// clock is how ticks relate to CLOCK_MONOTONIC.
+var clock = sync.OnceValues(tick.Read)
 
 // newWord makes a generation count, for good or until a deadline, from which
 // on the other one does.
 func newWord(generation int, deadline time.Duration) word {
-	return word(uint64(deadline)<<1 | uint64(generation))
+	if deadline == 0 {
+		return word(generation)
+	}
+	return word(ticksAt(deadline)<<1 | uint64(generation))
 }
 
 // deadline is 0 if there is none, else in terms of CLOCK_MONOTONIC.
-func (w word) deadline() time.Duration { return time.Duration(w >> 1) }
+func (w word) deadline() time.Duration {
+	if w>>1 == 0 {
+		return 0
+	}
+	c, _ := clock() // monotonic fails if this does
+	return c.Time(uint64(w >> 1))
+}
+
+func ticksAt(monotonic time.Duration) uint64 {
+	c, _ := clock() // monotonic fails if this does
+	return c.Ticks(monotonic)
+}
 
 // at is the generation that counts at a moment.
 func (w word) at(now time.Duration) int {
@@ -78,7 +97,7 @@ func (c *control) touch() (revision uint64, err error) {
 
 // lease lets clsact filters redirect until then.
 func (c *control) lease(until time.Duration) error {
-	return c.change(func(value *bpf.CrossConnectsGenerationControl) { value.Lease = uint64(until) })
+	return c.change(func(value *bpf.CrossConnectsGenerationControl) { value.Lease = ticksAt(until) })
 }
 
 func (c *control) change(edit func(*bpf.CrossConnectsGenerationControl)) error {
@@ -97,6 +116,9 @@ func (c *control) change(edit func(*bpf.CrossConnectsGenerationControl)) error {
 
 // monotonic is the clock that deadlines are told by.
 func monotonic() (time.Duration, error) {
+	if _, err := clock(); err != nil {
+		return 0, err
+	}
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return 0, fmt.Errorf("read the monotonic clock: %w", err)

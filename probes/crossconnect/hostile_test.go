@@ -233,3 +233,44 @@ func mountBare(t *testing.T) {
 		}
 	})
 }
+
+// TestForeignPins has root put other things among the pins: that is said, or
+// passed over, and goes with the pins.
+func TestForeignPins(t *testing.T) {
+	forged := &ebpf.MapSpec{Name: "forged", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1}
+	for name, test := range map[string]struct {
+		plant func(port string, m *ebpf.Map) error
+		says  string // nothing: passed over
+	}{
+		"link":         {func(port string, _ *ebpf.Map) error { return os.Symlink(bpffs, port) }, ""},
+		"link to none": {func(port string, _ *ebpf.Map) error { return os.Symlink("/nowhere", port) }, ""},
+		"empty":        {func(port string, _ *ebpf.Map) error { return os.Mkdir(port, 0o700) }, ""},
+		"map":          {func(port string, m *ebpf.Map) error { return m.Pin(port) }, "not a directory"},
+		"other map": {func(port string, m *ebpf.Map) error {
+			return errors.Join(os.Mkdir(port, 0o700), m.Pin(filepath.Join(port, bpf.CrossConnectsMapCrossConnects)))
+		}, "another version of ebpftop"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 2)
+			w := b.kept()
+			b.set(w, pair(0, 1, TC))
+			m, err := ebpf.NewMap(forged)
+			b.check(err)
+			defer m.Close()
+			b.check(test.plant(b.pins().path(portPrefix+"9"), m))
+			fresh := b.kept()
+			var list []Status
+			err = b.hub.Do(func() (err error) {
+				list, err = fresh.Status()
+				return err
+			})
+			if test.says == "" && (err != nil || len(list) != 1) {
+				t.Errorf("lists %+v, %v", list, err)
+			}
+			if test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("got %v, want a line that says %q", err, test.says)
+			}
+			b.check(os.RemoveAll(b.pins().path(portPrefix + "9")))
+		})
+	}
+}

@@ -53,9 +53,10 @@ func (w *Wiring) use(m *ebpf.Map) {
 	w.drops, w.dropsErr = openDrops(string(w.pins))
 }
 
-// removeIfEmpty removes what all ports share when there are none.
+// removeIfEmpty removes what all ports share when there are none, and what a
+// process left that did not come to share anything.
 func (w *Wiring) removeIfEmpty() error {
-	if len(w.ports) > 0 || w.control == nil {
+	if len(w.ports) > 0 || w.control == nil && !w.pins.exists() {
 		return nil
 	}
 	return errors.Join(w.release(), w.pins.remove())

@@ -12,7 +12,6 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/functions"
 	"github.com/ebpftop/ebpftop/probes/hook"
-	"github.com/ebpftop/ebpftop/probes/tick"
 )
 
 // loader loads the redirecting programs, one for each port: a program that
@@ -28,10 +27,6 @@ func newLoader() (*loader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the cross-connect programs: %w", err)
 	}
-	clock, err := tick.Read()
-	if err != nil {
-		return nil, err
-	}
 	functions.Settle(spec)
 	frags := hasXDPHelper(asm.FnXdpGetBuffLen)
 	if frags {
@@ -39,8 +34,6 @@ func newLoader() (*loader, error) {
 		spec.Programs[bpf.CrossConnectsProgConnectXdp].Flags |= xdpHasFrags
 	}
 	err = errors.Join(
-		spec.Variables[bpf.CrossConnectsVarTickLength].Set(clock.Length),
-		spec.Variables[bpf.CrossConnectsVarTickOffset].Set(clock.Offset),
 		spec.Variables[bpf.CrossConnectsVarHasXdpFrags].Set(frags),
 	)
 	if err != nil {

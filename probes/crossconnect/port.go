@@ -44,7 +44,9 @@ type pastTraffic struct {
 	time    time.Duration // CLOCK_MONOTONIC
 }
 
-// newPort makes a port that has no device yet.
+// newPort makes a port that has no device yet. If it fails, what was made is let
+// go of before its pins are removed: that takes descriptors, and the lack of
+// them may be why.
 func newPort(spec *ebpf.CollectionSpec, name string, owner int, pins pins) (*port, error) {
 	p := &port{pins: pins}
 	p.record.Owner = uint32(owner)
@@ -55,12 +57,12 @@ func newPort(spec *ebpf.CollectionSpec, name string, owner int, pins pins) (*por
 	for _, m := range p.maps() {
 		made, err := pins.newMap(spec.Maps[m.name])
 		if err != nil {
-			return nil, errors.Join(err, p.remove())
+			return nil, errors.Join(err, p.release(), pins.remove())
 		}
 		*m.m = made
 	}
 	if err := p.write(); err != nil {
-		return nil, errors.Join(err, p.remove())
+		return nil, errors.Join(err, p.release(), pins.remove())
 	}
 	return p, nil
 }

@@ -6,6 +6,7 @@ package tick
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -13,12 +14,23 @@ import (
 )
 
 // Clock is what BPF programs tell time by: jiffies * Length + Offset is
-// CLOCK_MONOTONIC in nanoseconds, late or early by a tick at most. The kernel
+// CLOCK_MONOTONIC in nanoseconds, off by about a tick; late by more where the
+// kernel's ticks are, on a machine whose processors are taken away from it. It
 // counts its ticks on that clock (tick_do_update_jiffies64 in
 // kernel/time/tick-sched.c), so the two never drift apart.
 type Clock struct {
 	Length uint64 // of a tick, ns
 	Offset uint64 // ns, modulo 2^64
+}
+
+// Ticks is the count at a time of CLOCK_MONOTONIC, or the next one after it.
+func (c Clock) Ticks(monotonic time.Duration) uint64 {
+	return (uint64(monotonic) - c.Offset + c.Length - 1) / c.Length
+}
+
+// Time is when the count gets there, on CLOCK_MONOTONIC.
+func (c Clock) Time(ticks uint64) time.Duration {
+	return time.Duration(ticks*c.Length + c.Offset)
 }
 
 // Read compares the two.
