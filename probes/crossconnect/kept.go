@@ -53,6 +53,22 @@ func (w *Wiring) use(m *ebpf.Map) {
 	w.drops, w.dropsErr = openDrops(string(w.pins))
 }
 
+// removeStray removes the places of ports that are none: a process was killed
+// while it made or removed them. Only who holds the lock may tell.
+func (w *Wiring) removeStray() error {
+	if w.pins == "" {
+		return nil
+	}
+	dirs, err := filepath.Glob(w.pins.path(portPrefix + "*"))
+	errs := []error{err}
+	for _, dir := range dirs {
+		if !slices.ContainsFunc(w.ports, func(p *port) bool { return p.pins == pins(dir) }) {
+			errs = append(errs, pins(dir).remove())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // removeIfEmpty removes what all ports share when there are none, and what a
 // process left that did not come to share anything.
 func (w *Wiring) removeIfEmpty() error {

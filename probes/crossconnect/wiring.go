@@ -194,7 +194,7 @@ func (w *Wiring) change(fn func(links links, current word, now time.Duration) er
 		if !current.onTrial(now) {
 			current = newWord(generation, 0)
 		}
-		return errors.Join(fn(links, current, now), w.announce(), w.removeIfEmpty())
+		return errors.Join(fn(links, current, now), w.announce(), w.removeStray(), w.removeIfEmpty())
 	})
 }
 
