@@ -99,11 +99,11 @@ func (r *rewiring) problem() string {
 }
 
 func (r *rewiring) useLinks(data []byte) error {
-	exists, err := crossconnect.Exists()
+	check, err := crossconnect.Check()
 	if err != nil {
 		return err
 	}
-	pairs, err := linksfile.Parse(r.file, data, exists)
+	pairs, err := linksfile.Parse(r.file, data, check)
 	if err != nil {
 		return err
 	}

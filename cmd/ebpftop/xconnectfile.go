@@ -57,11 +57,11 @@ func newXconnectApply() *cobra.Command {
 }
 
 func parseLinks(file string, data []byte) ([]crossconnect.Pair, error) {
-	exists, err := crossconnect.Exists()
+	check, err := crossconnect.Check()
 	if err != nil {
 		return nil, err
 	}
-	return linksfile.Parse(file, data, exists)
+	return linksfile.Parse(file, data, check)
 }
 
 func newXconnectRun() *cobra.Command {

@@ -117,8 +117,8 @@ func datapathsToTry(wish Datapath, ingress, egress device) (try []Datapath, reas
 // errConnect says why the two cannot be connected by any datapath.
 func errConnect(ingress, egress device) error {
 	for _, d := range []device{ingress, egress} {
-		if d.isLoopback {
-			return fmt.Errorf("%s is the loopback interface: connecting it would cut off this host's own programs from each other", d.name)
+		if err := errLoopback(d); err != nil {
+			return err
 		}
 	}
 	if ingress.hasEthernet != egress.hasEthernet {
@@ -130,6 +130,13 @@ func errConnect(ingress, egress device) error {
 			without.name, without.kind, with.name)
 	}
 	return nil
+}
+
+func errLoopback(d device) error {
+	if !d.isLoopback {
+		return nil
+	}
+	return fmt.Errorf("%s is the loopback interface: connecting it would cut off this host's own programs from each other", d.name)
 }
 
 // errNoXDP says why no XDP program of ours can be attached.

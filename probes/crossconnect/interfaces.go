@@ -32,11 +32,19 @@ func listLinks() (links, error) {
 	return byName, nil
 }
 
-// Exists returns a function that tells whether the network namespace has an
-// interface of that name, as of now.
-func Exists() (func(iface string) bool, error) {
+// ErrMissing is said of an interface that does not exist.
+var ErrMissing = errors.New("no such interface")
+
+// Check returns a function that tells why an interface of the network namespace
+// cannot be connected, as of now: ErrMissing, or that it is the loopback.
+func Check() (func(iface string) error, error) {
 	links, err := listLinks()
-	return func(iface string) bool { return links[iface] != nil }, err
+	return func(iface string) error {
+		if links[iface] == nil {
+			return ErrMissing
+		}
+		return errLoopback(describe(links[iface]))
+	}, err
 }
 
 // Changes tells of interfaces that come, go or change, until ctx ends. It only

@@ -25,15 +25,16 @@ import (
 const MaxSize = 1 << 20
 
 // Parse reads the pairs of a file of links, in its order. Name is what errors
-// call the file; they are one line, NAME:LINE: and what to do. Exists tells
-// whether an interface is there, and is not asked about pairs that wait.
+// call the file; they are one line, NAME:LINE: and what to do. Check tells why an
+// interface cannot be connected; crossconnect.ErrMissing is none for pairs that
+// wait.
 //
 // A pair may be given twice, as a: b and b: a, if both say the same:
 // xdp-xconnect takes such files, and there is one way to understand them.
 // Where an interface is in two different pairs, xdp-xconnect drops one
 // silently: here it is an error.
-func Parse(name string, data []byte, exists func(iface string) bool) ([]crossconnect.Pair, error) {
-	f := &file{name: name, exists: exists, links: make(map[string]link)}
+func Parse(name string, data []byte, check func(iface string) error) ([]crossconnect.Pair, error) {
+	f := &file{name: name, check: check, links: make(map[string]link)}
 	root, err := f.document(data)
 	if err != nil {
 		return nil, err
@@ -65,9 +66,9 @@ func Parse(name string, data []byte, exists func(iface string) bool) ([]crosscon
 
 // file is a file of links while it is parsed.
 type file struct {
-	name   string
-	exists func(iface string) bool
-	links  map[string]link // by either interface
+	name  string
+	check func(iface string) error
+	links map[string]link // by either interface
 }
 
 // link is a pair, and the line that gives it.
@@ -218,7 +219,11 @@ func (f *file) pair(e entry) (crossconnect.Pair, error) {
 	}
 	pair := crossconnect.Pair{A: e.name, B: s.peer, AToB: s.datapath, BToA: s.datapath, Wait: s.wait}
 	for _, iface := range []string{pair.A, pair.B} {
-		if !pair.Wait && !f.exists(iface) {
+		err := f.check(iface)
+		switch {
+		case !errors.Is(err, crossconnect.ErrMissing) && err != nil:
+			return crossconnect.Pair{}, f.errorAt(e.key.Line, err)
+		case err != nil && !pair.Wait:
 			return crossconnect.Pair{}, f.errorf(e.key,
 				"there is no interface %q: create it, or write %q: {peer: %q, wait: true}", iface, pair.A, pair.B)
 		}
