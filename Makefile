@@ -60,11 +60,10 @@ licences:
 # Of what we use: it is what was published, under licences that permit it, and
 # nothing bad is known of it. Where no database is in reach to tell, it says so; a
 # copy of one does, by make dependencies VULNDB=file:///...
-VULNDB := https://vuln.go.dev
 dependencies:
 	go mod verify
 	.ci/licences | diff -u .github/licences -
-	@report=$$(go tool govulncheck -db $(VULNDB) ./... 2>&1); status=$$?; echo "$$report"; \
+	@report=$$(go tool govulncheck $(if $(VULNDB),-db $(VULNDB)) ./... 2>&1); status=$$?; echo "$$report"; \
 	case "$$report" in \
 	"govulncheck: fetching vulnerabilities: "*) echo "No database of vulnerabilities in reach: none was looked for." ;; \
 	*) exit $$status ;; \

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +29,7 @@ import (
 )
 
 var (
-	floodTime = flag.Duration("flood", 4*time.Second, "how long each of the floods lasts")
+	floodTime = flag.Duration("flood", 3*time.Second, "how long each of the floods lasts")
 	soakTime  = flag.Duration("soak", 15*time.Second, "how long TestSoak looks at memory")
 	veths     = flag.Int("veths", 200, "interfaces that TestNoLeak makes and removes")
 )
@@ -35,7 +37,7 @@ var (
 // newcomers sends frames that are each the first of a connection: UDP and SYN
 // in turns, from addresses and ports that look random and never come twice.
 type newcomers struct {
-	sent   uint64
+	sent   atomic.Uint64
 	err    error
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -59,15 +61,18 @@ func flooding(t *testing.T, peer *lab.Namespace) *newcomers {
 		syn[23] = syscall.IPPROTO_TCP
 		syn[36], syn[37] = 0, 80
 		syn[46], syn[47] = 5<<4, 0x02
-		for ; n.err == nil && ctx.Err() == nil; n.sent++ {
+		for i := uint32(0); ctx.Err() == nil; i++ {
 			frame := udp
-			if n.sent%2 == 1 {
+			if i%2 == 1 {
 				frame = syn
 			}
-			scattered := uint32(n.sent) * 2654435761 // odd: no two are alike
+			scattered := i * 2654435761 // odd: no two are alike
 			binary.BigEndian.PutUint32(frame[26:], scattered)
 			binary.BigEndian.PutUint16(frame[34:], uint16(scattered>>7)|1)
-			n.err = wire.Send(frame)
+			if n.err = wire.Send(frame); n.err != nil {
+				return
+			}
+			n.sent.Add(1)
 		}
 	}()
 	t.Cleanup(func() { n.cancel(); <-n.done })
@@ -82,7 +87,27 @@ func (n *newcomers) end(t *testing.T) uint64 {
 	if n.err != nil {
 		t.Fatal(n.err)
 	}
-	return n.sent
+	return n.sent.Load()
+}
+
+// overrun stops a process until there were more connections than it can be told
+// of at a time.
+func (n *newcomers) overrun(t *testing.T, process *os.Process) {
+	t.Helper()
+	if err := process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	const events = 200_000
+	for before := n.sent.Load(); n.sent.Load() < before+events; time.Sleep(time.Millisecond) {
+		select {
+		case <-n.done:
+			t.Fatal(n.err)
+		default:
+		}
+	}
+	if err := process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestFlood has new connections come as fast as they can be sent. Every frame
@@ -99,6 +124,7 @@ func TestFlood(t *testing.T) {
 	awaitWatched(t, host, 2)
 	start := time.Now()
 	n := flooding(t, peer)
+	n.overrun(t, table.Process)
 	for time.Since(start) < *floodTime {
 		s.next()
 	}
@@ -139,7 +165,7 @@ func TestFlood(t *testing.T) {
 		t.Error("the table ended with an error")
 	}
 	announced, lost := told(t, printed.String())
-	if announced+lost != sent || sent > 400_000 && lost == 0 {
+	if announced+lost != sent || lost == 0 {
 		t.Errorf("%d announced, %d lost, want %d together", announced, lost, sent)
 	}
 	t.Logf("%d announced, %d lost", announced, lost)
@@ -212,13 +238,10 @@ func TestScreenUnderFlood(t *testing.T) {
 	host, peer := pair(t)
 	s := openDashboard(t, host)
 	n := flooding(t, peer)
-	s.await("that it is lost", "lost") // the flood is under way
 	s.keysAnswer(*floodTime)
+	n.overrun(t, s.cmd.Process)
+	s.awaitText("that events are lost", regexp.MustCompile(`lost [1-9]`).MatchString)
 	t.Logf("%d new connections", n.end(t))
-	s.awaitText("what was lost", func(text string) bool {
-		found := regexp.MustCompile(`lost [1-9]`).MatchString(text)
-		return found
-	})
 	s.press("q")
 	s.ended(0)
 	awaitNothing(t, host)
@@ -389,4 +412,192 @@ func TestScreenUnderPrograms(t *testing.T) {
 	t.Logf("%d programs", end())
 	s.press("q")
 	s.ended(0)
+}
+
+// TestTerminalVanishes closes the terminal while it is drawn on: the dashboard
+// ends by itself.
+func TestTerminalVanishes(t *testing.T) {
+	host, peer := pair(t)
+	s := openDashboard(t, host)
+	flooding(t, peer)
+	s.awaitTick()
+	if err := s.ptmx.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+	}
+	t.Logf("ended with %v, said %q", s.err, s.errOut.String())
+	awaitNothing(t, host)
+}
+
+// possessions are what a process has of the kernel: descriptors by kind (maps,
+// programs and links among them), threads, and memory in KiB.
+type possessions struct {
+	descriptors map[string]int
+	threads     int
+	memory      int
+}
+
+var descriptorNumber = regexp.MustCompile(`:\[\d+\]$`)
+
+func possessionsOf(t *testing.T, pid int) possessions {
+	t.Helper()
+	p := possessions{descriptors: make(map[string]int)}
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil || len(links) == 0 {
+		t.Fatalf("descriptors of %d: %d, %v", pid, len(links), err)
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil { // closed meanwhile
+			p.descriptors[descriptorNumber.ReplaceAllString(target, "")]++
+		}
+	}
+	p.threads = statusOf(t, pid, "Threads")
+	p.memory = statusOf(t, pid, "VmRSS")
+	return p
+}
+
+// statusOf reads a number of /proc/PID/status.
+func statusOf(t *testing.T, pid int, name string) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "\n"+name+":")
+	number, err := strconv.Atoi(strings.Fields(after)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
+
+// keepsNothing measures a process before and after something that leaves it
+// where it was.
+func keepsNothing(t *testing.T, pid int, happens func(times int)) {
+	t.Helper()
+	happens(*veths / 5) // what it takes once, and keeps, it has from here on
+	before := possessionsOf(t, pid)
+	happens(*veths)
+	var after possessions
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		after = possessionsOf(t, pid)
+		if maps.Equal(before.descriptors, after.descriptors) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("descriptors before\n%v, after\n%v", before.descriptors, after.descriptors)
+		}
+	}
+	t.Logf("%d times: %d threads, then %d; %d KiB, then %d", *veths, before.threads, after.threads, before.memory, after.memory)
+	// Threads of Go wait to be used again; the heap has its own rhythm.
+	if after.threads > before.threads+5 || after.memory > before.memory+before.memory/4 {
+		t.Errorf("%d threads became %d, %d KiB %d", before.threads, after.threads, before.memory, after.memory)
+	}
+}
+
+// TestNoLeak makes and removes interfaces while they are watched, after a rename
+// or a stay in another namespace, or at once.
+func TestNoLeak(t *testing.T) {
+	host, peer := pair(t)
+	s := openStats(t, host, "--interval", "50ms")
+	watched := func(count int) {
+		s.until(func(o sample) bool { return len(o.Interfaces) == count })
+	}
+	watched(1)
+	const together = 10
+	keepsNothing(t, s.cmd.Process.Pid, func(times int) {
+		for done := 0; done < times; done += together {
+			for i := range together {
+				name := fmt.Sprint("new", i)
+				if err := lab.QuietVeth(host, name, peer, name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			watched(1 + together)
+			for i := range together {
+				name := fmt.Sprint("new", i)
+				var err error
+				in := host
+				switch i % 3 {
+				case 1:
+					err = host.Rename(name, name+"other")
+					name += "other"
+				case 2:
+					err = host.Move(name, peer2(t, peer, name))
+					in = peer
+				}
+				if err == nil {
+					err = in.DeleteLink(name)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			watched(1)
+		}
+	})
+	s.stop(syscall.SIGTERM)
+	awaitNothing(t, host)
+}
+
+// peer2 makes room in peer for an interface of that name.
+func peer2(t *testing.T, peer *lab.Namespace, name string) *lab.Namespace {
+	t.Helper()
+	if err := peer.Rename(name, name+"far"); err != nil {
+		t.Fatal(err)
+	}
+	return peer
+}
+
+// TestNoLeakOfPairs takes an interface from under a pair, and brings it back.
+func TestNoLeakOfPairs(t *testing.T) {
+	b := newBench(t, 2)
+	r := b.start(newLinksFile(t, "sw0: {peer: flap0, wait: true}"))
+	keepsNothing(t, r.cmd.Process.Pid, func(times int) {
+		for range times {
+			b.check(lab.QuietVeth(b.hub, "flap0", b.hosts[1], "flap0"))
+			b.await(func() error {
+				if len(attachments(t, b.hub, "flap0")) == 0 {
+					return fmt.Errorf("nothing is attached to flap0")
+				}
+				return nil
+			})
+			b.check(b.hub.DeleteLink("flap0"))
+		}
+	})
+	r.end(syscall.SIGTERM)
+	b.awaitBare(b.hub, port(0))
+}
+
+// TestSoak looks at the memory of stats under steady traffic.
+func TestSoak(t *testing.T) {
+	host, peer := pair(t)
+	s := openStats(t, host)
+	var frames [][]byte
+	for source := range 200 {
+		frames = append(frames, udpFrame(t, uint16(1000+source)))
+	}
+	var memory []int
+	for start := time.Now(); time.Since(start) < *soakTime; {
+		if err := peer.Inject("peer0", frames...); err != nil {
+			t.Fatal(err)
+		}
+		s.next() // ten times a second
+		memory = append(memory, statusOf(t, s.cmd.Process.Pid, "VmRSS"))
+	}
+	third := len(memory) / 3
+	median := func(of []int) int {
+		of = slices.Sorted(slices.Values(of))
+		return of[len(of)/2]
+	}
+	middle, last := median(memory[third:2*third]), median(memory[2*third:])
+	t.Logf("%d KiB at the start, medians of the middle third %d KiB, of the last %d KiB", memory[0], middle, last)
+	if last > middle+middle/20+1024 {
+		t.Errorf("it grows: %d KiB, then %d KiB", middle, last)
+	}
+	s.stop(syscall.SIGTERM)
 }
