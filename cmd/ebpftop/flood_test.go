@@ -23,6 +23,7 @@ import (
 	"github.com/cilium/ebpf"
 	bpflink "github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
@@ -30,8 +31,8 @@ import (
 
 var (
 	floodTime = flag.Duration("flood", 3*time.Second, "how long each of the floods lasts")
-	soakTime  = flag.Duration("soak", 15*time.Second, "how long TestSoak looks at memory")
-	veths     = flag.Int("veths", 200, "interfaces that TestNoLeak makes and removes")
+	soakTime  = flag.Duration("soak", 10*time.Second, "how long TestSoak looks at memory")
+	veths     = flag.Int("veths", 100, "interfaces that TestNoLeak makes and removes")
 )
 
 // newcomers sends frames that are each the first of a connection: UDP and SYN
@@ -114,7 +115,7 @@ func (n *newcomers) overrun(t *testing.T, process *os.Process) {
 // counts, and every connection is there, evicted, announced or counted as lost.
 func TestFlood(t *testing.T) {
 	host, peer := pair(t)
-	s := openStats(t, host, "--interval", "1s")
+	s := openStats(t, host, "--interval", "500ms", "--max-connections", "20000")
 	table := ebpftop(t, "stats", "--interval", "500ms")
 	var printed bytes.Buffer
 	table.Stdout = &printed
@@ -511,31 +512,21 @@ func TestNoLeak(t *testing.T) {
 	const together = 10
 	keepsNothing(t, s.cmd.Process.Pid, func(times int) {
 		for done := 0; done < times; done += together {
+			var plugging errgroup.Group // at once, for each takes a while to have carrier
 			for i := range together {
 				name := fmt.Sprint("new", i)
-				if err := lab.QuietVeth(host, name, peer, name); err != nil {
-					t.Fatal(err)
-				}
+				plugging.Go(func() error { return lab.QuietVeth(host, name, peer, name+"far") })
+			}
+			if err := plugging.Wait(); err != nil {
+				t.Fatal(err)
 			}
 			watched(1 + together)
+			var going errgroup.Group
 			for i := range together {
-				name := fmt.Sprint("new", i)
-				var err error
-				in := host
-				switch i % 3 {
-				case 1:
-					err = host.Rename(name, name+"other")
-					name += "other"
-				case 2:
-					err = host.Move(name, peer2(t, peer, name))
-					in = peer
-				}
-				if err == nil {
-					err = in.DeleteLink(name)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				going.Go(func() error { return goAway(i%3, fmt.Sprint("new", i), host, peer) })
+			}
+			if err := going.Wait(); err != nil {
+				t.Fatal(err)
 			}
 			watched(1)
 		}
@@ -544,13 +535,22 @@ func TestNoLeak(t *testing.T) {
 	awaitNothing(t, host)
 }
 
-// peer2 makes room in peer for an interface of that name.
-func peer2(t *testing.T, peer *lab.Namespace, name string) *lab.Namespace {
-	t.Helper()
-	if err := peer.Rename(name, name+"far"); err != nil {
-		t.Fatal(err)
+// goAway removes an interface in one of the ways there are.
+func goAway(way int, name string, from, other *lab.Namespace) error {
+	in := from
+	switch way {
+	case 1:
+		if err := from.Rename(name, name+"else"); err != nil {
+			return err
+		}
+		name += "else"
+	case 2:
+		if err := from.Move(name, other); err != nil {
+			return err
+		}
+		in = other
 	}
-	return peer
+	return in.DeleteLink(name)
 }
 
 // TestNoLeakOfPairs takes an interface from under a pair, and brings it back.
@@ -558,7 +558,7 @@ func TestNoLeakOfPairs(t *testing.T) {
 	b := newBench(t, 2)
 	r := b.start(newLinksFile(t, "sw0: {peer: flap0, wait: true}"))
 	keepsNothing(t, r.cmd.Process.Pid, func(times int) {
-		for range times {
+		for range times / 2 { // each takes a while
 			b.check(lab.QuietVeth(b.hub, "flap0", b.hosts[1], "flap0"))
 			b.await(func() error {
 				if len(attachments(t, b.hub, "flap0")) == 0 {

@@ -74,14 +74,21 @@ func (s *socketPromiscuity) Close() error {
 type flagPromiscuity struct{}
 
 func (flagPromiscuity) enter(p *port, device netlink.Link) error {
-	if p.record.IsPromiscuous != 0 || device.Attrs().RawFlags&unix.IFF_PROMISC != 0 {
+	if device.Attrs().RawFlags&unix.IFF_PROMISC != 0 {
 		return nil // by us, or by somebody who wants it to stay
 	}
-	if err := netlink.SetPromiscOn(device); err != nil {
-		return fmt.Errorf("make %s promiscuous: %w", device.Attrs().Name, err)
-	}
+	// Noted first: a process that is killed in between leaves nothing that
+	// nobody knows of.
 	p.record.IsPromiscuous = 1
-	return p.write()
+	err := p.write()
+	if err == nil {
+		err = netlink.SetPromiscOn(device)
+	}
+	if err != nil {
+		p.record.IsPromiscuous = 0
+		return errors.Join(fmt.Errorf("make %s promiscuous: %w", device.Attrs().Name, err), p.write())
+	}
+	return nil
 }
 
 func (flagPromiscuity) leave(p *port) error {

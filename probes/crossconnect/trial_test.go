@@ -41,6 +41,7 @@ func TestTrialAllAtOnce(t *testing.T) {
 	w := b.own()
 	b.set(w, pair(0, 1), pair(2, 3))
 	f := b.startFlow(0, 2)
+	f.more()
 	b.try(w, 300*time.Millisecond, pair(0, 3), pair(2, 1))
 	time.Sleep(600 * time.Millisecond)
 	var sets []bool
