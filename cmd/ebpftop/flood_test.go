@@ -32,7 +32,7 @@ import (
 var (
 	floodTime = flag.Duration("flood", 3*time.Second, "how long each of the floods lasts")
 	soakTime  = flag.Duration("soak", 10*time.Second, "how long TestSoak looks at memory")
-	veths     = flag.Int("veths", 100, "interfaces that TestNoLeak makes and removes")
+	veths     = flag.Int("veths", 70, "interfaces that TestNoLeak makes and removes")
 )
 
 // newcomers sends frames that are each the first of a connection: UDP and SYN

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -235,5 +234,3 @@ func orDash(d crossconnect.Datapath) string {
 	}
 	return string(d)
 }
-
-var _ = os.ReadFile

@@ -130,7 +130,10 @@ func (w *Wiring) announce() error {
 	}
 	revision, err := w.control.touch()
 	w.revision = revision
-	return err
+	if err != nil {
+		return fmt.Errorf("it is done, but other processes cannot tell: %w", err)
+	}
+	return nil
 }
 
 func sameMap(a, b *ebpf.Map) bool {

@@ -257,10 +257,17 @@ func (w *Wiring) replace(plans map[string]plan, active int, trial time.Duration,
 	if err != nil {
 		return errors.Join(err, w.restore(active))
 	}
-	if trial == 0 {
-		return w.settle(idle)
+	next := newWord(idle, 0)
+	if trial != 0 {
+		next = newWord(idle, now+trial)
 	}
-	return w.put(newWord(idle, now+trial))
+	if err := w.put(next); err != nil {
+		return errors.Join(err, w.restore(active))
+	}
+	if trial != 0 {
+		return nil
+	}
+	return w.clear(idle)
 }
 
 // restore removes what a change brought that failed, and attaches again what
@@ -290,6 +297,11 @@ func (w *Wiring) settle(generation int) error {
 	if err := w.put(newWord(generation, 0)); err != nil {
 		return err
 	}
+	return w.clear(generation)
+}
+
+// clear is prune after a change.
+func (w *Wiring) clear(generation int) error {
 	if err := w.prune(generation); err != nil {
 		return fmt.Errorf("it is done, but what it replaces is not all gone; the next change tries again: %w", err)
 	}
