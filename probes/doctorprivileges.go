@@ -151,6 +151,7 @@ func effectiveCapabilities() (uint64, error) {
 
 // bpfSystemCall makes the smallest of maps.
 func bpfSystemCall() (string, error) {
+	_ = rlimit.RemoveMemlock() // if that fails, locked memory says so
 	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	switch {
 	case errors.Is(err, unix.ENOSYS):

@@ -17,6 +17,11 @@ import (
 // of them: they are found by asking for the programs on every interface.
 const othersAge = 2 * time.Second
 
+// followAge is how long a pair that could have been connected may wait: an
+// interface that comes and goes may refuse at one moment, and nothing tells that
+// it would not at the next.
+const followAge = time.Second
+
 // rewiring is all that ebpftop knows and does of cross-connects: a wiring that
 // ends with it, and the one that is kept.
 type rewiring struct {
@@ -28,7 +33,8 @@ type rewiring struct {
 	version     linksfile.Version // the last one
 	fileProblem error             // of that
 
-	followProblem error // of the last change of interfaces
+	followProblem error     // of the last change of interfaces
+	followTime    time.Time // of that
 
 	before  *wirings // the last change, to be undone
 	onTrial bool     // at the last poll
@@ -129,6 +135,7 @@ func sameEnds(a, b Pair) bool {
 // follow keeps up with interfaces. What goes wrong is shown with the pairs.
 func (r *rewiring) follow() {
 	r.followProblem = errors.Join(r.own.Follow(), r.kept.Follow())
+	r.followTime = time.Now()
 }
 
 // poll describes all pairs.
@@ -163,6 +170,9 @@ func (r *rewiring) poll() ([]CrossConnect, error) {
 			return nil, err
 		}
 		r.othersTime = now
+	}
+	if len(own)+len(kept) > 0 && time.Since(r.followTime) > followAge {
+		r.follow()
 	}
 	return slices.Concat(own, kept, r.others), nil
 }

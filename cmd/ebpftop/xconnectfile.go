@@ -94,6 +94,9 @@ goes on.
 	return cmd
 }
 
+// retryInterval is how long a pair that could have been connected may wait.
+const retryInterval = time.Second
+
 // runLinks keeps wiring as the file says until ctx ends. A file that is no good
 // at the start is an error; later on it is said, and changes nothing. Once its
 // pairs are connected, the process is confined to what it still needs.
@@ -110,6 +113,15 @@ func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out
 	complain := func(err error) {
 		fmt.Fprintln(errOut, "ebpftop:", oneLine(err))
 	}
+	follow := func() {
+		if err := wiring.Follow(); err != nil {
+			complain(err)
+		}
+	}
+	// An interface that comes and goes may refuse at one moment, and nothing
+	// tells that it would not at the next.
+	again := time.NewTicker(retryInterval)
+	defer again.Stop()
 	for started := false; ; {
 		select {
 		case <-ctx.Done():
@@ -136,9 +148,9 @@ func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out
 				complain(fmt.Errorf("%w: the last good links go on", err))
 			}
 		case <-changed:
-			if err := wiring.Follow(); err != nil {
-				complain(err)
-			}
+			follow()
+		case <-again.C:
+			follow()
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/cilium/ebpf"
 )
@@ -36,7 +37,10 @@ func (w *Wiring) realize(generation int, links links) error {
 	}
 	w.connect(generation, links)
 	for _, p := range w.ports {
-		if problem := p.ways[generation].problem; problem != nil && p.isNew(generation) {
+		problem := p.ways[generation].problem
+		// An interface may go while it is connected; then its pair waits.
+		mayWait := p.plan(generation).MayWait != 0 && errors.Is(problem, unix.ENODEV)
+		if problem != nil && p.isNew(generation) && !mayWait {
 			errs = append(errs, problem)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // Receive attaches the program for received frames at hook.
@@ -64,9 +65,10 @@ func attachTCX(program *ebpf.Program, ifindex int, where ebpf.AttachType, anchor
 	return l, nil
 }
 
-// HasTCX tells whether the kernel has tcx.
+// HasTCX tells whether the kernel has tcx. One that has not knows no such place
+// to ask about; one that has misses the interface, if anything.
 func HasTCX() bool {
-	const anyInterface = 1 // asked for only once tcx is known
+	const anyInterface = 1
 	_, err := link.QueryPrograms(link.QueryOptions{Target: anyInterface, Attach: ebpf.AttachTCXIngress})
-	return !errors.Is(err, ebpf.ErrNotSupported)
+	return !errors.Is(err, ebpf.ErrNotSupported) && !errors.Is(err, unix.EINVAL)
 }
