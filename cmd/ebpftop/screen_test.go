@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/vt"
+	"github.com/creack/pty"
+
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+// The keys that are no letters.
+const (
+	enter     = "\r"
+	escape    = "\x1b"
+	tab       = "\t"
+	backspace = "\x7f"
+	right     = "\x1b[C"
+)
+
+const (
+	screenWidth, screenHeight = 200, 50
+	shortTrial                = 10 * time.Second // the shortest of the form
+)
+
+var screenEnvironment = []string{"TERM=xterm-256color", "LC_ALL=C.UTF-8"}
+
+// screen is a terminal with a command on it.
+type screen struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	errOut bytes.Buffer
+	ptmx   *os.File
+	emu    *vt.SafeEmulator
+	exited chan struct{} // with err
+	err    error
+
+	mu      sync.Mutex
+	changed chan struct{} // closed at the next output
+	last    time.Time     // of the output
+}
+
+func openScreen(t *testing.T, in *lab.Namespace, cmd *exec.Cmd) *screen {
+	t.Helper()
+	ptmx, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	if err := pty.Setsize(ptmx, &pty.Winsize{Cols: screenWidth, Rows: screenHeight}); err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{
+		t: t, cmd: cmd, ptmx: ptmx, emu: vt.NewSafeEmulator(screenWidth, screenHeight),
+		exited: make(chan struct{}), changed: make(chan struct{}),
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, &s.errOut
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := in.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		s.look()
+	}()
+	go func() { _, _ = io.Copy(ptmx, s.emu) }() // its replies to queries
+	go func() {
+		defer close(s.exited)
+		s.err = cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // fails if it ended, as it should
+		<-s.exited
+		ptmx.Close()
+		<-looked
+		// Emulator.Close races with Read; the end of what is read does not.
+		if pipe, ok := s.emu.InputPipe().(io.Closer); ok {
+			pipe.Close()
+		}
+	})
+	return s
+}
+
+// look feeds the emulator.
+func (s *screen) look() {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := s.ptmx.Read(buffer)
+		if err != nil {
+			return // closed at one end or the other
+		}
+		_, _ = s.emu.Write(buffer[:n])
+		s.mu.Lock()
+		s.last = time.Now()
+		close(s.changed)
+		s.changed = make(chan struct{})
+		s.mu.Unlock()
+	}
+}
+
+func (s *screen) lastOutput() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// text is what one sees, without colours.
+func (s *screen) text() string { return ansi.Strip(s.emu.Render()) }
+
+func (s *screen) shows(words string) bool { return strings.Contains(s.text(), words) }
+
+func (s *screen) press(keys ...string) {
+	s.t.Helper()
+	for _, key := range keys {
+		if _, err := s.ptmx.WriteString(key); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// awaitText looks at the screen after every output until it is as it should.
+func (s *screen) awaitText(what string, fits func(text string) bool) string {
+	s.t.Helper()
+	timeout := time.After(patience)
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		text := s.text()
+		if fits(text) {
+			return text
+		}
+		select {
+		case <-changed:
+		case <-s.exited:
+			s.t.Fatalf("%s: ended with %v, said %q. The screen:\n%s", what, s.err, s.errOut.String(), s.text())
+		case <-timeout:
+			s.t.Fatalf("%s: not seen. The screen:\n%s", what, s.text())
+		}
+	}
+}
+
+// await waits until the screen shows all the words.
+func (s *screen) await(what string, words ...string) string {
+	s.t.Helper()
+	return s.awaitText(what, func(text string) bool { return containsAll(text, words) })
+}
+
+func (s *screen) awaitNo(words string) {
+	s.t.Helper()
+	s.awaitText("no "+words, func(text string) bool { return !strings.Contains(text, words) })
+}
+
+// awaitLine waits until one line of the screen shows all the words.
+func (s *screen) awaitLine(words ...string) {
+	s.t.Helper()
+	s.awaitText("a line with "+strings.Join(words, ", "), func(text string) bool {
+		return slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool { return containsAll(line, words) })
+	})
+}
+
+func containsAll(text string, words []string) bool {
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
+}
+
+var clock = regexp.MustCompile(`\d\d:\d\d:\d\d`)
+
+// awaitTick waits until the clock in the first line goes on.
+func (s *screen) awaitTick() {
+	s.t.Helper()
+	now := func(text string) string {
+		line, _, _ := strings.Cut(text, "\n")
+		return clock.FindString(line)
+	}
+	before := now(s.text())
+	s.awaitText("the next second", func(text string) bool { return now(text) != "" && now(text) != before })
+}
+
+// ended waits for the end of the command.
+func (s *screen) ended(want int) {
+	s.t.Helper()
+	select {
+	case <-s.exited:
+	case <-time.After(patience):
+		s.t.Fatalf("does not end. The screen:\n%s", s.text())
+	}
+	if got := status(s.t, s.err); got != want || s.errOut.Len() > 0 {
+		s.t.Fatalf("ended with status %d, want %d, said %q. The screen:\n%s", got, want, s.errOut.String(), s.text())
+	}
+}
+
+// form is what to fill in to connect two interfaces.
+type form struct {
+	a, b     string
+	datapath crossconnect.Datapath // both ways, empty is auto
+	keep     bool
+	trial    time.Duration
+}
+
+// fill opens the form and fills it in, up to what would happen.
+func (s *screen) fill(f form) {
+	s.t.Helper()
+	s.press("a")
+	s.refill(f)
+}
+
+// refill fills in the form that is open.
+func (s *screen) refill(f form) {
+	s.t.Helper()
+	s.await("the form", "step 1 of 2")
+	s.press(f.a, enter, f.b, enter)
+	way := strings.Repeat(right, max(0, slices.Index([]crossconnect.Datapath{
+		crossconnect.Auto, crossconnect.XDP, crossconnect.XDPGeneric, crossconnect.TC,
+	}, f.datapath)))
+	s.press(way, tab, way, tab)
+	if f.keep {
+		s.press(right)
+	}
+	s.press(tab)
+	if f.trial == shortTrial {
+		s.press(right)
+	}
+	s.press(enter)
+	s.await("the review", "step 2 of 2")
+}
+
+// dashboard opens the dashboard in the switch, and waits until it knows the
+// interfaces.
+func (b *bench) dashboard(args ...string) *screen {
+	b.t.Helper()
+	cmd := ebpftop(b.t, append([]string{"--interval", "100ms"}, args...)...)
+	cmd.Env = append(cmd.Env, screenEnvironment...)
+	s := openScreen(b.t, b.hub, cmd)
+	var ports []string
+	for i := range b.hosts {
+		ports = append(ports, port(i))
+	}
+	s.await("the interfaces", ports...)
+	return s
+}
+
+// connect connects two ports of the switch from the keyboard.
+func (s *screen) connect(f form) {
+	s.t.Helper()
+	s.fill(f)
+	s.press(enter)
+	s.awaitNo("step 2 of 2")
+}
