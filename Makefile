@@ -4,7 +4,7 @@
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all build bench bench-json demo test test-kernels lint generate check-generated licences dependencies clean
+.PHONY: all build bench bench-json demo test test-long test-kernels lint generate check-generated licences dependencies clean
 
 all: build
 
@@ -15,14 +15,24 @@ build:
 demo: build
 	$(SUDO) ./ebpftop demo
 
+# Runs tests, and shows what they report in the end.
+reported = @report=$$(mktemp); export EBPFTOP_TEST_REPORT=$$report; $(1); status=$$?; \
+	echo "Linux $$(uname -r)"; sort $$report; rm $$report; exit $$status
+
 # What needs root runs when it is root. EBPFTOP_TEST_REQUIRE_ROOT=1 makes a
-# test fail that would be skipped. What tests report is shown in the end.
+# test fail that would be skipped.
 test:
-	@report=$$(mktemp); EBPFTOP_TEST_REPORT=$$report go test -count=1 -timeout 15m ./...; status=$$?; \
-	sort $$report; rm $$report; exit $$status
+	$(call reported,go test -count=1 -timeout 15m ./...)
 ifneq ($(shell id -u),0)
 	@echo "Not root: the tests that need the kernel were skipped. Run: sudo make test"
 endif
+
+# For hours: an hour's soak, floods of a minute, 500 processes killed, and at each
+# system call (needs strace), 1,000 interfaces and reloads, 5 million frames.
+test-long:
+	$(call reported,go test -count=1 -timeout 0 ./cmd/ebpftop \
+		-soak 1h -flood 1m -kills 500 -each-step -veths 1000 -reloads 1000 && \
+		go test -count=1 -timeout 0 ./probes -run Parser -frames 5000000)
 
 # What ebpftop costs, beside a bridge, bare programs and nothing at all; needs
 # root and iperf3. make bench BENCH="-run wire -rounds 9"; bench-json is for a
@@ -42,6 +52,9 @@ lint:
 	go tool staticcheck ./...
 	go tool errcheck -ignoretests -exclude .errcheck ./...
 	go tool depguard ./...
+	@! for test in $$(grep -oE '\<(Test|Fuzz)[A-Z]\w+' README.md | sort -u); do \
+		grep -rqs --include='*_test.go' "^func $$test(" . || echo "README.md names $$test, which is no test"; \
+	done | grep .
 
 # Debian keeps asm/types.h, which <linux/types.h> needs, in a folder for each
 # architecture; the types in it are the same on all.

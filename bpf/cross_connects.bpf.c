@@ -14,6 +14,30 @@ int connect_xdp(struct xdp_md *ctx)
 	return cross_connect_xdp(xdp_bytes(ctx));
 }
 
+/* Of an aggregate, whose headers tell of how many bytes it is on the wire. A
+ * global function: see frame.h. Negative if they have to be pulled together. */
+__noinline int headers_tc(struct __sk_buff *skb)
+{
+	struct frame f;
+
+	if (frame_parse_skb(&f, skb) == NOT_LINEAR)
+		return -1;
+	return f.headers;
+}
+
+static __always_inline struct traffic aggregate_traffic(struct __sk_buff *skb)
+{
+	struct frame f = frame_skb(skb);
+	int headers = headers_tc(skb);
+
+	if (headers < 0) {
+		pull_headers(skb);
+		headers = headers_tc(skb);
+	}
+	f.headers = headers < 0 ? 0 : headers;
+	return frame_traffic(&f, segments(skb, f.headers));
+}
+
 /* For tcx as for a classifier on a clsact qdisc. */
 SEC("tc")
 int connect_tc(struct __sk_buff *skb)
@@ -24,14 +48,10 @@ int connect_tc(struct __sk_buff *skb)
 
 	if (!egress)
 		return TC_ACT_UNSPEC;
-	if (skb->gso_size) { /* an aggregate: headers tell of how many bytes */
-		struct frame f;
-
-		frame_parse_skb(&f, skb);
-		wire = frame_traffic(&f, segments(skb, f.headers));
-	} else {
+	if (skb->gso_size)
+		wire = aggregate_traffic(skb);
+	else
 		wire.bytes = skb->len + skb->vlan_present * VLAN_TAG_BYTES;
-	}
 	cross_connect_count(generation, &wire);
 	return bpf_redirect(egress, 0);
 }

@@ -53,12 +53,12 @@ type CrossConnectsTraffic struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	CrossConnectsMapCrossConnectControl = "cross_connect_control"
 	CrossConnectsMapCrossConnectEgress  = "cross_connect_egress"
 	CrossConnectsMapCrossConnectTraffic = "cross_connect_traffic"
-	CrossConnectsMapCrossConnects       = "cross_connects"
 	CrossConnectsProgConnectTc          = "connect_tc"
 	CrossConnectsProgConnectXdp         = "connect_xdp"
+	CrossConnectsVarCrossConnectControl = "cross_connect_control"
+	CrossConnectsVarCrossConnectHere    = "cross_connect_here"
 	CrossConnectsVarHasEthernet         = "has_ethernet"
 	CrossConnectsVarHasXdpFrags         = "has_xdp_frags"
 	CrossConnectsVarIsLeased            = "is_leased"
@@ -114,19 +114,19 @@ type CrossConnectsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CrossConnectsMapSpecs struct {
-	CrossConnectControl *ebpf.MapSpec `ebpf:"cross_connect_control"`
 	CrossConnectEgress  *ebpf.MapSpec `ebpf:"cross_connect_egress"`
 	CrossConnectTraffic *ebpf.MapSpec `ebpf:"cross_connect_traffic"`
-	CrossConnects       *ebpf.MapSpec `ebpf:"cross_connects"`
 }
 
 // CrossConnectsVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CrossConnectsVariableSpecs struct {
-	HasEthernet *ebpf.VariableSpec `ebpf:"has_ethernet"`
-	HasXdpFrags *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
-	IsLeased    *ebpf.VariableSpec `ebpf:"is_leased"`
+	CrossConnectControl *ebpf.VariableSpec `ebpf:"cross_connect_control"`
+	CrossConnectHere    *ebpf.VariableSpec `ebpf:"cross_connect_here"`
+	HasEthernet         *ebpf.VariableSpec `ebpf:"has_ethernet"`
+	HasXdpFrags         *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
+	IsLeased            *ebpf.VariableSpec `ebpf:"is_leased"`
 }
 
 // CrossConnectsObjects contains all objects after they have been loaded into the kernel.
@@ -149,18 +149,14 @@ func (o *CrossConnectsObjects) Close() error {
 //
 // It can be passed to LoadCrossConnectsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CrossConnectsMaps struct {
-	CrossConnectControl *ebpf.Map `ebpf:"cross_connect_control"`
 	CrossConnectEgress  *ebpf.Map `ebpf:"cross_connect_egress"`
 	CrossConnectTraffic *ebpf.Map `ebpf:"cross_connect_traffic"`
-	CrossConnects       *ebpf.Map `ebpf:"cross_connects"`
 }
 
 func (m *CrossConnectsMaps) Close() error {
 	return _CrossConnectsClose(
-		m.CrossConnectControl,
 		m.CrossConnectEgress,
 		m.CrossConnectTraffic,
-		m.CrossConnects,
 	)
 }
 
@@ -168,9 +164,11 @@ func (m *CrossConnectsMaps) Close() error {
 //
 // It can be passed to LoadCrossConnectsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CrossConnectsVariables struct {
-	HasEthernet *ebpf.Variable `ebpf:"has_ethernet"`
-	HasXdpFrags *ebpf.Variable `ebpf:"has_xdp_frags"`
-	IsLeased    *ebpf.Variable `ebpf:"is_leased"`
+	CrossConnectControl *ebpf.Variable `ebpf:"cross_connect_control"`
+	CrossConnectHere    *ebpf.Variable `ebpf:"cross_connect_here"`
+	HasEthernet         *ebpf.Variable `ebpf:"has_ethernet"`
+	HasXdpFrags         *ebpf.Variable `ebpf:"has_xdp_frags"`
+	IsLeased            *ebpf.Variable `ebpf:"is_leased"`
 }
 
 // CrossConnectsPrograms contains all programs after they have been loaded into the kernel.

@@ -59,32 +59,12 @@ type PacketsConnectionKey6 struct {
 	InterfaceProtocol uint32
 }
 
-type PacketsCrossConnect struct {
-	_             structs.HostLayout
-	Egress        [2]uint32
-	Owner         uint32
-	Watcher       uint32
-	IsPromiscuous uint32
-	Ifindex       uint32
-	Name          [16]uint8
-	Plans         [2]struct {
-		_             structs.HostLayout
-		Peer          [16]uint8
-		Wish          uint8
-		PeerWish      uint8
-		IsA           uint8
-		MayWait       uint8
-		Padding       uint32
-		TrafficBefore PacketsTraffic
-		DroppedBefore uint64
-	}
-}
-
-type PacketsGenerationControl struct {
-	_        structs.HostLayout
-	Word     uint64
-	Lease    uint64
-	Revision uint64
+type PacketsConnectionSlot struct {
+	_       structs.HostLayout
+	Entered uint64
+	Key     PacketsConnectionKey6
+	More    PacketsConnection
+	Left    uint64
 }
 
 type PacketsTraffic struct {
@@ -98,13 +78,12 @@ type PacketsTraffic struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	PacketsMapConnectionEvents    = "connection_events"
+	PacketsMapConnectionSlots     = "connection_slots"
 	PacketsMapConnectionTotals    = "connection_totals"
 	PacketsMapConnections4        = "connections4"
 	PacketsMapConnections6        = "connections6"
-	PacketsMapCrossConnectControl = "cross_connect_control"
 	PacketsMapCrossConnectEgress  = "cross_connect_egress"
 	PacketsMapCrossConnectTraffic = "cross_connect_traffic"
-	PacketsMapCrossConnects       = "cross_connects"
 	PacketsMapEthertypes          = "ethertypes"
 	PacketsMapMalformed           = "malformed"
 	PacketsMapProtocolsRx         = "protocols_rx"
@@ -112,6 +91,8 @@ const (
 	PacketsProgTcRx               = "tc_rx"
 	PacketsProgTcTx               = "tc_tx"
 	PacketsProgXdpRx              = "xdp_rx"
+	PacketsVarCrossConnectControl = "cross_connect_control"
+	PacketsVarCrossConnectHere    = "cross_connect_here"
 	PacketsVarFilterPorts         = "filter_ports"
 	PacketsVarHasEthernet         = "has_ethernet"
 	PacketsVarHasXdpFrags         = "has_xdp_frags"
@@ -119,8 +100,6 @@ const (
 	PacketsVarIsCrossConnected    = "is_cross_connected"
 	PacketsVarIsLeased            = "is_leased"
 	PacketsVarLocalPorts          = "local_ports"
-	PacketsVarTickLength          = "tick_length"
-	PacketsVarTickOffset          = "tick_offset"
 	PacketsVarTrackConnections    = "track_connections"
 )
 
@@ -176,13 +155,12 @@ type PacketsProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type PacketsMapSpecs struct {
 	ConnectionEvents    *ebpf.MapSpec `ebpf:"connection_events"`
+	ConnectionSlots     *ebpf.MapSpec `ebpf:"connection_slots"`
 	ConnectionTotals    *ebpf.MapSpec `ebpf:"connection_totals"`
 	Connections4        *ebpf.MapSpec `ebpf:"connections4"`
 	Connections6        *ebpf.MapSpec `ebpf:"connections6"`
-	CrossConnectControl *ebpf.MapSpec `ebpf:"cross_connect_control"`
 	CrossConnectEgress  *ebpf.MapSpec `ebpf:"cross_connect_egress"`
 	CrossConnectTraffic *ebpf.MapSpec `ebpf:"cross_connect_traffic"`
-	CrossConnects       *ebpf.MapSpec `ebpf:"cross_connects"`
 	Ethertypes          *ebpf.MapSpec `ebpf:"ethertypes"`
 	Malformed           *ebpf.MapSpec `ebpf:"malformed"`
 	ProtocolsRx         *ebpf.MapSpec `ebpf:"protocols_rx"`
@@ -193,16 +171,16 @@ type PacketsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type PacketsVariableSpecs struct {
-	FilterPorts      *ebpf.VariableSpec `ebpf:"filter_ports"`
-	HasEthernet      *ebpf.VariableSpec `ebpf:"has_ethernet"`
-	HasXdpFrags      *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
-	InterfaceId      *ebpf.VariableSpec `ebpf:"interface_id"`
-	IsCrossConnected *ebpf.VariableSpec `ebpf:"is_cross_connected"`
-	IsLeased         *ebpf.VariableSpec `ebpf:"is_leased"`
-	LocalPorts       *ebpf.VariableSpec `ebpf:"local_ports"`
-	TickLength       *ebpf.VariableSpec `ebpf:"tick_length"`
-	TickOffset       *ebpf.VariableSpec `ebpf:"tick_offset"`
-	TrackConnections *ebpf.VariableSpec `ebpf:"track_connections"`
+	CrossConnectControl *ebpf.VariableSpec `ebpf:"cross_connect_control"`
+	CrossConnectHere    *ebpf.VariableSpec `ebpf:"cross_connect_here"`
+	FilterPorts         *ebpf.VariableSpec `ebpf:"filter_ports"`
+	HasEthernet         *ebpf.VariableSpec `ebpf:"has_ethernet"`
+	HasXdpFrags         *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
+	InterfaceId         *ebpf.VariableSpec `ebpf:"interface_id"`
+	IsCrossConnected    *ebpf.VariableSpec `ebpf:"is_cross_connected"`
+	IsLeased            *ebpf.VariableSpec `ebpf:"is_leased"`
+	LocalPorts          *ebpf.VariableSpec `ebpf:"local_ports"`
+	TrackConnections    *ebpf.VariableSpec `ebpf:"track_connections"`
 }
 
 // PacketsObjects contains all objects after they have been loaded into the kernel.
@@ -226,13 +204,12 @@ func (o *PacketsObjects) Close() error {
 // It can be passed to LoadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PacketsMaps struct {
 	ConnectionEvents    *ebpf.Map `ebpf:"connection_events"`
+	ConnectionSlots     *ebpf.Map `ebpf:"connection_slots"`
 	ConnectionTotals    *ebpf.Map `ebpf:"connection_totals"`
 	Connections4        *ebpf.Map `ebpf:"connections4"`
 	Connections6        *ebpf.Map `ebpf:"connections6"`
-	CrossConnectControl *ebpf.Map `ebpf:"cross_connect_control"`
 	CrossConnectEgress  *ebpf.Map `ebpf:"cross_connect_egress"`
 	CrossConnectTraffic *ebpf.Map `ebpf:"cross_connect_traffic"`
-	CrossConnects       *ebpf.Map `ebpf:"cross_connects"`
 	Ethertypes          *ebpf.Map `ebpf:"ethertypes"`
 	Malformed           *ebpf.Map `ebpf:"malformed"`
 	ProtocolsRx         *ebpf.Map `ebpf:"protocols_rx"`
@@ -242,13 +219,12 @@ type PacketsMaps struct {
 func (m *PacketsMaps) Close() error {
 	return _PacketsClose(
 		m.ConnectionEvents,
+		m.ConnectionSlots,
 		m.ConnectionTotals,
 		m.Connections4,
 		m.Connections6,
-		m.CrossConnectControl,
 		m.CrossConnectEgress,
 		m.CrossConnectTraffic,
-		m.CrossConnects,
 		m.Ethertypes,
 		m.Malformed,
 		m.ProtocolsRx,
@@ -260,16 +236,16 @@ func (m *PacketsMaps) Close() error {
 //
 // It can be passed to LoadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PacketsVariables struct {
-	FilterPorts      *ebpf.Variable `ebpf:"filter_ports"`
-	HasEthernet      *ebpf.Variable `ebpf:"has_ethernet"`
-	HasXdpFrags      *ebpf.Variable `ebpf:"has_xdp_frags"`
-	InterfaceId      *ebpf.Variable `ebpf:"interface_id"`
-	IsCrossConnected *ebpf.Variable `ebpf:"is_cross_connected"`
-	IsLeased         *ebpf.Variable `ebpf:"is_leased"`
-	LocalPorts       *ebpf.Variable `ebpf:"local_ports"`
-	TickLength       *ebpf.Variable `ebpf:"tick_length"`
-	TickOffset       *ebpf.Variable `ebpf:"tick_offset"`
-	TrackConnections *ebpf.Variable `ebpf:"track_connections"`
+	CrossConnectControl *ebpf.Variable `ebpf:"cross_connect_control"`
+	CrossConnectHere    *ebpf.Variable `ebpf:"cross_connect_here"`
+	FilterPorts         *ebpf.Variable `ebpf:"filter_ports"`
+	HasEthernet         *ebpf.Variable `ebpf:"has_ethernet"`
+	HasXdpFrags         *ebpf.Variable `ebpf:"has_xdp_frags"`
+	InterfaceId         *ebpf.Variable `ebpf:"interface_id"`
+	IsCrossConnected    *ebpf.Variable `ebpf:"is_cross_connected"`
+	IsLeased            *ebpf.Variable `ebpf:"is_leased"`
+	LocalPorts          *ebpf.Variable `ebpf:"local_ports"`
+	TrackConnections    *ebpf.Variable `ebpf:"track_connections"`
 }
 
 // PacketsPrograms contains all programs after they have been loaded into the kernel.

@@ -4,20 +4,26 @@
  * from the host, so that received and sent frames meet in it.
  *
  * IPv4 has a table of its own: hashing and comparing 16 bytes instead of 40
- * saves a third of the price of a packet. One table for all CPUs, with atomic
+ * saves much of the price of a row. One table for all CPUs, with atomic
  * counters, since its size and the cost of reading it must not grow with the
  * number of CPUs.
+ *
+ * To find a row takes a call, and calls are most of what a packet costs. Packets
+ * of a connection come in bursts, so each CPU has a few slots, in which it counts
+ * on for the connections that it saw last: a row is looked up when its connection
+ * enters a slot, and when it leaves with something to add. User space adds what
+ * the slots hold to the rows: nothing is lost or late.
  */
 #ifndef EBPFTOP_CONNECTIONS_H
 #define EBPFTOP_CONNECTIONS_H
 
 #include <linux/errno.h>
 
-#include "clock.h"
 #include "counters.h"
 
 #define CONNECTIONS_MAX 65536
 #define CONNECTION_EVENTS_BYTES (1 << 20)
+#define CONNECTION_SLOTS 16 /* of a CPU, for each of IPv4 and IPv6 */
 
 /* Keys have no padding: every byte is hashed. Ports and addresses are in
  * network order; ports are 0 where the frame carries none. */
@@ -25,28 +31,40 @@ struct connection_key4 {
 	__be32 local, remote;
 	__be16 local_port, remote_port;
 	__u32 interface_protocol; /* interface id << 8 | IP protocol */
-};
+} __attribute__((aligned(8)));
 
 struct connection_key6 {
 	__be32 local[4], remote[4];
 	__be16 local_port, remote_port;
 	__u32 interface_protocol;
-};
+} __attribute__((aligned(8)));
 
 struct connection {
 	__u64 rx_packets, rx_bytes;
 	__u64 tx_packets, tx_bytes;
-	__u64 first_seen, last_seen; /* CLOCK_MONOTONIC, ns */
+	__u64 first_seen, last_seen; /* ticks (jiffies): read in an instruction */
 	__u8 rx_flags, tx_flags; /* all TCP flags seen */
 	__u8 padding[6];
 };
 
 /* A new row. Its key is an IPv4 key in the first bytes if !is_ipv6. */
 struct connection_event {
-	__u64 time; /* CLOCK_MONOTONIC, ns */
+	__u64 time; /* ticks */
 	struct connection_key6 key;
 	__u32 is_ipv6;
 	__u32 padding;
+};
+
+/*
+ * What a CPU counted of a connection beyond what its row says. While it is given
+ * to another connection, entered and left differ, as they do in a copy that user
+ * space made meanwhile: copies are made from the first field to the last.
+ */
+struct connection_slot {
+	__u64 entered; /* connections that did */
+	struct connection_key6 key; /* as in an event */
+	struct connection more;
+	__u64 left; /* and those that began to give way */
 };
 
 struct connection_counts {
@@ -82,6 +100,13 @@ struct {
 	__type(value, struct connection_counts);
 } connection_totals SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2 * CONNECTION_SLOTS);
+	__type(key, __u32); /* those of IPv4, then those of IPv6 */
+	__type(value, struct connection_slot);
+} connection_slots SEC(".maps");
+
 /* Set by user space before loading; the verifier removes what is off. */
 const volatile bool track_connections = true;
 const volatile bool filter_ports;
@@ -100,9 +125,8 @@ static __always_inline __u64 wakeup(void *ring, __u64 size)
 		BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-/* Counts a row made, and tells user space. Nothing may be decided after it, see
- * count_ethertype(); a global function could not take the key before Linux 5.13. */
-static __noinline int announce(const void *key, __u32 is_ipv6, __u64 time)
+/* Counts a row made, and tells user space. */
+static __always_inline void announce(const struct connection_slot *slot, bool is_ipv6)
 {
 	struct connection_counts *totals;
 	struct connection_event *event;
@@ -110,22 +134,18 @@ static __noinline int announce(const void *key, __u32 is_ipv6, __u64 time)
 
 	totals = bpf_map_lookup_elem(&connection_totals, &zero);
 	if (!totals)
-		return 0;
+		return;
 	totals->created++;
 	event = bpf_ringbuf_reserve(&connection_events, sizeof(*event), 0);
 	if (!event) {
 		totals->events_lost++;
-		return 0;
+		return;
 	}
-	__builtin_memset(event, 0, sizeof(*event));
-	event->time = time;
+	event->time = slot->more.first_seen;
+	event->key = slot->key;
 	event->is_ipv6 = is_ipv6;
-	if (is_ipv6)
-		event->key = *(const struct connection_key6 *)key;
-	else
-		__builtin_memcpy(&event->key, key, sizeof(struct connection_key4));
+	event->padding = 0;
 	bpf_ringbuf_submit(event, wakeup(&connection_events, CONNECTION_EVENTS_BYTES));
-	return 0;
 }
 
 static __always_inline void refuse(void)
@@ -137,62 +157,133 @@ static __always_inline void refuse(void)
 		totals->refused++;
 }
 
-static __always_inline void
-connection_add(struct connection *row, const struct frame *f, enum direction direction,
-	       const struct traffic *more, __u64 time)
+/* Adds to a row, as other CPUs may at the same time. */
+static __always_inline void connection_add(struct connection *row, const struct connection *more)
 {
-	__u8 *flags;
-
-	if (direction == DIRECTION_RX) {
-		__sync_fetch_and_add(&row->rx_packets, more->packets);
-		__sync_fetch_and_add(&row->rx_bytes, more->bytes);
-		flags = &row->rx_flags;
-	} else {
-		__sync_fetch_and_add(&row->tx_packets, more->packets);
-		__sync_fetch_and_add(&row->tx_bytes, more->bytes);
-		flags = &row->tx_flags;
-	}
-	row->last_seen = time;
+	__sync_fetch_and_add(&row->rx_packets, more->rx_packets);
+	__sync_fetch_and_add(&row->rx_bytes, more->rx_bytes);
+	__sync_fetch_and_add(&row->tx_packets, more->tx_packets);
+	__sync_fetch_and_add(&row->tx_bytes, more->tx_bytes);
+	row->last_seen = more->last_seen;
 	/* Two CPUs adding different flags of one direction at once can lose
 	 * one, until it is seen again: atomic or needs Linux 5.12. */
-	if (f->tcp_flags & ~*flags)
-		*flags |= f->tcp_flags;
+	if (more->rx_flags & ~row->rx_flags)
+		row->rx_flags |= more->rx_flags;
+	if (more->tx_flags & ~row->tx_flags)
+		row->tx_flags |= more->tx_flags;
 }
 
-/* Finds or makes the row of key in table, and counts the frame in it. */
+/* Finds or makes the row of a slot's connection in table, and adds to it. */
 static __always_inline void
-connection_count(void *table, const void *key, const struct frame *f,
-		 enum direction direction, const struct traffic *more)
+slot_add(void *table, const struct connection_slot *slot, bool is_ipv6)
 {
-	struct connection *row = bpf_map_lookup_elem(table, key);
-	__u64 time = now();
-	struct connection fresh = { .first_seen = time, .last_seen = time };
+	struct connection *row = bpf_map_lookup_elem(table, &slot->key);
 	long error;
 
 	if (row) {
-		connection_add(row, f, direction, more, time);
+		connection_add(row, &slot->more);
 		return;
 	}
-	if (direction == DIRECTION_RX) {
-		fresh.rx_packets = more->packets;
-		fresh.rx_bytes = more->bytes;
-		fresh.rx_flags = f->tcp_flags;
-	} else {
-		fresh.tx_packets = more->packets;
-		fresh.tx_bytes = more->bytes;
-		fresh.tx_flags = f->tcp_flags;
-	}
-	error = bpf_map_update_elem(table, key, &fresh, BPF_NOEXIST);
+	error = bpf_map_update_elem(table, &slot->key, &slot->more, BPF_NOEXIST);
 	if (!error) {
-		announce(key, f->is_ipv6, time);
+		announce(slot, is_ipv6);
 		return;
 	}
 	/* Another CPU was first. */
-	row = error == -EEXIST ? bpf_map_lookup_elem(table, key) : NULL;
+	row = error == -EEXIST ? bpf_map_lookup_elem(table, &slot->key) : NULL;
 	if (row)
-		connection_add(row, f, direction, more, time);
+		connection_add(row, &slot->more);
 	else
 		refuse();
+}
+
+/*
+ * Moves what a slot counted to the table. A global function, which knows the slot
+ * by its number: the verifiers of old kernels cannot pass it a pointer, and to
+ * static functions they pass too much, see count_ethertype().
+ */
+__noinline int slot_settle(__u32 number)
+{
+	struct connection_slot *slot = bpf_map_lookup_elem(&connection_slots, &number);
+
+	if (!slot)
+		return 0;
+	if (number < CONNECTION_SLOTS)
+		slot_add(&connections4, slot, false);
+	else
+		slot_add(&connections6, slot, true);
+	return 0;
+}
+
+static __always_inline void slot_empty(struct connection_slot *slot)
+{
+	slot->more.rx_packets = slot->more.rx_bytes = 0;
+	slot->more.tx_packets = slot->more.tx_bytes = 0;
+}
+
+static __always_inline void
+slot_count(struct connection_slot *slot, const struct frame *f, enum direction direction,
+	   const struct traffic *more, __u64 time)
+{
+	if (direction == DIRECTION_RX) {
+		slot->more.rx_packets += more->packets;
+		slot->more.rx_bytes += more->bytes;
+		slot->more.rx_flags |= f->tcp_flags;
+	} else {
+		slot->more.tx_packets += more->packets;
+		slot->more.tx_bytes += more->bytes;
+		slot->more.tx_flags |= f->tcp_flags;
+	}
+	slot->more.last_seen = time;
+}
+
+static __always_inline bool
+is_key_of(const struct connection_slot *slot, const __u64 *key, __u32 words)
+{
+	const __u64 *own = (const __u64 *)&slot->key;
+	__u64 difference = 0;
+
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < words; i++)
+		difference |= own[i] ^ key[i];
+	return !difference;
+}
+
+/* Counts a frame of the connection whose key has that many words. */
+static __always_inline void
+connection_count(__u32 number, const __u64 *key, __u32 words, const struct frame *f,
+		 enum direction direction, const struct traffic *more)
+{
+	struct connection_slot *slot = bpf_map_lookup_elem(&connection_slots, &number);
+	__u64 time = bpf_jiffies64();
+
+	if (!slot)
+		return;
+	if (is_key_of(slot, key, words)) {
+		slot_count(slot, f, direction, more, time);
+		return;
+	}
+	slot->left++;
+	barrier();
+	if (slot->more.rx_packets | slot->more.tx_packets)
+		slot_settle(number);
+	__builtin_memcpy(&slot->key, key, words * sizeof(*key));
+	slot_empty(slot);
+	slot->more.rx_flags = slot->more.tx_flags = 0;
+	slot->more.first_seen = time;
+	slot_count(slot, f, direction, more, time);
+	slot_settle(number); /* so that a new connection has a row at once */
+	slot_empty(slot);
+	barrier();
+	slot->entered++;
+}
+
+/* Interfaces keep the two ends of a forwarded connection apart. */
+static __always_inline __u32 slot_number(const struct frame *f)
+{
+	__u32 hash = f->source_port ^ f->destination_port ^ interface_id;
+
+	return (hash ^ hash >> 8) % CONNECTION_SLOTS;
 }
 
 static __always_inline void
@@ -216,7 +307,8 @@ count_connection(const struct frame *f, enum direction direction, const struct t
 		};
 		__builtin_memcpy(key.local, received ? &ip->daddr : &ip->saddr, 16);
 		__builtin_memcpy(key.remote, received ? &ip->saddr : &ip->daddr, 16);
-		connection_count(&connections6, &key, f, direction, more);
+		connection_count(CONNECTION_SLOTS + slot_number(f), (const __u64 *)&key,
+				 sizeof(key) / sizeof(__u64), f, direction, more);
 	} else {
 		const struct iphdr *ip = f->ip;
 		struct connection_key4 key = {
@@ -226,7 +318,8 @@ count_connection(const struct frame *f, enum direction direction, const struct t
 			.remote_port = remote_port,
 			.interface_protocol = interface_protocol,
 		};
-		connection_count(&connections4, &key, f, direction, more);
+		connection_count(slot_number(f), (const __u64 *)&key,
+				 sizeof(key) / sizeof(__u64), f, direction, more);
 	}
 }
 

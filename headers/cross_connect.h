@@ -2,7 +2,7 @@
 /*
  * Cross-connects: what enters an interface leaves by another, unchanged. The
  * maps are of one ingress interface, except for the control word, which all
- * interfaces of a wiring share. So a frame costs the lookup of an array or two,
+ * interfaces of a wiring share. So nothing is to be looked up but the counters,
  * and the number of interfaces and their ifindexes do not matter.
  *
  * Where a frame goes is told twice, once for each of two generations, of which
@@ -60,19 +60,9 @@ struct cross_connect {
 	struct cross_connect_plan plans[GENERATIONS];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct generation_control);
-} cross_connect_control SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct cross_connect);
-} cross_connects SEC(".maps");
+/* Variables are maps, too, of which programs know the address. */
+struct generation_control cross_connect_control SEC(".data.control");
+struct cross_connect cross_connect_here SEC(".data.port");
 
 /* For XDP. The kernel empties an entry when its device goes. */
 struct {
@@ -97,17 +87,12 @@ const volatile bool is_leased;
 /* The generation that counts now, or GENERATIONS if none does. */
 static __always_inline __u32 cross_connect_generation(void)
 {
-	const struct generation_control *control;
-	__u64 word, deadline;
-	__u32 zero = 0;
+	const volatile struct generation_control *control = &cross_connect_control;
+	__u64 word = control->word; /* once: it may change */
+	__u64 deadline = word >> 1;
 
-	control = bpf_map_lookup_elem(&cross_connect_control, &zero);
-	if (!control)
+	if (is_leased && bpf_jiffies64() >= control->lease)
 		return GENERATIONS;
-	if (is_leased && bpf_jiffies64() >= *(const volatile __u64 *)&control->lease)
-		return GENERATIONS;
-	word = *(const volatile __u64 *)&control->word; /* once: it may change */
-	deadline = word >> 1;
 	return (word & 1) ^ (deadline && bpf_jiffies64() >= deadline);
 }
 
@@ -136,15 +121,11 @@ static __always_inline int cross_connect_xdp(__u64 bytes)
 /* The ifindex where frames leave that tc sees, 0 if they go on as they were. */
 static __always_inline __u32 cross_connect_egress_tc(__u32 generation)
 {
-	const struct cross_connect *here;
-	__u32 zero = 0;
-
-	here = bpf_map_lookup_elem(&cross_connects, &zero);
-	if (!here || generation >= GENERATIONS)
+	if (generation >= GENERATIONS)
 		return 0;
 	/* The verifier of Linux 5.10 does not see that bound, but this. */
 	asm volatile("%0 &= 1" : "+r"(generation));
-	return *(const volatile __u32 *)&here->egress[generation];
+	return ((const volatile struct cross_connect *)&cross_connect_here)->egress[generation];
 }
 
 #endif

@@ -421,51 +421,61 @@ frame_parse(struct frame *f, const struct buffer *b, bool has_ethernet)
 #define IPV6_BYTES 40
 #define TCP_BYTES 20
 #define UDP_BYTES 8
+/* What is looked at first, at once: frames with less behind the link layer are
+ * not common. */
+#define COMMON_BYTES (IPV4_BYTES + TCP_BYTES)
 
-/* The transport header of a common frame, of which `payload` bytes are there. */
+/* The transport header of a common frame, of which `payload` bytes are there;
+ * a TCP header's are in linear memory. */
 static __always_inline bool
-common_transport(struct frame *f, const struct buffer *b, __u32 offset, __u32 payload)
+common_transport(struct frame *f, const __u8 *transport, __u32 offset, __u32 payload)
 {
-	void *transport = b->data + offset;
 	__u32 header = UDP_BYTES;
 
 	if (f->protocol == IPPROTO_TCP) {
-		if (transport + TCP_BYTES > b->end)
-			return false;
-		header = (((__u8 *)transport)[12] >> 4) * 4;
+		header = (transport[12] >> 4) * 4;
 		if (header < TCP_BYTES || header > payload)
 			return false;
-		f->tcp_flags = ((__u8 *)transport)[13];
-	} else {
-		__u32 length;
+		f->tcp_flags = transport[13];
+	} else if (f->protocol == IPPROTO_UDP) {
+		__u32 length = bpf_ntohs(((const __be16 *)transport)[2]);
 
-		if (f->protocol != IPPROTO_UDP || transport + UDP_BYTES > b->end)
-			return false;
-		length = bpf_ntohs(((__be16 *)transport)[2]);
 		if (length < UDP_BYTES || length > payload)
 			return false;
+	} else {
+		return false;
 	}
-	f->source_port = ((struct ports *)transport)->source;
-	f->destination_port = ((struct ports *)transport)->destination;
+	f->source_port = ((const struct ports *)transport)->source;
+	f->destination_port = ((const struct ports *)transport)->destination;
 	f->headers = offset + header;
 	return true;
 }
 
-/* Steps over the VLAN tags of a common frame; false if one is not whole. */
-static __always_inline bool common_tags(struct frame *f, const struct buffer *b, __u32 *offset)
+/*
+ * Steps over the link layer of a common frame: Ethernet, and VLAN tags, if any.
+ * Gives the ethertype of what follows; 0 if that is not all there.
+ */
+static __always_inline __be16
+common_link(const struct frame *f, const struct buffer *b, __u32 *offset)
 {
+	__be16 ethertype;
+
+	*offset = sizeof(struct ethhdr);
+	if (b->data + sizeof(struct ethhdr) > b->end)
+		return 0;
+	ethertype = ((const __be16 *)b->data)[6];
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < VLAN_TAGS_MAX; i++) {
-		struct vlan_tag *tag = b->data + *offset;
+		const struct vlan_tag *tag = b->data + *offset;
 
-		if (!is_vlan(f->ethertype) || i + f->outer_tags >= VLAN_TAGS_MAX)
-			return true; /* what is no IP is not common anyway */
+		if (!is_vlan(bpf_ntohs(ethertype)) || i + f->outer_tags >= VLAN_TAGS_MAX)
+			break; /* what is no IP is not common anyway */
 		if ((void *)(tag + 1) > b->end)
-			return false;
-		f->ethertype = bpf_ntohs(tag->ethertype);
+			return 0;
+		ethertype = tag->ethertype;
 		*offset += sizeof(*tag);
 	}
-	return true;
+	return ethertype;
 }
 
 /*
@@ -477,45 +487,35 @@ static __always_inline bool common_tags(struct frame *f, const struct buffer *b,
 static __always_inline bool
 frame_parse_common(struct frame *f, const struct buffer *b, bool has_ethernet)
 {
-	struct ethhdr *ethernet = b->data;
 	__u32 offset = 0;
-	void *header;
+	__be16 ethertype = has_ethernet ? common_link(f, b, &offset) : bpf_htons(f->ethertype);
+	void *header = b->data + offset;
 
-	if (has_ethernet) {
-		if ((void *)(ethernet + 1) > b->end)
-			return false;
-		f->ethertype = bpf_ntohs(ethernet->h_proto);
-		offset = sizeof(*ethernet);
-		if (!common_tags(f, b, &offset))
-			return false;
-	}
-	header = b->data + offset;
-	if (header + IPV4_BYTES + UDP_BYTES > b->end)
+	if (header + COMMON_BYTES > b->end)
 		return false;
 	f->is_ip = true;
 	f->ip = header;
-	if (f->ethertype == ETH_P_IP) {
+	if (ethertype == bpf_htons(ETH_P_IP)) {
 		struct iphdr *ip = header;
-		__u32 total = bpf_ntohs(ip->tot_len);
+		/* Of a total length too small, larger than any frame. */
+		__u32 payload = bpf_ntohs(ip->tot_len) - IPV4_BYTES;
 
-		if (*(__u8 *)ip != 0x45 || total < IPV4_BYTES || offset + total > f->len ||
+		if (*(__u8 *)ip != 0x45 || payload > f->len - offset - IPV4_BYTES ||
 		    ip->frag_off & bpf_htons(IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS))
 			return false;
 		f->protocol = ip->protocol;
-		return common_transport(f, b, offset + IPV4_BYTES, total - IPV4_BYTES);
+		return common_transport(f, header + IPV4_BYTES, offset + IPV4_BYTES, payload);
 	}
-	if (f->ethertype == ETH_P_IPV6) {
+	if (ethertype == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr *ip = header;
-		__u32 payload;
+		__u32 payload = bpf_ntohs(ip->payload_len);
 
-		if (header + IPV6_BYTES > b->end || *(__u8 *)ip >> 4 != 6)
-			return false;
-		payload = bpf_ntohs(ip->payload_len);
-		if (offset + IPV6_BYTES + payload > f->len)
+		if (header + IPV6_BYTES + TCP_BYTES > b->end || *(__u8 *)ip >> 4 != 6 ||
+		    payload > f->len - offset - IPV6_BYTES)
 			return false;
 		f->protocol = ip->nexthdr;
 		f->is_ipv6 = true;
-		return common_transport(f, b, offset + IPV6_BYTES, payload);
+		return common_transport(f, header + IPV6_BYTES, offset + IPV6_BYTES, payload);
 	}
 	return false;
 }

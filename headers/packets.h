@@ -46,7 +46,7 @@ static __always_inline int packet_xdp(struct xdp_md *ctx)
 {
 	struct buffer b = buffer_xdp(ctx);
 	struct frame f = { .len = xdp_bytes(ctx) };
-	/* Before counting, after which nothing may be decided: see announce(). */
+	/* Before parsing: what that finds need not be kept across a call. */
 	int verdict = is_cross_connected ? cross_connect_xdp(f.len) : XDP_PASS;
 
 	if (frame_parse_common(&f, &b, true))
@@ -56,13 +56,15 @@ static __always_inline int packet_xdp(struct xdp_md *ctx)
 	return verdict;
 }
 
-__noinline int uncommon_tc(struct __sk_buff *skb, __u32 direction)
+/* False, and nothing is counted, if headers have to be pulled together first. */
+__noinline int uncommon_tc(struct __sk_buff *skb, __u32 direction, __u32 is_pulled)
 {
 	struct frame f;
 
-	frame_parse_skb(&f, skb);
+	if (frame_parse_skb(&f, skb) == NOT_LINEAR && !is_pulled)
+		return false;
 	frame_count(&f, direction & 1, segments(skb, f.headers));
-	return 0;
+	return true;
 }
 
 static __always_inline int packet_tc(struct __sk_buff *skb, enum direction direction)
@@ -70,10 +72,12 @@ static __always_inline int packet_tc(struct __sk_buff *skb, enum direction direc
 	struct buffer b = buffer_skb(skb);
 	struct frame f = frame_skb(skb);
 
-	if (frame_parse_common(&f, &b, has_ethernet))
+	if (frame_parse_common(&f, &b, has_ethernet)) {
 		frame_count(&f, direction, segments(skb, f.headers));
-	else
-		uncommon_tc(skb, direction);
+	} else if (!uncommon_tc(skb, direction, false)) {
+		pull_headers(skb);
+		uncommon_tc(skb, direction, true);
+	}
 	return TC_ACT_UNSPEC; /* the next program, if any, decides */
 }
 

@@ -82,7 +82,7 @@ static __always_inline struct frame frame_skb(const struct __sk_buff *skb)
 }
 
 static __always_inline enum parse_result
-frame_parse_linear(struct frame *f, struct __sk_buff *skb)
+frame_parse_skb(struct frame *f, struct __sk_buff *skb)
 {
 	struct buffer b = buffer_skb(skb);
 
@@ -90,13 +90,10 @@ frame_parse_linear(struct frame *f, struct __sk_buff *skb)
 	return frame_parse(f, &b, has_ethernet);
 }
 
-/* Headers may be scattered over pages: then they are pulled together first. */
-static __always_inline void frame_parse_skb(struct frame *f, struct __sk_buff *skb)
+/* Pulls headers together that are scattered over pages. */
+static __always_inline void pull_headers(struct __sk_buff *skb)
 {
-	if (frame_parse_linear(f, skb) == NOT_LINEAR) {
-		bpf_skb_pull_data(skb, skb->len < PULL_MAX ? skb->len : PULL_MAX);
-		frame_parse_linear(f, skb);
-	}
+	bpf_skb_pull_data(skb, skb->len < PULL_MAX ? skb->len : PULL_MAX);
 }
 
 /* The traffic of f, which stands for `packets` frames. */

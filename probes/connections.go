@@ -5,40 +5,50 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/tick"
 )
 
 // connectionEventsMax bounds the new connections told of in one interval.
 const connectionEventsMax = 65536
 
-// connections reads the connection tables, shared by all interfaces, and the
-// events of new rows.
+// connections reads the connection tables, shared by all interfaces, what CPUs
+// hold of them in slots, and the events of new rows.
 type connections struct {
-	ipv4, ipv6 *ebpf.Map
-	totals     *ebpf.Map
-	counts     *perCPUArray[bpf.PacketsConnectionCounts]
-	events     *ring[bpf.PacketsConnectionEvent]
-	clock      *clock
+	ipv4   *connectionTable[bpf.PacketsConnectionKey4]
+	ipv6   *connectionTable[bpf.PacketsConnectionKey6]
+	slots  *perCPUArray[bpf.PacketsConnectionSlot]
+	totals *perCPUArray[bpf.PacketsConnectionCounts]
+	events *ring[bpf.PacketsConnectionEvent]
+	maps   map[string]*ebpf.Map
+	times  connectionTimes
+	lost   Lost
+}
 
-	keys4  []bpf.PacketsConnectionKey4
-	keys6  []bpf.PacketsConnectionKey6
-	values []bpf.PacketsConnection
+// connectionTimes turns ticks into wall clock time.
+type connectionTimes struct {
+	clock *clock
+	ticks tick.Clock
+}
 
-	orphans4 []bpf.PacketsConnectionKey4 // rows of interfaces that are gone
-	orphans6 []bpf.PacketsConnectionKey6
-	removed  uint64 // rows deleted by us
-	lost     Lost
+func (t connectionTimes) wall(ticks uint64) time.Time {
+	return t.clock.wall(uint64(t.ticks.Time(ticks)))
 }
 
 // newConnections reads from the maps of p, which stay p's.
 func newConnections(p *packets, clock *clock) (*connections, error) {
-	const batch = 4096 // larger than any hash bucket, small enough to reuse
-	counts, err := newPerCPUArray[bpf.PacketsConnectionCounts](1)
+	ticks, err := tick.Read()
 	if err != nil {
+		return nil, err
+	}
+	slots, errSlots := newPerCPUArray[bpf.PacketsConnectionSlot](2 * connectionSlots)
+	totals, errTotals := newPerCPUArray[bpf.PacketsConnectionCounts](1)
+	if err := errors.Join(errSlots, errTotals); err != nil {
 		return nil, err
 	}
 	events, err := newRing(p.shared[bpf.PacketsMapConnectionEvents], connectionEventsMax, decodeConnectionEvent)
@@ -46,15 +56,13 @@ func newConnections(p *packets, clock *clock) (*connections, error) {
 		return nil, fmt.Errorf("read connection events: %w", err)
 	}
 	return &connections{
-		ipv4:   p.shared[bpf.PacketsMapConnections4],
-		ipv6:   p.shared[bpf.PacketsMapConnections6],
-		totals: p.shared[bpf.PacketsMapConnectionTotals],
-		counts: counts,
+		ipv4:   newConnectionTable(p.shared[bpf.PacketsMapConnections4], 0, connectionOf4),
+		ipv6:   newConnectionTable(p.shared[bpf.PacketsMapConnections6], connectionSlots, connectionOf6),
+		slots:  slots,
+		totals: totals,
 		events: events,
-		clock:  clock,
-		keys4:  make([]bpf.PacketsConnectionKey4, batch),
-		keys6:  make([]bpf.PacketsConnectionKey6, batch),
-		values: make([]bpf.PacketsConnection, batch),
+		maps:   p.shared,
+		times:  connectionTimes{clock: clock, ticks: ticks},
 	}, nil
 }
 
@@ -77,94 +85,52 @@ func (c *connections) poll(names interfaceNames) (rows, fresh []Connection, lost
 	}
 	// Read before the rows: a row made meanwhile can then only hide an
 	// eviction until the next poll, never invent one.
-	if err := c.counts.read(c.totals); err != nil {
+	if err := c.totals.read(c.maps[bpf.PacketsMapConnectionTotals]); err != nil {
 		return nil, nil, c.lost, fmt.Errorf("read connection totals: %w", err)
 	}
 	var created, refused, eventsLost uint64
-	for _, count := range c.counts.of(0) {
+	for _, count := range c.totals.of(0) {
 		created += count.Created
 		refused += count.Refused
 		eventsLost += count.EventsLost
 	}
-	rows, present, err := c.pollTables(names)
+	rows, err = c.pollTables(names)
 	if err != nil {
 		return nil, nil, c.lost, err
 	}
 	c.lost.ConnectionEvents = eventsLost + overflow
-	if gone := present + c.removed; created > gone {
+	if gone := c.ipv4.made() + c.ipv6.made(); created > gone {
 		c.lost.ConnectionsEvicted = max(c.lost.ConnectionsEvicted, created-gone+refused)
 	}
-	return rows, fresh, c.lost, c.removeOrphans()
+	return rows, fresh, c.lost, errors.Join(c.ipv4.removeOrphans(), c.ipv6.removeOrphans())
 }
 
-// pollTables reads both tables; present counts rows of gone interfaces too.
-func (c *connections) pollTables(names interfaceNames) (rows []Connection, present uint64, err error) {
-	row4 := func(key *bpf.PacketsConnectionKey4, value *bpf.PacketsConnection) {
-		present++
-		if row, ok := connectionOf4(key, names); ok {
-			rows = append(rows, c.measured(row, value))
-		} else {
-			c.orphans4 = append(c.orphans4, *key)
-		}
+// pollTables reads the tables between two looks at the slots: the first tells
+// which rows to remember, the second what to add to them. What is in a slot then
+// was in no table when that was read, so nothing is counted twice.
+func (c *connections) pollTables(names interfaceNames) (rows []Connection, err error) {
+	if err := c.readSlots(); err != nil {
+		return nil, err
 	}
-	row6 := func(key *bpf.PacketsConnectionKey6, value *bpf.PacketsConnection) {
-		present++
-		if row, ok := connectionOf6(key, names); ok {
-			rows = append(rows, c.measured(row, value))
-		} else {
-			c.orphans6 = append(c.orphans6, *key)
-		}
+	c.ipv4.expect(c.slots)
+	c.ipv6.expect(c.slots)
+	if rows, err = c.ipv4.read(rows, names, c.times); err != nil {
+		return nil, fmt.Errorf("read IPv4 connections: %w", err)
 	}
-	if err := readTable(c.ipv4, c.keys4, c.values, row4); err != nil {
-		return nil, 0, fmt.Errorf("read IPv4 connections: %w", err)
+	if rows, err = c.ipv6.read(rows, names, c.times); err != nil {
+		return nil, fmt.Errorf("read IPv6 connections: %w", err)
 	}
-	if err := readTable(c.ipv6, c.keys6, c.values, row6); err != nil {
-		return nil, 0, fmt.Errorf("read IPv6 connections: %w", err)
+	if err := c.readSlots(); err != nil {
+		return nil, err
 	}
-	return rows, present, nil
+	c.ipv4.add(rows, c.slots, c.times)
+	c.ipv6.add(rows, c.slots, c.times)
+	return rows, nil
 }
 
-// readTable calls each for every row of m. Batches never show a row twice, as
-// walking key by key does when rows are evicted meanwhile; hash tables have
-// them from Linux 5.6.
-func readTable[K any](m *ebpf.Map, keys []K, values []bpf.PacketsConnection, each func(*K, *bpf.PacketsConnection)) error {
-	var cursor ebpf.MapBatchCursor
-	for {
-		n, err := m.BatchLookup(&cursor, keys, values, nil)
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return err
-		}
-		for i := range n {
-			each(&keys[i], &values[i])
-		}
-		if err != nil {
-			return nil
-		}
-	}
-}
-
-// removeOrphans deletes the rows of interfaces that are gone.
-func (c *connections) removeOrphans() error {
-	var errs []error
-	for i := range c.orphans4 {
-		errs = append(errs, c.remove(c.ipv4, &c.orphans4[i]))
-	}
-	for i := range c.orphans6 {
-		errs = append(errs, c.remove(c.ipv6, &c.orphans6[i]))
-	}
-	c.orphans4, c.orphans6 = c.orphans4[:0], c.orphans6[:0]
-	return errors.Join(errs...)
-}
-
-func (c *connections) remove(m *ebpf.Map, key any) error {
-	err := m.Delete(key)
-	if err == nil {
-		c.removed++
-	} else if errors.Is(err, ebpf.ErrKeyNotExist) {
-		err = nil // evicted meanwhile
-	}
-	if err != nil {
-		return fmt.Errorf("remove a connection: %w", err)
+func (c *connections) readSlots() error {
+	if err := c.slots.read(c.maps[bpf.PacketsMapConnectionSlots]); err != nil {
+		return fmt.Errorf("read connection slots: %w", err)
 	}
 	return nil
 }
@@ -187,19 +153,9 @@ func (c *connections) announced(event *bpf.PacketsConnectionEvent, names interfa
 	} else {
 		row, ok = connectionOf4((*bpf.PacketsConnectionKey4)(unsafe.Pointer(&event.Key)), names)
 	}
-	row.FirstSeen = c.clock.wall(event.Time)
+	row.FirstSeen = c.times.wall(event.Time)
 	row.LastSeen = row.FirstSeen
 	return row, ok
-}
-
-// measured adds what was counted to a row.
-func (c *connections) measured(row Connection, value *bpf.PacketsConnection) Connection {
-	row.RXPackets, row.RXBytes = value.RxPackets, value.RxBytes
-	row.TXPackets, row.TXBytes = value.TxPackets, value.TxBytes
-	row.RXFlags, row.TXFlags = TCPFlags(value.RxFlags), TCPFlags(value.TxFlags)
-	row.FirstSeen = c.clock.wall(value.FirstSeen)
-	row.LastSeen = c.clock.wall(value.LastSeen)
-	return row
 }
 
 func connectionOf4(key *bpf.PacketsConnectionKey4, names interfaceNames) (Connection, bool) {

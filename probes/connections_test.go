@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/ebpftop/ebpftop/bpf"
 )
 
 // tupleFrame is a UDP frame of tuple number n, below 2^32.
@@ -81,9 +83,9 @@ func TestLostEventsCounted(t *testing.T) {
 	}
 	r.check(r.peer.Inject(peerInterface, frames...))
 	r.await(tuples)
-	r.check(r.connections.counts.read(r.connections.totals))
+	r.check(r.connections.totals.read(r.connections.maps[bpf.PacketsMapConnectionTotals]))
 	var created, lost uint64
-	for _, count := range r.connections.counts.of(0) {
+	for _, count := range r.connections.totals.of(0) {
 		created += count.Created
 		lost += count.EventsLost
 	}

@@ -115,6 +115,26 @@ func checkedFindings(t *testing.T, findings []Finding) map[string]Finding {
 	return byName
 }
 
+// TestDiagnoseWithoutBPFFS says what that is for.
+func TestDiagnoseWithoutBPFFS(t *testing.T) {
+	lab.RequireRoot(t)
+	if !inOwnMounts() {
+		rerunInOwnMounts(t)
+		return
+	}
+	const bpffs = "/sys/fs/bpf"
+	for unix.Unmount(bpffs, unix.MNT_DETACH) == nil { // one above the other
+	}
+	t.Cleanup(func() {
+		if err := unix.Mount("bpf", bpffs, "bpf", 0, "mode=0700"); err != nil {
+			t.Error(err)
+		}
+	})
+	if f := checkedFindings(t, Diagnose())["bpffs"]; f.Status != StatusMissing || f.Fatal() || !strings.Contains(f.Cost, "No pair can be kept") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestFeatureStatus(t *testing.T) {
 	for _, test := range []struct {
 		err    error

@@ -86,7 +86,7 @@ var surroundings = []feature{
 	},
 	{
 		name: "bpffs", look: mounted("bpf"),
-		cost:   "None: ebpftop pins nothing.",
+		cost:   "No pair can be kept, unless ebpftop may mount it for the first one.",
 		remedy: "Run: mount -t bpf bpf /sys/fs/bpf",
 	},
 	{

@@ -17,7 +17,6 @@ import (
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/functions"
 	"github.com/ebpftop/ebpftop/probes/hook"
-	"github.com/ebpftop/ebpftop/probes/tick"
 )
 
 // packets owns the packet program: what its copies share (the connection
@@ -33,9 +32,10 @@ type packets struct {
 var sharedMaps = []string{
 	bpf.PacketsMapConnections4, bpf.PacketsMapConnections6,
 	bpf.PacketsMapConnectionEvents, bpf.PacketsMapConnectionTotals,
+	bpf.PacketsMapConnectionSlots,
 	// Of no use where XDP does not cross-connect, which is almost everywhere;
 	// where it does, the cross-connect's own take their place.
-	bpf.PacketsMapCrossConnects, bpf.PacketsMapCrossConnectControl,
+	bpf.PacketsMapPort, bpf.PacketsMapControl,
 	bpf.PacketsMapCrossConnectEgress, bpf.PacketsMapCrossConnectTraffic,
 }
 
@@ -68,10 +68,7 @@ func configure(spec *ebpf.CollectionSpec, ports []uint16) error {
 	for _, port := range ports {
 		bitmap[port>>3] |= 1 << (port & 7)
 	}
-	clock, err := tick.Read()
-	if err != nil {
-		return err
-	}
+	bpf.NameVariables(spec)
 	functions.Settle(spec)
 	frags := hasHelper(asm.FnXdpGetBuffLen)
 	if frags {
@@ -79,8 +76,6 @@ func configure(spec *ebpf.CollectionSpec, ports []uint16) error {
 		spec.Programs[bpf.PacketsProgXdpRx].Flags |= xdpHasFrags
 	}
 	return errors.Join(
-		spec.Variables[bpf.PacketsVarTickLength].Set(clock.Length),
-		spec.Variables[bpf.PacketsVarTickOffset].Set(clock.Offset),
 		spec.Variables[bpf.PacketsVarHasXdpFrags].Set(frags),
 		spec.Variables[bpf.PacketsVarFilterPorts].Set(len(ports) > 0),
 		spec.Variables[bpf.PacketsVarLocalPorts].Set(bitmap),

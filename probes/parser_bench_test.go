@@ -54,8 +54,8 @@ type parserBench struct {
 	past    [parserTaps]parserPast
 	oracle  parserOracle
 
-	connections4, connections6 *ebpf.Map
-	buffers                    parserBuffers
+	connections4, connections6, slots *ebpf.Map
+	buffers                           parserBuffers
 }
 
 // parserPast is what a tap had counted when it was last read.
@@ -74,6 +74,7 @@ func newParserBench(t testing.TB) *parserBench {
 	b := &parserBench{
 		connections4: shared.shared[bpf.PacketsMapConnections4],
 		connections6: shared.shared[bpf.PacketsMapConnections6],
+		slots:        shared.shared[bpf.PacketsMapConnectionSlots],
 	}
 	for i, hook := range parserHooks {
 		b.taps[i] = &tap{id: uint32(i + 1), hook: hook}

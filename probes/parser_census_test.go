@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -72,6 +73,8 @@ type parserBuffers struct {
 	keys4      []bpf.PacketsConnectionKey4
 	keys6      []bpf.PacketsConnectionKey6
 	rows       []bpf.PacketsConnection
+	slots      *perCPUArray[bpf.PacketsConnectionSlot]
+	noSlot     []bpf.PacketsConnectionSlot // one per CPU, of nothing
 }
 
 func newParserBuffers() (b parserBuffers, err error) {
@@ -79,6 +82,10 @@ func newParserBuffers() (b parserBuffers, err error) {
 	if b.protocols, err = newPerCPUArray[bpf.PacketsTraffic](ipProtocolCount); err != nil {
 		return b, err
 	}
+	if b.slots, err = newPerCPUArray[bpf.PacketsConnectionSlot](2 * connectionSlots); err != nil {
+		return b, err
+	}
+	b.noSlot = make([]bpf.PacketsConnectionSlot, b.slots.cpus)
 	b.malformed, err = newPerCPUArray[uint64](directionCount)
 	b.ethertypes = make([]uint32, ethertypes)
 	b.traffic = make([]bpf.PacketsTraffic, ethertypes*b.protocols.cpus)
@@ -102,7 +109,31 @@ func (b *parserBench) read(got parserCensus) error {
 	}
 	return errors.Join(append(errs,
 		takeRows(b.connections4, b.buffers.keys4, b.buffers.rows, 1, add4),
-		takeRows(b.connections6, b.buffers.keys6, b.buffers.rows, 1, add6))...)
+		takeRows(b.connections6, b.buffers.keys6, b.buffers.rows, 1, add6),
+		b.takeSlots(add4, add6))...)
+}
+
+// takeSlots empties the slots, too.
+func (b *parserBench) takeSlots(
+	add4 func(*bpf.PacketsConnectionKey4, []bpf.PacketsConnection),
+	add6 func(*bpf.PacketsConnectionKey6, []bpf.PacketsConnection),
+) error {
+	if err := b.buffers.slots.read(b.slots); err != nil {
+		return err
+	}
+	var errs []error
+	for number := range 2 * connectionSlots {
+		for _, slot := range b.buffers.slots.of(number) {
+			more := []bpf.PacketsConnection{slot.More}
+			if number < connectionSlots {
+				add4((*bpf.PacketsConnectionKey4)(unsafe.Pointer(&slot.Key)), more)
+			} else {
+				add6(&slot.Key, more)
+			}
+		}
+		errs = append(errs, b.slots.Put(uint32(number), b.buffers.noSlot))
+	}
+	return errors.Join(errs...)
 }
 
 func (b *parserBench) readProtocols(i int, got parserCensus) error {

@@ -143,7 +143,7 @@ func asEthernet(packet []byte, link layers.LinkType) []byte {
 
 // writeCaptures writes every kind of frame in both formats, and to the second a
 // packet of another link and one too short for a test run.
-func writeCaptures(t *testing.T, directory string) {
+func writeCaptures(t testing.TB, directory string) {
 	t.Helper()
 	var pcap, pcapng bytes.Buffer
 	old := pcapgo.NewWriter(&pcap)
@@ -165,4 +165,31 @@ func writeCaptures(t *testing.T, directory string) {
 	must(os.MkdirAll(filepath.Join(directory, "more"), 0o700))
 	must(os.WriteFile(filepath.Join(directory, "more", "b.pcapng"), pcapng.Bytes(), 0o600))
 	must(os.WriteFile(filepath.Join(directory, "notes.txt"), slices.Repeat([]byte("text"), 10), 0o600))
+}
+
+// FuzzCapture reads files that claim to be captures. They are not ours, and need
+// not be what they claim.
+func FuzzCapture(f *testing.F) {
+	directory := f.TempDir()
+	writeCaptures(f, directory)
+	for _, name := range []string{"a.pcap", "more/b.pcapng", "notes.txt"} {
+		content, err := os.ReadFile(filepath.Join(directory, name))
+		must(err)
+		f.Add(content)
+	}
+	var empty bytes.Buffer
+	capture := pcapgo.NewWriter(&empty)
+	must(capture.WriteFileHeader(65536, layers.LinkTypeRaw))
+	must(capture.WritePacket(gopacket.CaptureInfo{}, nil))
+	f.Add(empty.Bytes())
+	f.Fuzz(func(t *testing.T, content []byte) {
+		read, err := openCapture(bytes.NewReader(content))
+		for err == nil {
+			var packet []byte
+			var link layers.LinkType
+			if packet, link, err = read(); err == nil {
+				asEthernet(packet, link)
+			}
+		}
+	})
 }

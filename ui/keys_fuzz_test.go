@@ -9,13 +9,16 @@ import (
 // mark is in every sequence that tests send, and in none of ours.
 const mark = "4242"
 
+// longPaste comes in one piece, or it would take a while.
+var longPaste = "/\x1b[200~" + strings.Repeat("paste", 20_000) + "\x1b[201~"
+
 // FuzzKeys has a terminal send what it likes, keys or answers to queries: the
 // screen stays as it should be, nothing of it comes back as a sequence, and
 // ebpftop can be left.
 func FuzzKeys(f *testing.F) {
 	for _, seed := range []string{
 		"a\r\t/\x1b[200~\x1b[" + mark + ";31m\xff\x00\u202e\u009b" + mark + "m\nx\x1b[201~\r",
-		"/\x1b[200~" + strings.Repeat("paste", 20_000) + "\x1b[201~",
+		longPaste,
 		"\x1b[200~without an end",
 		"\x1b]11;rgb:zzzz/" + mark + "\x07\x1b]52;c;" + strings.Repeat("A", 5000) + "\x1b\\",
 		"\x1b[?" + mark + ";999999999999999999999c\x1b[>0;" + mark + "c\x1b[" + mark + ";" + mark + "R",
@@ -29,6 +32,9 @@ func FuzzKeys(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
+		if len(sent) > 4096 && string(sent) != longPaste {
+			t.Skip("so many keys take their time, and no more ways than a few")
+		}
 		u := start(t, 80, 24)
 		u.feed(lively(0))
 		if _, err := u.ptmx.Write(sent); err != nil {

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 		allHooks = []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookClsact}
 	}
 	if os.Getenv(beEbpftop) != "" {
+		tellGoroutines()
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())

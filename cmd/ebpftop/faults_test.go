@@ -61,6 +61,7 @@ func TestKilledAtRandom(t *testing.T) {
 			t.Fatalf("kill %d: %s", i+1, v.cut)
 		}
 	}
+	lab.Report(t, "processes killed", *kills)
 }
 
 // within is a random time.
@@ -303,7 +304,7 @@ func TestRefused(t *testing.T) {
 				v.cut = fmt.Sprint(descriptors, " descriptors")
 				got := finish(t, v.hub, limited(ebpftop(t, strings.Fields(test.args)...), descriptors))
 				if got.status == 0 {
-					t.Logf("refused %d times, done with %d descriptors", refused, descriptors)
+					t.Logf("done with %d descriptors", descriptors)
 					break
 				}
 				refused++
@@ -313,6 +314,7 @@ func TestRefused(t *testing.T) {
 					t.Fatalf("with %d descriptors", descriptors)
 				}
 			}
+			lab.Report(t, "descriptors refused", refused)
 			if refused < 5 {
 				t.Errorf("refused %d times only: the limit is not what it fails of", refused)
 			}
@@ -372,7 +374,7 @@ func TestKilledAtEachStep(t *testing.T) {
 					t.Fatal(v.cut)
 				}
 				if got.status == 0 {
-					t.Logf("killed at %d calls", step-1)
+					lab.Report(t, "processes killed", step-1)
 					return
 				}
 			}
@@ -384,7 +386,8 @@ func TestKilledAtEachStep(t *testing.T) {
 // promiscuous, which it must have noted before.
 func TestKilledOncePromiscuous(t *testing.T) {
 	v := &victims{bench: newBench(t, 4)}
-	for i := range 10 {
+	const times = 10
+	for i := range times {
 		cmd := ebpftop(t, "xconnect", "add", port(0), port(1))
 		v.check(v.hub.Start(cmd))
 		v.check(v.hub.Do(func() error {
@@ -419,11 +422,12 @@ func TestKilledOncePromiscuous(t *testing.T) {
 			v.kept = nil
 		}
 	}
+	lab.Report(t, "processes killed", times)
 }
 
-// TestRefusedAtEachStep has the kernel refuse each call of bpf in turn. Some are
-// questions that may be answered by no; after any other, all is undone. It needs
-// strace.
+// TestRefusedAtEachStep has the kernel refuse, as if it were full, each call in
+// turn that makes something. Some are questions that may be answered by no; after
+// any other, all is undone. It needs strace.
 func TestRefusedAtEachStep(t *testing.T) {
 	lab.RequireRoot(t)
 	if !*eachStep {
@@ -446,9 +450,10 @@ func TestRefusedAtEachStep(t *testing.T) {
 				}
 				v.cut = fmt.Sprintf("%q, refused call %d", args, step)
 				trace := filepath.Join(t.TempDir(), "trace")
-				got := finish(t, v.hub, straced(t, args, trace, "bpf", fmt.Sprintf("error=ENOMEM:when=%d", step)))
+				got := finish(t, v.hub, straced(t, args, trace, "bpf,mkdirat", fmt.Sprintf("error=ENOSPC:when=%d", step)))
 				if text, err := os.ReadFile(trace); err != nil || !strings.Contains(string(text), "(INJECTED)") {
-					t.Logf("%d calls, %d of them fatal (%v)", step-1, refused, err)
+					t.Logf("%d of the calls are fatal (%v)", refused, err)
+					lab.Report(t, "system calls refused", step-1)
 					return
 				}
 				names := v.names()

@@ -2,19 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"encoding/binary"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,93 +21,36 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
-var (
-	floodTime = flag.Duration("flood", 3*time.Second, "how long each of the floods lasts")
-	soakTime  = flag.Duration("soak", 10*time.Second, "how long TestSoak looks at memory")
-	veths     = flag.Int("veths", 70, "interfaces that TestNoLeak makes and removes")
-)
+var floodTime = flag.Duration("flood", 3*time.Second, "how long each of the floods lasts")
 
-// newcomers sends frames that are each the first of a connection: UDP and SYN
-// in turns, from addresses and ports that look random and never come twice.
-type newcomers struct {
-	sent   atomic.Uint64
-	err    error
-	cancel context.CancelFunc
-	done   chan struct{}
+// counted is what the totals of an object say.
+type counted struct {
+	frames, udp, tcp, connections uint64
 }
 
-func flooding(t *testing.T, peer *lab.Namespace) *newcomers {
-	t.Helper()
-	wire, err := peer.Open("peer0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	n := &newcomers{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(n.done)
-		defer wire.Close()
-		udp := udpFrame(t, 4000)
-		udp[40], udp[41] = 0, 0 // no checksum
-		syn := append(slices.Clone(udp[:34]), make([]byte, 20)...)
-		binary.BigEndian.PutUint16(syn[16:], 40) // IP length
-		syn[23] = syscall.IPPROTO_TCP
-		syn[36], syn[37] = 0, 80
-		syn[46], syn[47] = 5<<4, 0x02
-		for i := uint32(0); ctx.Err() == nil; i++ {
-			frame := udp
-			if i%2 == 1 {
-				frame = syn
-			}
-			scattered := i * 2654435761 // odd: no two are alike
-			binary.BigEndian.PutUint32(frame[26:], scattered)
-			binary.BigEndian.PutUint16(frame[34:], uint16(scattered>>7)|1)
-			if n.err = wire.Send(frame); n.err != nil {
-				return
-			}
-			n.sent.Add(1)
+func (s *stats) counted(o sample) counted {
+	s.t.Helper()
+	got := counted{connections: uint64(len(o.Connections)) + o.Lost.ConnectionsEvicted}
+	var object struct{ Protocols []probes.Protocol }
+	s.decode(&object)
+	for _, p := range object.Protocols {
+		switch p.Name {
+		case "udp":
+			got.udp = p.Packets
+		case "tcp":
+			got.tcp = p.Packets
 		}
-	}()
-	t.Cleanup(func() { n.cancel(); <-n.done })
-	return n
-}
-
-// end returns how many frames were sent.
-func (n *newcomers) end(t *testing.T) uint64 {
-	t.Helper()
-	n.cancel()
-	<-n.done
-	if n.err != nil {
-		t.Fatal(n.err)
+		got.frames += p.Packets
 	}
-	return n.sent.Load()
-}
-
-// overrun stops a process until there were more connections than it can be told
-// of at a time.
-func (n *newcomers) overrun(t *testing.T, process *os.Process) {
-	t.Helper()
-	if err := process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	const events = 200_000
-	for before := n.sent.Load(); n.sent.Load() < before+events; time.Sleep(time.Millisecond) {
-		select {
-		case <-n.done:
-			t.Fatal(n.err)
-		default:
-		}
-	}
-	if err := process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	return got
 }
 
 // TestFlood has new connections come as fast as they can be sent. Every frame
 // counts, and every connection is there, evicted, announced or counted as lost.
 func TestFlood(t *testing.T) {
+	const tableSize = 20000
 	host, peer := pair(t)
-	s := openStats(t, host, "--interval", "500ms", "--max-connections", "20000")
+	s := openStats(t, host, "--interval", "500ms", "--max-connections", strconv.Itoa(tableSize))
 	table := ebpftop(t, "stats", "--interval", "500ms")
 	var printed bytes.Buffer
 	table.Stdout = &printed
@@ -128,33 +65,14 @@ func TestFlood(t *testing.T) {
 		s.next()
 	}
 	sent := n.end(t)
-	seconds := time.Since(start).Seconds()
+	t.Logf("%.0f new connections a second", float64(sent)/time.Since(start).Seconds())
 
-	type counted struct {
-		frames, udp, tcp, connections uint64
-	}
-	var got counted
-	s.until(func(o sample) bool {
-		got = counted{connections: uint64(len(o.Connections)) + o.Lost.ConnectionsEvicted}
-		var object struct{ Protocols []probes.Protocol }
-		s.decode(&object)
-		for _, p := range object.Protocols {
-			switch p.Name {
-			case "udp":
-				got.udp = p.Packets
-			case "tcp":
-				got.tcp = p.Packets
-			}
-			got.frames += p.Packets
-		}
-		return got.frames >= sent
-	})
+	s.until(func(o sample) bool { return s.counted(o).frames >= sent })
 	o := s.next()
-	got.connections = uint64(len(o.Connections)) + o.Lost.ConnectionsEvicted
-	if want := (counted{sent, (sent + 1) / 2, sent / 2, sent}); got != want {
+	if got, want := s.counted(o), (counted{sent, (sent + 1) / 2, sent / 2, sent}); got != want {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}
-	t.Logf("%.0f new connections a second; %d rows, lost %+v", float64(sent)/seconds, len(o.Connections), o.Lost)
+	expectFull(t, o, tableSize)
 	s.stop(syscall.SIGTERM)
 
 	if err := table.Process.Signal(syscall.SIGTERM); err != nil {
@@ -168,6 +86,26 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%d announced, %d lost, want %d together", announced, lost, sent)
 	}
 	t.Logf("%d announced, %d lost", announced, lost)
+	lab.Report(t, "new connections", int(sent))
+}
+
+// expectFull looks for as many rows of IPv4 and of IPv6 as have room, or most of
+// them: the kernel evicts some before it must.
+func expectFull(t *testing.T, o sample, size int) {
+	t.Helper()
+	ipv6 := 0
+	for _, c := range o.Connections {
+		if strings.HasPrefix(c.Remote, "[") {
+			ipv6++
+		}
+	}
+	ipv4 := len(o.Connections) - ipv6
+	t.Logf("%d rows of IPv4, %d of IPv6, lost %+v", ipv4, ipv6, o.Lost)
+	for _, rows := range []int{ipv4, ipv6} {
+		if rows < size/2 || rows > size {
+			t.Errorf("%d rows of IPv4, %d of IPv6: there is room for %d", ipv4, ipv6, size)
+		}
+	}
 }
 
 // awaitWatched waits until so many programs look at what host0 receives.
@@ -246,9 +184,9 @@ func TestScreenUnderFlood(t *testing.T) {
 	awaitNothing(t, host)
 }
 
-func openDashboard(t *testing.T, host *lab.Namespace) *screen {
+func openDashboard(t *testing.T, host *lab.Namespace, args ...string) *screen {
 	t.Helper()
-	cmd := ebpftop(t)
+	cmd := ebpftop(t, args...)
 	cmd.Env = append(cmd.Env, screenEnvironment...)
 	s := openScreen(t, host, cmd)
 	s.await("the interface", "host0")
@@ -298,119 +236,6 @@ func cpuTime(t *testing.T, pid int) time.Duration {
 		t.Fatalf("%s: %v, %v", stat, errUser, errSystem)
 	}
 	return time.Duration(user+system) * time.Second / 100 // USER_HZ
-}
-
-// shortest is a program that does nothing but end.
-func shortest(t *testing.T) string {
-	t.Helper()
-	if runtime.GOARCH != "amd64" {
-		return "/bin/true"
-	}
-	// ELF header, one segment, and: mov $60, %eax; xor %edi, %edi; syscall.
-	code := []byte{0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05}
-	const base, headers = 0x400000, 64 + 56
-	var elf []byte
-	elf = append(elf, 0x7f, 'E', 'L', 'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-	put := binary.LittleEndian
-	elf = put.AppendUint16(put.AppendUint16(elf, 2), 62) // an executable, x86-64
-	elf = put.AppendUint32(elf, 1)
-	elf = put.AppendUint64(elf, base+headers) // entry
-	elf = put.AppendUint64(elf, 64)           // where the segments are described
-	elf = put.AppendUint64(elf, 0)
-	elf = put.AppendUint32(elf, 0)
-	for _, size := range []uint16{64, 56, 1, 0, 0, 0} {
-		elf = put.AppendUint16(elf, size)
-	}
-	elf = put.AppendUint32(put.AppendUint32(elf, 1), 5) // load it, to read and execute
-	size := uint64(headers + len(code))
-	for _, word := range []uint64{0, base, base, size, size, 0x1000} {
-		elf = put.AppendUint64(elf, word)
-	}
-	path := filepath.Join(t.TempDir(), "shortest")
-	if err := os.WriteFile(path, append(elf, code...), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-const programsASecond = 2000
-
-// executing runs a program that often, or as often as it can, until the returned
-// function is called, which tells how often that was.
-func executing(t *testing.T, path string) (end func() int) {
-	t.Helper()
-	quit, done := make(chan struct{}), make(chan struct{})
-	runs := 0
-	var failed error
-	go func() {
-		defer close(done)
-		for start := time.Now(); failed == nil; runs++ {
-			select {
-			case <-quit:
-				return
-			case <-time.After(time.Until(start.Add(time.Duration(runs) * time.Second / programsASecond))):
-				failed = (&exec.Cmd{Path: path, Args: []string{path}}).Run()
-			}
-		}
-	}()
-	stopped := false
-	stop := func() int {
-		if !stopped {
-			stopped = true
-			close(quit)
-		}
-		<-done
-		if failed != nil {
-			t.Error(failed)
-		}
-		return runs
-	}
-	t.Cleanup(func() { stop() })
-	return stop
-}
-
-// TestProgramsFlood counts thousands of short programs a second.
-func TestProgramsFlood(t *testing.T) {
-	host, _ := pair(t)
-	path := shortest(t)
-	s := openStats(t, host)
-	before := s.next()
-	end := executing(t, path)
-	own := 0
-	see := func(o sample) {
-		for _, e := range o.Execs.Events {
-			if e.Filename == path {
-				own++
-			}
-		}
-	}
-	start := time.Now()
-	for time.Since(start) < *floodTime {
-		see(s.next())
-	}
-	runs := end()
-	seconds := time.Since(start).Seconds()
-	see(s.next())
-	o := s.next()
-	see(o)
-	total, lost := o.Execs.Total-before.Execs.Total, int(o.Lost.ExecEvents-before.Lost.ExecEvents)
-	t.Logf("%d programs, %.0f a second; %d counted, %d told of, %d lost", runs, float64(runs)/seconds, total, own, lost)
-	// Others execute programs, too.
-	if total < uint64(runs) || own > runs || own+lost < runs {
-		t.Errorf("of %d programs, %d were counted, %d told of, %d lost", runs, total, own, lost)
-	}
-	s.stop(syscall.SIGTERM)
-}
-
-// TestScreenUnderPrograms presses keys meanwhile.
-func TestScreenUnderPrograms(t *testing.T) {
-	host, _ := pair(t)
-	s := openDashboard(t, host)
-	end := executing(t, shortest(t))
-	s.keysAnswer(*floodTime)
-	t.Logf("%d programs", end())
-	s.press("q")
-	s.ended(0)
 }
 
 // TestTerminalVanishes closes the terminal while it is drawn on: the dashboard

@@ -300,23 +300,28 @@ func sequences(raw string) func(yield func(string) bool) {
 	}
 }
 
-// TestJSONDrivesNoTerminal prints what a hostile program calls itself.
-func TestJSONDrivesNoTerminal(t *testing.T) {
-	text := strings.ToValidUTF8(hostileText, "") + "é\ufe0f"
-	for _, indent := range []string{"", "  "} {
-		var out strings.Builder
-		if err := writeJSON(&out, []string{text}, indent); err != nil {
-			t.Fatal(err)
-		}
-		if err := errDrives(out.String()); err != nil {
-			t.Error(err)
-		}
-		var got []string
-		if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
-			t.Fatal(err)
-		}
-		if got[0] != text {
-			t.Errorf("%q became %q", text, got[0])
-		}
+// FuzzJSON prints whatever others call themselves: no terminal obeys it, and a
+// script reads what it was.
+func FuzzJSON(f *testing.F) {
+	for _, text := range append([]string{hostileText, "é\ufe0f", ""}, hostileNames...) {
+		f.Add(text)
 	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, indent := range []string{"", "  "} {
+			var out strings.Builder
+			if err := writeJSON(&out, []string{text}, indent); err != nil {
+				t.Fatal(err)
+			}
+			if err := errDrives(out.String()); err != nil {
+				t.Error(err)
+			}
+			var got []string
+			if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
+				t.Fatal(err)
+			}
+			if utf8.ValidString(text) && got[0] != text {
+				t.Errorf("%q became %q", text, got[0])
+			}
+		}
+	})
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,31 +21,90 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
-// possessions are what a process has of the kernel: descriptors by kind (maps,
-// programs and links among them), threads, and memory in KiB.
+var veths = flag.Int("veths", 70, "how often the tests of leaks make and remove an interface")
+
+// possessions are what a process has: descriptors by kind (maps, programs and
+// links among them), goroutines, threads, and memory in KiB.
 type possessions struct {
 	descriptors map[string]int
+	goroutines  int
 	threads     int
 	memory      int
 }
 
 var descriptorNumber = regexp.MustCompile(`:\[\d+\]$`)
 
-func possessionsOf(t *testing.T, pid int) possessions {
+func (p *openBook) possessions(t *testing.T) possessions {
 	t.Helper()
-	p := possessions{descriptors: make(map[string]int)}
+	pid := p.cmd.Process.Pid
+	has := possessions{
+		descriptors: make(map[string]int),
+		goroutines:  p.goroutines(t),
+		threads:     statusOf(t, pid, "Threads"),
+		memory:      statusOf(t, pid, "VmRSS"),
+	}
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	if err != nil || len(links) == 0 {
 		t.Fatalf("descriptors of %d: %d, %v", pid, len(links), err)
 	}
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil { // closed meanwhile
-			p.descriptors[descriptorNumber.ReplaceAllString(target, "")]++
+			has.descriptors[descriptorNumber.ReplaceAllString(target, "")]++
 		}
 	}
-	p.threads = statusOf(t, pid, "Threads")
-	p.memory = statusOf(t, pid, "VmRSS")
-	return p
+	return has
+}
+
+// openBook is the command, which tells what only it knows.
+type openBook struct {
+	cmd  *exec.Cmd
+	told *os.File
+}
+
+// newOpenBook is for a command that is not yet started.
+func newOpenBook(t *testing.T, cmd *exec.Cmd) *openBook {
+	t.Helper()
+	told, tell, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { told.Close(); tell.Close() })
+	cmd.ExtraFiles = []*os.File{tell}
+	cmd.Env = append(cmd.Env, goroutinesVariable+"=1")
+	return &openBook{cmd: cmd, told: told}
+}
+
+// goroutines asks for their number.
+func (p *openBook) goroutines(t *testing.T) (count int) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.told.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fscanln(p.told, &count); err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
+
+// goroutinesVariable makes the command an open book.
+const goroutinesVariable = "EBPFTOP_TEST_GOROUTINES"
+
+// tellGoroutines is the other side of goroutines.
+func tellGoroutines() {
+	if os.Getenv(goroutinesVariable) == "" {
+		return
+	}
+	_ = os.Unsetenv(goroutinesVariable) // of the inspector, that descriptor is another one
+	tell, asked := os.NewFile(3, "goroutines"), make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR2)
+	go func() {
+		for range asked {
+			fmt.Fprintln(tell, runtime.NumGoroutine())
+		}
+	}()
 }
 
 // statusOf reads a number of /proc/PID/status.
@@ -62,39 +124,44 @@ func statusOf(t *testing.T, pid int, name string) int {
 
 // keepsNothing measures a process before and after something that leaves it
 // where it was.
-func keepsNothing(t *testing.T, pid int, happens func(times int)) {
+func keepsNothing(t *testing.T, p *openBook, happens func(times int)) {
 	t.Helper()
 	happens(*veths / 5) // what it takes once, and keeps, it has from here on
-	before := possessionsOf(t, pid)
+	before := p.possessions(t)
 	happens(*veths)
 	var after possessions
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		after = possessionsOf(t, pid)
-		if maps.Equal(before.descriptors, after.descriptors) {
+		after = p.possessions(t)
+		if maps.Equal(before.descriptors, after.descriptors) && after.goroutines <= before.goroutines {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("descriptors before\n%v, after\n%v", before.descriptors, after.descriptors)
+			t.Fatalf("%d goroutines before, %d after; descriptors before\n%v, after\n%v",
+				before.goroutines, after.goroutines, before.descriptors, after.descriptors)
 		}
 	}
-	t.Logf("%d times: %d threads, then %d; %d KiB, then %d", *veths, before.threads, after.threads, before.memory, after.memory)
+	t.Logf("before %+v", before)
+	t.Logf("after %+v", after)
 	// Threads of Go wait to be used again; the heap has its own rhythm.
 	if after.threads > before.threads+5 || after.memory > before.memory+before.memory/4 {
 		t.Errorf("%d threads became %d, %d KiB %d", before.threads, after.threads, before.memory, after.memory)
 	}
+	lab.Report(t, "interfaces made and removed", *veths)
 }
 
 // TestNoLeak makes and removes interfaces while they are watched, after a rename
 // or a stay in another namespace, or at once.
 func TestNoLeak(t *testing.T) {
 	host, peer := pair(t)
-	s := openStats(t, host, "--interval", "50ms")
+	s := newStats(t, "--interval", "50ms")
+	p := newOpenBook(t, s.cmd)
+	s.start(host)
 	watched := func(count int) {
 		s.until(func(o sample) bool { return len(o.Interfaces) == count })
 	}
 	watched(1)
 	const together = 10
-	keepsNothing(t, s.cmd.Process.Pid, func(times int) {
+	keepsNothing(t, p, func(times int) {
 		for done := 0; done < times; done += together {
 			var plugging errgroup.Group // at once, for each takes a while to have carrier
 			for i := range together {
@@ -140,9 +207,11 @@ func goAway(way int, name string, from, other *lab.Namespace) error {
 // TestNoLeakOfPairs takes an interface from under a pair, and brings it back.
 func TestNoLeakOfPairs(t *testing.T) {
 	b := newBench(t, 2)
-	r := b.start(newLinksFile(t, "sw0: {peer: flap0, wait: true}"))
-	keepsNothing(t, r.cmd.Process.Pid, func(times int) {
-		for range times / 2 { // each takes a while
+	r := b.newRunner(newLinksFile(t, "sw0: {peer: flap0, wait: true}"))
+	p := newOpenBook(t, r.cmd)
+	r.start()
+	keepsNothing(t, p, func(times int) {
+		for range times {
 			b.check(lab.QuietVeth(b.hub, "flap0", b.hosts[1], "flap0"))
 			b.await(func() error {
 				if len(attachments(t, b.hub, "flap0")) == 0 {
@@ -155,33 +224,4 @@ func TestNoLeakOfPairs(t *testing.T) {
 	})
 	r.end(syscall.SIGTERM)
 	b.awaitBare(b.hub, port(0))
-}
-
-// TestSoak looks at the memory of stats under steady traffic.
-func TestSoak(t *testing.T) {
-	host, peer := pair(t)
-	s := openStats(t, host)
-	var frames [][]byte
-	for source := range 200 {
-		frames = append(frames, udpFrame(t, uint16(1000+source)))
-	}
-	var memory []int
-	for start := time.Now(); time.Since(start) < *soakTime; {
-		if err := peer.Inject("peer0", frames...); err != nil {
-			t.Fatal(err)
-		}
-		s.next() // ten times a second
-		memory = append(memory, statusOf(t, s.cmd.Process.Pid, "VmRSS"))
-	}
-	third := len(memory) / 3
-	median := func(of []int) int {
-		of = slices.Sorted(slices.Values(of))
-		return of[len(of)/2]
-	}
-	middle, last := median(memory[third:2*third]), median(memory[2*third:])
-	t.Logf("%d KiB at the start, medians of the middle third %d KiB, of the last %d KiB", memory[0], middle, last)
-	if last > middle+middle/20+1024 {
-		t.Errorf("it grows: %d KiB, then %d KiB", middle, last)
-	}
-	s.stop(syscall.SIGTERM)
 }

@@ -50,17 +50,28 @@ type runner struct {
 
 func (b *bench) start(file *linksFile) *runner {
 	b.t.Helper()
-	r := &runner{b: b, cmd: ebpftop(b.t, "xconnect", "run", "-f", file.path), said: make(chan string, 1000)}
+	r := b.newRunner(file)
+	r.start()
+	return r
+}
+
+// newRunner is not yet started.
+func (b *bench) newRunner(file *linksFile) *runner {
+	b.t.Helper()
+	return &runner{b: b, cmd: ebpftop(b.t, "xconnect", "run", "-f", file.path), said: make(chan string, 1000)}
+}
+
+func (r *runner) start() {
+	r.b.t.Helper()
 	errOut, err := r.cmd.StderrPipe()
-	b.check(err)
-	b.check(b.hub.Start(r.cmd))
+	r.b.check(err)
+	r.b.check(r.b.hub.Start(r.cmd))
 	go func() {
 		defer close(r.said)
 		for lines := bufio.NewScanner(errOut); lines.Scan(); {
 			r.said <- lines.Text()
 		}
 	}()
-	return r
 }
 
 // end sends a signal and returns what was said that no test asked for.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -202,4 +203,32 @@ func TestHelpFitsAScreen(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFullDisk has what is printed go where there is no room left.
+func TestFullDisk(t *testing.T) {
+	host, _ := pair(t)
+	for _, args := range [][]string{
+		{"stats", "--count", "1", "--interval", "50ms"},
+		{"stats", "--json", "--interval", "50ms"},
+		{"doctor"},
+		{"doctor", "--json"},
+		{"xconnect", "list"},
+		{"xconnect", "list", "--json"},
+		{"version"},
+	} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer full.Close()
+		cmd := ebpftop(t, args...)
+		var errOut bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &errOut
+		if err := host.Start(cmd); err != nil {
+			t.Fatal(err)
+		}
+		wantOneLine(t, finished{status: status(t, cmd.Wait()), errOut: errOut.String()}, "no space left on device")
+	}
+	awaitNothing(t, host)
 }

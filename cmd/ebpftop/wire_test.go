@@ -325,7 +325,12 @@ func TestDropped(t *testing.T) {
 	}{
 		{
 			"egress down", 100,
-			func(b *bench, _ crossconnect.Datapath) { b.setUp(port(1), false) },
+			func(b *bench, datapath crossconnect.Datapath) {
+				if datapaths[datapath] == crossconnect.TC && b.isBefore(6, 11) {
+					b.t.Skip("what is sent to an interface that is down is not counted before Linux 6.11") // noop_enqueue() in net/sched/sch_generic.c
+				}
+				b.setUp(port(1), false)
+			},
 			func(b *bench, _ crossconnect.Datapath) { b.setUp(port(1), true) },
 		},
 		{"egress MTU", 5000, func(b *bench, datapath crossconnect.Datapath) {

@@ -370,6 +370,7 @@ func TestReloads(t *testing.T) {
 	if got := len(received.end()); uint64(got) != count {
 		t.Errorf("%d of %d frames arrived", got, count)
 	}
+	lab.Report(t, "reloads", *reloads)
 	if got := b.list(); len(got) != pairs {
 		t.Errorf("%d pairs, want %d", len(got), pairs)
 	}

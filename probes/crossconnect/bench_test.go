@@ -117,6 +117,15 @@ func (b *bench) open(open func() (*Wiring, error)) (w *Wiring) {
 	return w
 }
 
+// needsLinks skips a test of what goes with its last descriptor or pin: before
+// Linux 6.6, tc programs are filters, which stay.
+func needsLinks(t *testing.T) {
+	t.Helper()
+	if !kernelIsAtLeast(t, 6, 6) {
+		t.Skip("filters stay before Linux 6.6")
+	}
+}
+
 // filterHook makes a wiring use a filter where tcx would do, as before Linux 6.6.
 func filterHook(t *testing.T, w *Wiring) {
 	t.Helper()

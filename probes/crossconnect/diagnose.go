@@ -2,6 +2,7 @@ package crossconnect
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,6 +11,8 @@ import (
 type symptoms struct {
 	ingress, egress device
 	datapath        Datapath
+	// onePage: native XDP does not redirect frames of several pages.
+	onePage bool
 	// drops are why XDP dropped frames of late, most frames first.
 	drops []dropReason
 	// txDropped is by how much tx_dropped of the egress grew meanwhile.
@@ -37,12 +40,19 @@ func diagnose(s symptoms) string {
 		return diagnoseDrop(s, s.drops[0].errno)
 	case s.txDropped > 0:
 		return diagnoseTXDropped(s)
+	case s.datapath == XDP && s.onePage && s.ingress.kind == "veth" && s.ingress.mtu+headerBytes > frameInPage():
+		return fmt.Sprintf("before Linux 6.3, native XDP drops frames of %s longer than %d bytes: use --datapath tc",
+			s.ingress.name, frameInPage())
 	// tc leaves the length to the driver, which may well send them.
 	case s.datapath != TC && egress.mtu < s.ingress.mtu:
 		return tooLong(s)
 	}
 	return ""
 }
+
+// frameInPage is the longest frame that a veth has in one page for native XDP,
+// between XDP_PACKET_HEADROOM and struct skb_shared_info.
+func frameInPage() int { return os.Getpagesize() - 256 - 320 }
 
 // diagnoseDrop is for frames that XDP dropped.
 func diagnoseDrop(s symptoms, errno unix.Errno) string {

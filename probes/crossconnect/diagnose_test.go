@@ -1,6 +1,7 @@
 package crossconnect
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,10 @@ func TestDiagnose(t *testing.T) {
 		"veth since": {
 			symptoms{ingress: eth1, egress: veth2, datapath: XDP, drops: dropped(unix.EOPNOTSUPP)},
 			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there (ethtool -K IF gro on, Linux 5.13), or use --datapath tc",
+		},
+		"long frames before Linux 6.3": {
+			symptoms{ingress: with(veth2, func(d *device) { d.mtu = 100_000 }), egress: with(veth2, func(d *device) { d.mtu = 100_000 }), datapath: XDP, onePage: true},
+			fmt.Sprintf("before Linux 6.3, native XDP drops frames of veth2 longer than %d bytes: use --datapath tc", frameInPage()),
 		},
 		"no queues": {
 			symptoms{ingress: eth1, egress: eth2, datapath: XDP, drops: dropped(unix.ENXIO)},
@@ -233,4 +238,23 @@ func TestDiagnoseDown(t *testing.T) {
 	w.check(err)
 	w.check(w.hub.Do(func() error { return netlink.LinkSetDown(out) }))
 	expectDiagnosis(t, w.symptoms(TC, nil), "out is down: ip link set out up")
+}
+
+// TestLongFrames connects veths by native XDP whose frames may be longer than a
+// page.
+func TestLongFrames(t *testing.T) {
+	b := newBench(t, 2)
+	b.check(b.hub.SetMTU(near(0), 9000))
+	b.check(b.hub.SetMTU(near(1), 9000))
+	w := b.own()
+	if !kernelIsAtLeast(t, 5, 18) {
+		b.check(b.far.SetMTU(far(0), 9000))
+		b.refused(w, "the MTU of the far end is too large", pair(0, 1, XDP))
+		b.check(b.far.SetMTU(far(0), 1500))
+	}
+	b.set(w, pair(0, 1, XDP))
+	says := b.only(w).Reason
+	if kernelIsAtLeast(t, 6, 3) != (says == "") || says != "" && !strings.Contains(says, "frames of p0 longer than") {
+		t.Errorf("says %q", says)
+	}
 }

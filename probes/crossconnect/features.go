@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -44,6 +45,13 @@ type genlHeader [nl.SizeofGenlmsg]byte
 
 func (h genlHeader) Len() int          { return len(h) }
 func (h genlHeader) Serialize() []byte { return h[:] }
+
+// redirectsPages tells whether XDP redirects frames of several pages: since
+// Linux 6.3 (xdp_do_redirect() in net/core/filter.c), which has this family too.
+var redirectsPages = sync.OnceValue(func() bool {
+	_, err := netlink.GenlFamilyGet(netdevFamily)
+	return !errors.Is(err, unix.ENOENT)
+})
 
 // xdpFeatures asks what the driver of an interface can do. Kernels before Linux
 // 6.3 do not know: known is false.

@@ -63,8 +63,9 @@ func portMaps(t *testing.T) (specs []*ebpf.MapSpec) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bpf.NameVariables(spec)
 	for _, name := range []string{
-		bpf.CrossConnectsMapCrossConnects, bpf.CrossConnectsMapCrossConnectControl,
+		bpf.CrossConnectsMapPort, bpf.CrossConnectsMapControl,
 		bpf.CrossConnectsMapCrossConnectEgress, bpf.CrossConnectsMapCrossConnectTraffic,
 	} {
 		m := spec.Maps[name]
@@ -247,7 +248,7 @@ func TestForeignPins(t *testing.T) {
 		"empty":        {func(port string, _ *ebpf.Map) error { return os.Mkdir(port, 0o700) }, ""},
 		"map":          {func(port string, m *ebpf.Map) error { return m.Pin(port) }, "not a directory"},
 		"other map": {func(port string, m *ebpf.Map) error {
-			return errors.Join(os.Mkdir(port, 0o700), m.Pin(filepath.Join(port, bpf.CrossConnectsMapCrossConnects)))
+			return errors.Join(os.Mkdir(port, 0o700), m.Pin(filepath.Join(port, bpf.PortMapName)))
 		}, "another version of ebpftop"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
@@ -106,7 +107,7 @@ func (p *port) pinAll() error {
 		return err
 	}
 	for _, m := range p.maps() {
-		if err := (*m.m).Pin(p.pins.path(m.name)); err != nil {
+		if err := (*m.m).Pin(p.pins.path(bpf.MapName(m.name))); err != nil {
 			return fmt.Errorf("pin map %s: %w", m.name, err)
 		}
 	}

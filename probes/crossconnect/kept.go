@@ -28,7 +28,7 @@ func (w *Wiring) prepare() error {
 	if err := w.pins.make(); err != nil {
 		return err
 	}
-	m, err := w.pins.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapCrossConnectControl])
+	m, err := w.pins.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapControl])
 	if err != nil {
 		return errors.Join(err, w.pins.remove())
 	}
@@ -92,7 +92,7 @@ func (w *Wiring) refresh() error {
 	if err := w.needLoader(); err != nil {
 		return err
 	}
-	m, err := w.pins.openMap(w.loader.spec.Maps[bpf.CrossConnectsMapCrossConnectControl])
+	m, err := w.pins.openMap(w.loader.spec.Maps[bpf.CrossConnectsMapControl])
 	if errors.Is(err, os.ErrNotExist) {
 		return w.release() // of a process that did not come to keep anything
 	}

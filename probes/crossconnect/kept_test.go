@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -186,7 +185,7 @@ func TestHalfMadePort(t *testing.T) {
 	b.set(w, pair(0, 1))
 	half := b.pins().below("port-2")
 	b.check(half.make())
-	m, err := half.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapCrossConnects])
+	m, err := half.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapPort])
 	b.check(err)
 	b.check(m.Close())
 
@@ -214,6 +213,7 @@ func TestLonelyPort(t *testing.T) {
 
 // TestPinsVanish has someone remove all files: then nothing is kept.
 func TestPinsVanish(t *testing.T) {
+	needsLinks(t)
 	b := newBench(t, 2)
 	w := b.kept()
 	b.set(w, pair(0, 1))
@@ -241,9 +241,9 @@ func TestAnotherVersion(t *testing.T) {
 	w := b.kept()
 	b.set(w, pair(0, 1))
 	b.do(w.Close)
-	file := b.pins().below("port-0").path(bpf.CrossConnectsMapCrossConnects)
+	file := b.pins().below("port-0").path(bpf.PortMapName)
 	b.check(os.Remove(file))
-	other := w.loader.spec.Maps[bpf.CrossConnectsMapCrossConnects].Copy()
+	other := w.loader.spec.Maps[bpf.CrossConnectsMapPort].Copy()
 	other.ValueSize, other.Value = 8, nil
 	m, err := b.pins().below("port-0").newMap(other)
 	b.check(err)
@@ -258,18 +258,19 @@ func TestAnotherVersion(t *testing.T) {
 
 // TestReadOnlyPins cannot keep anything, and leaves nothing.
 func TestReadOnlyPins(t *testing.T) {
+	if !inOwnMounts(t) {
+		return
+	}
+	mountBare(t)
+	remount := func(flags uintptr) {
+		t.Helper()
+		if err := unix.Mount("", bpffs, "", unix.MS_REMOUNT|flags, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
 	b := newBench(t, 2)
-	place := pins(pinRoot).below("test-" + strconv.Itoa(os.Getpid()))
-	b.check(place.make())
-	b.check(unix.Mount("bpffs", string(place), "bpf", 0, "mode=0700"))
-	t.Cleanup(func() {
-		b.check(unix.Unmount(string(place), unix.MNT_DETACH))
-		b.check(place.remove())
-	})
-	remount := func(flags uintptr) { b.check(unix.Mount("", string(place), "", unix.MS_REMOUNT|flags, "mode=0700")) }
-
 	w := b.kept()
-	w.pins = place.below("net")
+	t.Cleanup(func() { remount(0) }) // the first to be called: the others remove
 	remount(unix.MS_RDONLY)
 	b.refused(w, "read-only file system", pair(0, 1))
 	b.expectAttached()

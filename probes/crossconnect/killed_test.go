@@ -75,8 +75,9 @@ func TestHelper(t *testing.T) {
 	time.Sleep(time.Minute)
 }
 
-// TestKilled leaves nothing behind, or what is kept.
+// TestKilled leaves nothing behind, or what is kept. For filters, see TestLease.
 func TestKilled(t *testing.T) {
+	needsLinks(t)
 	b := newXDPBench(t, 4)
 	cmd := b.helper("own")
 	b.expectWires(1, 0, 3, 2)

@@ -27,6 +27,7 @@ func newLoader() (*loader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the cross-connect programs: %w", err)
 	}
+	bpf.NameVariables(spec)
 	functions.Settle(spec)
 	frags := hasXDPHelper(asm.FnXdpGetBuffLen)
 	if frags {

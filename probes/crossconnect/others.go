@@ -150,9 +150,9 @@ func (p *Port) read(m *ebpf.Map) (name string, err error) {
 	}
 	var value bpf.CrossConnectsGenerationControl
 	switch {
-	case is(bpf.CrossConnectsMapCrossConnects, ebpf.Array, unsafe.Sizeof(p.Record), 1):
+	case is(bpf.PortMapName, ebpf.Array, unsafe.Sizeof(p.Record), 1):
 		return name, m.Lookup(uint32(0), &p.Record)
-	case is(bpf.CrossConnectsMapCrossConnectControl, ebpf.Array, unsafe.Sizeof(value), 1):
+	case is(bpf.ControlMapName, ebpf.Array, unsafe.Sizeof(value), 1):
 		err := m.Lookup(uint32(0), &value)
 		p.Current = word(value.Word)
 		p.Control, _ = info.ID() // known since Linux 4.13

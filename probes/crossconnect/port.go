@@ -75,7 +75,7 @@ type portMap struct {
 
 func (p *port) maps() []portMap {
 	return []portMap{
-		{bpf.CrossConnectsMapCrossConnects, &p.here},
+		{bpf.CrossConnectsMapPort, &p.here},
 		{bpf.CrossConnectsMapCrossConnectEgress, &p.egress},
 		{bpf.CrossConnectsMapCrossConnectTraffic, &p.traffic},
 	}
@@ -83,7 +83,7 @@ func (p *port) maps() []portMap {
 
 // replacements are the port's maps for a program to be loaded with.
 func (p *port) replacements(control *ebpf.Map) map[string]*ebpf.Map {
-	maps := map[string]*ebpf.Map{bpf.CrossConnectsMapCrossConnectControl: control}
+	maps := map[string]*ebpf.Map{bpf.CrossConnectsMapControl: control}
 	for _, m := range p.maps() {
 		maps[m.name] = *m.m
 	}

@@ -204,7 +204,7 @@ func (w *Wiring) droppedSoFar(p *port, d Datapath, egress netlink.Link) (uint64,
 }
 
 func diagnoseWay(d Datapath, ingress, egress netlink.Link, count dropCount, fresh uint64) string {
-	s := symptoms{ingress: describe(ingress), egress: describe(egress), datapath: d}
+	s := symptoms{ingress: describe(ingress), egress: describe(egress), datapath: d, onePage: !redirectsPages()}
 	switch {
 	case d == TC:
 		s.txDropped = fresh

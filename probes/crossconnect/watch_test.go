@@ -22,7 +22,7 @@ func counting(t *testing.T, x XDPPort) *ebpf.Program {
 		t.Fatal(err)
 	}
 	devmap := maps[bpf.CrossConnectsMapCrossConnectEgress]
-	control := maps[bpf.CrossConnectsMapCrossConnectControl]
+	control := maps[bpf.CrossConnectsMapControl]
 	var flags uint32
 	if hasXDPHelper(asm.FnXdpGetBuffLen) {
 		flags = unix.BPF_F_XDP_HAS_FRAGS // all programs of a devmap must be alike

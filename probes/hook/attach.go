@@ -49,6 +49,9 @@ func LastTCX(program *ebpf.Program, ifindex int) (io.Closer, error) {
 // replaces one, of whatever mode.
 func attachXDP(program *ebpf.Program, ifindex int, mode link.XDPAttachFlags) (io.Closer, error) {
 	l, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: ifindex, Flags: mode})
+	if errors.Is(err, unix.ERANGE) { // veth_xdp_set() in drivers/net/veth.c
+		return nil, fmt.Errorf("attach XDP: the MTU of the far end is too large before Linux 5.18: ip link set IF mtu 3500 there: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("attach XDP: %w", err)
 	}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/vt"
+	"github.com/creack/pty"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+// size is that of a terminal, in cells.
+type size struct{ width, height int }
+
+func (s size) String() string { return fmt.Sprintf("%dx%d", s.width, s.height) }
+
+// terminal is a terminal with a program on it. It answers what programs ask
+// of terminals.
+type terminal struct {
+	cmd     *exec.Cmd
+	ptmx    *os.File
+	emu     *vt.SafeEmulator
+	started time.Time
+	looked  chan struct{} // closed when there is nothing more to come
+
+	mu      sync.Mutex
+	outputs []chunk
+	changed chan struct{} // closed at the next output
+}
+
+// chunk is what one read of the terminal gave.
+type chunk struct {
+	at    time.Time
+	bytes int
+}
+
+func openTerminal(in *lab.Namespace, s size, cmd *exec.Cmd) (*terminal, error) {
+	ptmx, tty, err := pty.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer tty.Close()
+	t := &terminal{
+		cmd: cmd, ptmx: ptmx, emu: vt.NewSafeEmulator(s.width, s.height),
+		looked: make(chan struct{}), changed: make(chan struct{}),
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = pty.Setsize(ptmx, &pty.Winsize{Cols: uint16(s.width), Rows: uint16(s.height)})
+	if err == nil {
+		t.started = time.Now()
+		err = in.Start(cmd)
+	}
+	if err != nil {
+		return nil, errors.Join(err, ptmx.Close())
+	}
+	go t.look()
+	go func() { _, _ = io.Copy(ptmx, t.emu) }() // its replies
+	return t, nil
+}
+
+// look feeds the emulator, until the program has ended.
+func (t *terminal) look() {
+	defer close(t.looked)
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := t.ptmx.Read(buffer)
+		if err != nil {
+			return
+		}
+		now := time.Now()
+		_, _ = t.emu.Write(buffer[:n]) // never fails
+		t.mu.Lock()
+		t.outputs = append(t.outputs, chunk{now, n})
+		close(t.changed)
+		t.changed = make(chan struct{})
+		t.mu.Unlock()
+	}
+}
+
+// text is what one sees, without colours.
+func (t *terminal) text() string { return ansi.Strip(t.emu.Render()) }
+
+// patience is how long to wait for what should come at once.
+const patience = 20 * time.Second
+
+// await waits until the screen is as it should, and returns when the output
+// came that made it so.
+func (t *terminal) await(ctx context.Context, what string, fits func(text string) bool) (time.Time, error) {
+	timeout := time.After(patience)
+	for {
+		t.mu.Lock()
+		changed, at := t.changed, t.started
+		if len(t.outputs) > 0 {
+			at = t.outputs[len(t.outputs)-1].at
+		}
+		t.mu.Unlock()
+		if fits(t.text()) {
+			return at, nil
+		}
+		select {
+		case <-changed:
+		case <-t.looked:
+			return at, fmt.Errorf("%s: ended instead. The screen:\n%s", what, t.text())
+		case <-timeout:
+			return at, fmt.Errorf("%s: not seen. The screen:\n%s", what, t.text())
+		case <-ctx.Done():
+			return at, ctx.Err()
+		}
+	}
+}
+
+// pause after which output is of another refresh.
+const pause = 50 * time.Millisecond
+
+// refreshes are the bytes of each since some moment.
+func (t *terminal) refreshes(since time.Time) (sizes []float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var last time.Time
+	for _, o := range t.outputs {
+		if o.at.Before(since) {
+			continue
+		}
+		if o.at.Sub(last) > pause {
+			sizes = append(sizes, 0)
+		}
+		sizes[len(sizes)-1] += float64(o.bytes)
+		last = o.at
+	}
+	return sizes
+}
+
+func (t *terminal) press(key string) error {
+	_, err := t.ptmx.WriteString(key)
+	return err
+}
+
+// close ends the program.
+func (t *terminal) close() error {
+	err := t.cmd.Process.Kill()
+	_ = t.cmd.Wait() // killed
+	<-t.looked
+	// Emulator.Close races with Read; the end of what is read does not.
+	if pipe, ok := t.emu.InputPipe().(io.Closer); ok {
+		err = errors.Join(err, pipe.Close())
+	}
+	return errors.Join(err, t.ptmx.Close())
+}
+
+func containsAll(text string, words []string) bool {
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
+}
