@@ -34,12 +34,14 @@ test-long:
 		-soak 1h -flood 1m -kills 500 -each-step -veths 1000 -reloads 1000 && \
 		go test -count=1 -timeout 0 ./probes -run Parser -frames 5000000)
 
-# What ebpftop costs, beside a bridge, bare programs and nothing at all; needs
-# root and iperf3. make bench BENCH="-run wire -rounds 9"; bench-json is for a
-# machine.
+# What ebpftop costs, beside a bridge, bare programs, others of its kind and
+# nothing at all; needs root and iperf3, and measures btop, iftop, nethogs and
+# bmon (Debian calls them so) where they are installed. All of it takes half an
+# hour. make bench BENCH="-run wire -rounds 9"; bench-json is for a machine.
 bench bench-json: build
-	go build -trimpath -o .bench ./cmd/bench
-	$(SUDO) ./.bench $(if $(filter bench-json,$@),-json) $(BENCH)
+	go build -trimpath -o .bench/ ./cmd/bench
+	go test -c -o .bench/ ./probes ./ui
+	$(SUDO) .bench/bench -tests .bench $(if $(filter bench-json,$@),-json) $(BENCH)
 
 # Boots Debian's kernels under QEMU and runs the tests that need one inside; on
 # some of them by make test-kernels KERNELS="6.1 6.12", or KERNELS=amd64.
@@ -83,4 +85,4 @@ dependencies:
 	esac
 
 clean:
-	rm -f ebpftop .bench
+	rm -rf ebpftop .bench

@@ -181,4 +181,30 @@ int devmap_redirect(struct xdp_md *ctx)
 	return bpf_redirect_map(&redirect_ports, ctx->ingress_ifindex, 0);
 }
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} next_program SEC(".maps");
+
+__u32 turn;
+const volatile __u32 turns = 1; /* a power of two */
+
+/* No baseline: gives the next program each frame from another source address,
+ * the low bytes of which are the turn. */
+SEC("xdp")
+int in_turn(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct iphdr *ip = data + sizeof(struct ethhdr);
+
+	if ((void *)(ip + 1) > end)
+		return XDP_ABORTED;
+	turn = (turn + 1) & (turns - 1);
+	ip->saddr = bpf_htonl(0x0a000000 + turn);
+	bpf_tail_call(ctx, &next_program, 0);
+	return XDP_ABORTED;
+}
+
 char __license[] SEC("license") = "Dual MIT/GPL";

@@ -24,6 +24,7 @@ type BaselinesTuple struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	BaselinesMapNextProgram     = "next_program"
 	BaselinesMapPacketCount     = "packet_count"
 	BaselinesMapProtocolCounts  = "protocol_counts"
 	BaselinesMapRedirectPorts   = "redirect_ports"
@@ -31,11 +32,14 @@ const (
 	BaselinesMapTupleEvents     = "tuple_events"
 	BaselinesProgBarePass       = "bare_pass"
 	BaselinesProgDevmapRedirect = "devmap_redirect"
+	BaselinesProgInTurn         = "in_turn"
 	BaselinesProgProtocolArray  = "protocol_array"
 	BaselinesProgSingleCounter  = "single_counter"
 	BaselinesProgTupleHash      = "tuple_hash"
 	BaselinesVarLocalPort       = "local_port"
 	BaselinesVarNewTuples       = "new_tuples"
+	BaselinesVarTurn            = "turn"
+	BaselinesVarTurns           = "turns"
 )
 
 // LoadBaselines returns the embedded CollectionSpec for Baselines.
@@ -82,6 +86,7 @@ type BaselinesSpecs struct {
 type BaselinesProgramSpecs struct {
 	BarePass       *ebpf.ProgramSpec `ebpf:"bare_pass"`
 	DevmapRedirect *ebpf.ProgramSpec `ebpf:"devmap_redirect"`
+	InTurn         *ebpf.ProgramSpec `ebpf:"in_turn"`
 	ProtocolArray  *ebpf.ProgramSpec `ebpf:"protocol_array"`
 	SingleCounter  *ebpf.ProgramSpec `ebpf:"single_counter"`
 	TupleHash      *ebpf.ProgramSpec `ebpf:"tuple_hash"`
@@ -91,6 +96,7 @@ type BaselinesProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type BaselinesMapSpecs struct {
+	NextProgram    *ebpf.MapSpec `ebpf:"next_program"`
 	PacketCount    *ebpf.MapSpec `ebpf:"packet_count"`
 	ProtocolCounts *ebpf.MapSpec `ebpf:"protocol_counts"`
 	RedirectPorts  *ebpf.MapSpec `ebpf:"redirect_ports"`
@@ -104,6 +110,8 @@ type BaselinesMapSpecs struct {
 type BaselinesVariableSpecs struct {
 	LocalPort *ebpf.VariableSpec `ebpf:"local_port"`
 	NewTuples *ebpf.VariableSpec `ebpf:"new_tuples"`
+	Turn      *ebpf.VariableSpec `ebpf:"turn"`
+	Turns     *ebpf.VariableSpec `ebpf:"turns"`
 }
 
 // BaselinesObjects contains all objects after they have been loaded into the kernel.
@@ -126,6 +134,7 @@ func (o *BaselinesObjects) Close() error {
 //
 // It can be passed to LoadBaselinesObjects or ebpf.CollectionSpec.LoadAndAssign.
 type BaselinesMaps struct {
+	NextProgram    *ebpf.Map `ebpf:"next_program"`
 	PacketCount    *ebpf.Map `ebpf:"packet_count"`
 	ProtocolCounts *ebpf.Map `ebpf:"protocol_counts"`
 	RedirectPorts  *ebpf.Map `ebpf:"redirect_ports"`
@@ -135,6 +144,7 @@ type BaselinesMaps struct {
 
 func (m *BaselinesMaps) Close() error {
 	return _BaselinesClose(
+		m.NextProgram,
 		m.PacketCount,
 		m.ProtocolCounts,
 		m.RedirectPorts,
@@ -149,6 +159,8 @@ func (m *BaselinesMaps) Close() error {
 type BaselinesVariables struct {
 	LocalPort *ebpf.Variable `ebpf:"local_port"`
 	NewTuples *ebpf.Variable `ebpf:"new_tuples"`
+	Turn      *ebpf.Variable `ebpf:"turn"`
+	Turns     *ebpf.Variable `ebpf:"turns"`
 }
 
 // BaselinesPrograms contains all programs after they have been loaded into the kernel.
@@ -157,6 +169,7 @@ type BaselinesVariables struct {
 type BaselinesPrograms struct {
 	BarePass       *ebpf.Program `ebpf:"bare_pass"`
 	DevmapRedirect *ebpf.Program `ebpf:"devmap_redirect"`
+	InTurn         *ebpf.Program `ebpf:"in_turn"`
 	ProtocolArray  *ebpf.Program `ebpf:"protocol_array"`
 	SingleCounter  *ebpf.Program `ebpf:"single_counter"`
 	TupleHash      *ebpf.Program `ebpf:"tuple_hash"`
@@ -166,6 +179,7 @@ func (p *BaselinesPrograms) Close() error {
 	return _BaselinesClose(
 		p.BarePass,
 		p.DevmapRedirect,
+		p.InTurn,
 		p.ProtocolArray,
 		p.SingleCounter,
 		p.TupleHash,

@@ -33,8 +33,6 @@ func MapName(name string) string {
 // made as other maps are, and need not be of a page's size.
 func NameVariables(spec *ebpf.CollectionSpec) {
 	for name, m := range spec.Maps {
-		if called := MapName(name); called != name {
-			m.Name, m.Contents = called, nil // zeros, as all maps begin with
-		}
+		m.Name = MapName(name)
 	}
 }

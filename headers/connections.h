@@ -23,7 +23,7 @@
 
 #define CONNECTIONS_MAX 65536
 #define CONNECTION_EVENTS_BYTES (1 << 20)
-#define CONNECTION_SLOTS 16 /* of a CPU, for each of IPv4 and IPv6 */
+#define CONNECTION_SLOTS 32 /* of a CPU, for each of IPv4 and IPv6 */
 
 /* Keys have no padding: every byte is hashed. Ports and addresses are in
  * network order; ports are 0 where the frame carries none. */
@@ -157,20 +157,38 @@ static __always_inline void refuse(void)
 		totals->refused++;
 }
 
-/* Adds to a row, as other CPUs may at the same time. */
-static __always_inline void connection_add(struct connection *row, const struct connection *more)
+/* Adds what came one way to a row, as other CPUs may at the same time. */
+static __always_inline void
+connection_add(struct connection *row, enum direction direction, __u64 packets, __u64 bytes,
+	       __u8 tcp_flags, __u64 time)
 {
-	__sync_fetch_and_add(&row->rx_packets, more->rx_packets);
-	__sync_fetch_and_add(&row->rx_bytes, more->rx_bytes);
-	__sync_fetch_and_add(&row->tx_packets, more->tx_packets);
-	__sync_fetch_and_add(&row->tx_bytes, more->tx_bytes);
-	row->last_seen = more->last_seen;
+	__u8 *flags;
+
+	if (direction == DIRECTION_RX) {
+		__sync_fetch_and_add(&row->rx_packets, packets);
+		__sync_fetch_and_add(&row->rx_bytes, bytes);
+		flags = &row->rx_flags;
+	} else {
+		__sync_fetch_and_add(&row->tx_packets, packets);
+		__sync_fetch_and_add(&row->tx_bytes, bytes);
+		flags = &row->tx_flags;
+	}
+	row->last_seen = time;
 	/* Two CPUs adding different flags of one direction at once can lose
 	 * one, until it is seen again: atomic or needs Linux 5.12. */
-	if (more->rx_flags & ~row->rx_flags)
-		row->rx_flags |= more->rx_flags;
-	if (more->tx_flags & ~row->tx_flags)
-		row->tx_flags |= more->tx_flags;
+	if (tcp_flags & ~*flags)
+		*flags |= tcp_flags;
+}
+
+static __always_inline void
+connection_add_both(struct connection *row, const struct connection *more)
+{
+	if (more->rx_packets)
+		connection_add(row, DIRECTION_RX, more->rx_packets, more->rx_bytes,
+			       more->rx_flags, more->last_seen);
+	if (more->tx_packets)
+		connection_add(row, DIRECTION_TX, more->tx_packets, more->tx_bytes,
+			       more->tx_flags, more->last_seen);
 }
 
 /* Finds or makes the row of a slot's connection in table, and adds to it. */
@@ -181,7 +199,7 @@ slot_add(void *table, const struct connection_slot *slot, bool is_ipv6)
 	long error;
 
 	if (row) {
-		connection_add(row, &slot->more);
+		connection_add_both(row, &slot->more);
 		return;
 	}
 	error = bpf_map_update_elem(table, &slot->key, &slot->more, BPF_NOEXIST);
@@ -192,7 +210,7 @@ slot_add(void *table, const struct connection_slot *slot, bool is_ipv6)
 	/* Another CPU was first. */
 	row = error == -EEXIST ? bpf_map_lookup_elem(table, &slot->key) : NULL;
 	if (row)
-		connection_add(row, &slot->more);
+		connection_add_both(row, &slot->more);
 	else
 		refuse();
 }
@@ -219,6 +237,7 @@ static __always_inline void slot_empty(struct connection_slot *slot)
 {
 	slot->more.rx_packets = slot->more.rx_bytes = 0;
 	slot->more.tx_packets = slot->more.tx_bytes = 0;
+	slot->more.rx_flags = slot->more.tx_flags = 0;
 }
 
 static __always_inline void
@@ -249,9 +268,36 @@ is_key_of(const struct connection_slot *slot, const __u64 *key, __u32 words)
 	return !difference;
 }
 
+/* Gives a slot to another connection, whose first frame is this, and which has a
+ * row from now on. */
+static __always_inline void
+slot_enter(struct connection_slot *slot, __u32 number, void *table, const __u64 *key, __u32 words,
+	   const struct frame *f, enum direction direction, const struct traffic *more, __u64 time)
+{
+	struct connection *row;
+
+	slot->left++;
+	barrier();
+	if (slot->more.rx_packets | slot->more.tx_packets)
+		slot_settle(number);
+	slot_empty(slot);
+	__builtin_memcpy(&slot->key, key, words * sizeof(*key));
+	slot->more.first_seen = time;
+	row = bpf_map_lookup_elem(table, &slot->key);
+	if (row) {
+		connection_add(row, direction, more->packets, more->bytes, f->tcp_flags, time);
+	} else {
+		slot_count(slot, f, direction, more, time);
+		slot_settle(number);
+		slot_empty(slot);
+	}
+	barrier();
+	slot->entered++;
+}
+
 /* Counts a frame of the connection whose key has that many words. */
 static __always_inline void
-connection_count(__u32 number, const __u64 *key, __u32 words, const struct frame *f,
+connection_count(__u32 number, void *table, const __u64 *key, __u32 words, const struct frame *f,
 		 enum direction direction, const struct traffic *more)
 {
 	struct connection_slot *slot = bpf_map_lookup_elem(&connection_slots, &number);
@@ -259,23 +305,10 @@ connection_count(__u32 number, const __u64 *key, __u32 words, const struct frame
 
 	if (!slot)
 		return;
-	if (is_key_of(slot, key, words)) {
+	if (is_key_of(slot, key, words))
 		slot_count(slot, f, direction, more, time);
-		return;
-	}
-	slot->left++;
-	barrier();
-	if (slot->more.rx_packets | slot->more.tx_packets)
-		slot_settle(number);
-	__builtin_memcpy(&slot->key, key, words * sizeof(*key));
-	slot_empty(slot);
-	slot->more.rx_flags = slot->more.tx_flags = 0;
-	slot->more.first_seen = time;
-	slot_count(slot, f, direction, more, time);
-	slot_settle(number); /* so that a new connection has a row at once */
-	slot_empty(slot);
-	barrier();
-	slot->entered++;
+	else
+		slot_enter(slot, number, table, key, words, f, direction, more, time);
 }
 
 /* Interfaces keep the two ends of a forwarded connection apart. */
@@ -307,7 +340,7 @@ count_connection(const struct frame *f, enum direction direction, const struct t
 		};
 		__builtin_memcpy(key.local, received ? &ip->daddr : &ip->saddr, 16);
 		__builtin_memcpy(key.remote, received ? &ip->saddr : &ip->daddr, 16);
-		connection_count(CONNECTION_SLOTS + slot_number(f), (const __u64 *)&key,
+		connection_count(CONNECTION_SLOTS + slot_number(f), &connections6, (const __u64 *)&key,
 				 sizeof(key) / sizeof(__u64), f, direction, more);
 	} else {
 		const struct iphdr *ip = f->ip;
@@ -318,7 +351,7 @@ count_connection(const struct frame *f, enum direction direction, const struct t
 			.remote_port = remote_port,
 			.interface_protocol = interface_protocol,
 		};
-		connection_count(slot_number(f), (const __u64 *)&key,
+		connection_count(slot_number(f), &connections4, (const __u64 *)&key,
 				 sizeof(key) / sizeof(__u64), f, direction, more);
 	}
 }

@@ -84,16 +84,23 @@ struct {
 /* Set by user space before loading. */
 const volatile bool is_leased;
 
-/* The generation that counts now, or GENERATIONS if none does. */
+/* The generation that counts now. */
 static __always_inline __u32 cross_connect_generation(void)
 {
-	const volatile struct generation_control *control = &cross_connect_control;
-	__u64 word = control->word; /* once: it may change */
+	/* Once: it may change. */
+	__u64 word = ((const volatile struct generation_control *)&cross_connect_control)->word;
 	__u64 deadline = word >> 1;
 
-	if (is_leased && bpf_jiffies64() >= control->lease)
-		return GENERATIONS;
-	return (word & 1) ^ (deadline && bpf_jiffies64() >= deadline);
+	if (deadline && bpf_jiffies64() >= deadline)
+		word ^= 1;
+	return word & 1;
+}
+
+/* Whether a filter, should this be one, may still redirect. */
+static __always_inline bool has_lease(void)
+{
+	return !is_leased ||
+		bpf_jiffies64() < ((const volatile struct generation_control *)&cross_connect_control)->lease;
 }
 
 static __always_inline void cross_connect_count(__u32 generation, const struct traffic *more)
@@ -109,21 +116,20 @@ static __always_inline int cross_connect_xdp(__u64 bytes)
 {
 	const struct traffic frame = { .packets = 1, .bytes = bytes };
 	__u32 generation = cross_connect_generation();
-	int verdict;
 
 	/* Passes on what has no entry. */
-	verdict = bpf_redirect_map(&cross_connect_egress, generation, XDP_PASS);
-	if (verdict == XDP_REDIRECT)
-		cross_connect_count(generation, &frame);
-	return verdict;
+	if (bpf_redirect_map(&cross_connect_egress, generation, XDP_PASS) != XDP_REDIRECT)
+		return XDP_PASS;
+	cross_connect_count(generation, &frame);
+	return XDP_REDIRECT;
 }
 
 /* The ifindex where frames leave that tc sees, 0 if they go on as they were. */
 static __always_inline __u32 cross_connect_egress_tc(__u32 generation)
 {
-	if (generation >= GENERATIONS)
+	if (!has_lease())
 		return 0;
-	/* The verifier of Linux 5.10 does not see that bound, but this. */
+	/* The verifier of Linux 5.10 does not see the bound, but this. */
 	asm volatile("%0 &= 1" : "+r"(generation));
 	return ((const volatile struct cross_connect *)&cross_connect_here)->egress[generation];
 }

@@ -26,10 +26,8 @@ static __always_inline bool may_have_frags(struct xdp_md *ctx)
 {
 	const struct xdp_buff *buff;
 
-	if (!has_xdp_frags)
-		return false;
 	if (!bpf_cast_to_kern_ctx)
-		return true;
+		return has_xdp_frags;
 	buff = bpf_cast_to_kern_ctx(ctx);
 	return buff->flags & XDP_FLAGS_HAS_FRAGS;
 }

@@ -78,6 +78,7 @@ func (c *connections) poll(names interfaceNames) (rows, fresh []Connection, lost
 	if err != nil {
 		return nil, nil, c.lost, fmt.Errorf("read connection events: %w", err)
 	}
+	fresh = make([]Connection, 0, len(events))
 	for i := range events {
 		if row, ok := c.announced(&events[i], names); ok {
 			fresh = append(fresh, row)
@@ -114,6 +115,8 @@ func (c *connections) pollTables(names interfaceNames) (rows []Connection, err e
 	}
 	c.ipv4.expect(c.slots)
 	c.ipv6.expect(c.slots)
+	before := c.ipv4.present + c.ipv6.present
+	rows = make([]Connection, 0, before+before/8) // as a rule, that will do
 	if rows, err = c.ipv4.read(rows, names, c.times); err != nil {
 		return nil, fmt.Errorf("read IPv4 connections: %w", err)
 	}

@@ -12,7 +12,7 @@ import (
 
 // connectionSlots is how many a CPU has for each table: CONNECTION_SLOTS in
 // headers/connections.h, where what slots are is told.
-const connectionSlots = 16
+const connectionSlots = 32
 
 // connectionTable is a table of connections by their key in the kernel.
 type connectionTable[K comparable] struct {

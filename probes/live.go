@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
@@ -31,6 +32,8 @@ type Options struct {
 	// MaxConnections bounds the table of each of IPv4 and IPv6.
 	MaxConnections uint32
 	Interval       time.Duration
+	// AtOnce has a first sample come at once, of no time and so without rates.
+	AtOnce bool
 	// Links is a file of cross-connects to follow, none if empty.
 	Links string
 	// Inspector looks at what is not ours, nil if Live is to do so itself.
@@ -97,6 +100,14 @@ func NewLive(ctx context.Context, opts Options) (*Live, error) {
 		l.cancel()
 		return nil, errors.Join(explain(err), l.release())
 	}
+	if opts.AtOnce {
+		first, err := l.sample(time.Now(), 0)
+		if err != nil {
+			l.cancel()
+			return nil, errors.Join(explain(err), l.release())
+		}
+		l.mailbox.put(first)
+	}
 	go l.run(ctx, opts.Interval, events)
 	return l, nil
 }
@@ -121,21 +132,14 @@ type events struct {
 // open makes the probes, attaches to the interfaces there are, and connects
 // what the file of links says.
 func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
-	if l.packets, err = newPackets(opts.MaxConnections, opts.Ports); err != nil {
-		return e, err
-	}
-	if opts.ProtocolsOnly {
-		if err := l.packets.leaveOutConnections(); err != nil {
-			return e, err
-		}
-	}
-	if l.protocols, err = newProtocols(); err != nil {
-		return e, err
-	}
-	if l.connections, err = newConnections(l.packets, l.clock); err != nil {
-		return e, err
-	}
-	if l.execs, err = newExecs(l.clock); err != nil {
+	// The kernel takes tens of milliseconds to verify programs.
+	var group errgroup.Group
+	group.Go(func() error { return l.openPackets(opts) })
+	group.Go(func() (err error) {
+		l.execs, err = newExecs(l.clock)
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return e, err
 	}
 	yield := func(ifindex int) bool { return l.interfaces.yieldXDP(ifindex) }
@@ -182,6 +186,23 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	return e, err
 }
 
+// openPackets makes what counts packets, on no interface yet.
+func (l *Live) openPackets(opts Options) (err error) {
+	if l.packets, err = newPackets(opts.MaxConnections, opts.Ports); err != nil {
+		return err
+	}
+	if opts.ProtocolsOnly {
+		if err := l.packets.leaveOutConnections(); err != nil {
+			return err
+		}
+	}
+	if l.protocols, err = newProtocols(); err != nil {
+		return err
+	}
+	l.connections, err = newConnections(l.packets, l.clock)
+	return err
+}
+
 // run samples until ctx ends or a probe fails.
 func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	defer close(l.stopped)
@@ -195,6 +216,9 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	last := time.Now()
+	// The start takes ten times the memory that all that follows does, most of it
+	// to read the kernel's types.
+	debug.FreeOSMemory()
 	for l.err == nil {
 		select {
 		case <-ctx.Done():

@@ -9,7 +9,6 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
-	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
@@ -238,14 +237,12 @@ func (k *frameKind) ends() (local, remote Endpoint) {
 // TestVerdict expects every frame to be passed on, by BPF_PROG_TEST_RUN.
 func TestVerdict(t *testing.T) {
 	lab.RequireRoot(t)
-	spec, err := bpf.LoadPackets()
+	p, err := newPackets(1000, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := configure(spec, nil); err != nil {
-		t.Fatal(err)
-	}
-	collection, err := ebpf.NewCollection(spec)
+	defer p.Close()
+	collection, err := ebpf.NewCollectionWithOptions(p.spec, ebpf.CollectionOptions{MapReplacements: p.shared})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}

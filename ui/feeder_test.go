@@ -98,6 +98,9 @@ func TestRates(t *testing.T) {
 	check("and back", at(61, conn(1, 1250, 250, old, second(61))), byteRate{1000, 0})
 	check("after a gap, as while paused", at(71, conn(1, 2500, 250, old, second(70))), byteRate{1000, 0})
 	check("evicted and begun anew", at(72, conn(1, 125, 0, second(72), second(72))), byteRate{1000, 0})
+	const hour = 3600
+	check("the clock set back", at(73-hour, conn(1, 250, 0, second(72-hour), second(73-hour))), byteRate{1000, 0})
+	check("from there on", at(74-hour, conn(1, 375, 0, second(72-hour), second(74-hour))), byteRate{1000, 0})
 }
 
 func TestHistory(t *testing.T) {
@@ -225,48 +228,5 @@ func TestFeederLog(t *testing.T) {
 		if e.PID != first.execs.events[0].PID+uint32(i) {
 			t.Fatal("an old frame has changed")
 		}
-	}
-}
-
-func BenchmarkView(b *testing.B) {
-	for _, size := range []struct{ w, h int }{{80, 24}, {200, 50}, {300, 80}} {
-		b.Run(fmt.Sprintf("%dx%d", size.w, size.h), func(b *testing.B) {
-			o := newOffscreen(false)
-			for n := range 100 {
-				s := lively(n)
-				o.show(&s)
-			}
-			o.resize(size.w, size.h)
-			b.ReportAllocs()
-			for b.Loop() {
-				_ = o.m.View()
-			}
-		})
-	}
-}
-
-// What the feeder does at each sample with a table of 65,536 connections.
-func BenchmarkConnections(b *testing.B) {
-	const n = 65536
-	for _, c := range []struct {
-		name   string
-		active int
-		q      query
-	}{
-		{"newest/idle", 100, query{order: newest, need: minRows}},
-		{"busiest/idle", 100, query{order: busiest, need: minRows}},
-		{"busiest/all active", n, query{order: busiest, need: minRows}},
-		{"busiest/to the end", 100, query{order: busiest, need: n}},
-		{"newest/filter", 100, query{order: newest, need: minRows, filter: "10.1.7 udp"}},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			var m rateMeter
-			s := probes.Sample{Time: fakeStart, Interval: time.Second, Connections: manyConnections(n, c.active, fakeStart)}
-			m.measure(&s)
-			b.ReportAllocs()
-			for b.Loop() {
-				_ = newConnFrame(&s, m.measure(&s), c.q)
-			}
-		})
 	}
 }

@@ -43,11 +43,12 @@ func (m *rateMeter) measure(s *probes.Sample) []byteRate {
 		m.forget(s)
 	}
 	seconds := elapsed.Seconds()
-	idle, fresh := m.at.Add(-slack), s.Time.Add(-elapsed-slack)
+	// The sample before by the wall clock of this one, which may have been set.
+	lately := s.Time.Add(-elapsed - slack)
 	rates := make([]byteRate, len(s.Connections))
 	for i := range s.Connections {
 		c := &s.Connections[i]
-		if c.LastSeen.Before(idle) {
+		if c.LastSeen.Before(lately) {
 			continue
 		}
 		key := keyOf(c)
@@ -56,7 +57,7 @@ func (m *rateMeter) measure(s *probes.Sample) []byteRate {
 		if now != before || !known {
 			m.seen[key] = now
 		}
-		if seconds > 0 && (known || c.FirstSeen.After(fresh)) {
+		if seconds > 0 && (known || c.FirstSeen.After(lately)) {
 			rates[i] = byteRate{
 				rx: float64(grown(before.rx, now.rx)) * 8 / seconds,
 				tx: float64(grown(before.tx, now.tx)) * 8 / seconds,

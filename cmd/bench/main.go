@@ -28,11 +28,15 @@ var suites = []struct {
 	{"packet", measurePackets},
 	{"wire", measureWires},
 	{"watch", measureWatching},
+	{"events", measureEvents},
+	{"screen", measureScreens},
+	{"growth", measureGrowth},
 }
 
 // bench is a run.
 type bench struct {
 	program string // ebpftop's
+	tests   string // where the binaries of the tests are
 	rounds  int
 	rows    []row
 	log     io.Writer
@@ -42,15 +46,16 @@ func run(args []string, out, errOut io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	program := flags.String("ebpftop", "./ebpftop", "the program to measure")
+	tests := flags.String("tests", ".", "where ui.test and probes.test are, go test -c")
 	rounds := flags.Int("rounds", 5, "rounds that take turns")
-	only := flags.String("run", "", "suites whose name matches: packet, wire, watch")
+	only := flags.String("run", "", "suites whose name matches: packet, wire, watch, events, screen, growth")
 	asJSON := flags.Bool("json", false, "for a machine")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := &bench{program: *program, rounds: *rounds, log: errOut}
+	b := &bench{program: *program, tests: *tests, rounds: *rounds, log: errOut}
 	if err := b.runSuites(ctx, *only); err != nil {
 		fmt.Fprintln(errOut, "bench:", err)
 		return 1

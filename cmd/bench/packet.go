@@ -16,8 +16,9 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
-// runs is how often a frame is given to a program for one figure.
-const runs = 200_000
+// runs is how often a frame is given to a program for one figure: short enough
+// for some to fall between two interruptions.
+const runs = 50_000
 
 // subject is a program that frames are given to.
 type subject struct {
@@ -39,6 +40,7 @@ func (s *subject) time(frame []byte) (float64, error) {
 type packetBench struct {
 	host, peer *lab.Namespace
 	baselines  *ebpf.Collection
+	turns      turntable
 	subjects   []*subject
 	closers    []func() error
 }
@@ -54,30 +56,39 @@ func measurePackets(ctx context.Context, b *bench) (err error) {
 		if err := p.fill(connections); err != nil {
 			return err
 		}
-		for _, s := range p.subjects {
-			s.times = make(map[string][]float64)
+		if err := p.measure(b, frames, fmt.Sprintf(", %d connections", connections), (*subject).time); err != nil {
+			return err
 		}
-		for range 3 * b.rounds {
-			for _, f := range frames {
-				for _, s := range p.subjects {
-					took, err := s.time(f.data)
-					if err != nil {
-						return fmt.Errorf("%s, %s: %w", s.name, f.name, err)
-					}
-					s.times[f.name] = append(s.times[f.name], took)
+	}
+	// What most packets are spared: every one is of another connection than
+	// those before it.
+	return p.measure(b, frames[1:2], fmt.Sprintf(", %d connections in turn", turns), p.turns.time)
+}
+
+// measure compares the programs on each of frames, by what time says.
+func (p *packetBench) measure(b *bench, frames []testFrame, suffix string, time func(*subject, []byte) (float64, error)) error {
+	for _, s := range p.subjects {
+		s.times = make(map[string][]float64)
+	}
+	for range 12 * b.rounds {
+		for _, f := range frames {
+			for _, s := range p.subjects {
+				took, err := time(s, f.data)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", s.name, f.name, err)
 				}
+				s.times[f.name] = append(s.times[f.name], took)
 			}
 		}
-		for _, f := range frames {
-			p.report(b, f.name, connections)
-		}
+	}
+	for _, f := range frames {
+		p.report(b, f.name, f.name+suffix)
 	}
 	return nil
 }
 
 // report compares medians over the floor, the price of passing a frame on.
-func (p *packetBench) report(b *bench, frame string, connections int) {
-	what := fmt.Sprintf("%s, %d connections", frame, connections)
+func (p *packetBench) report(b *bench, frame, what string) {
 	over := make(map[string]float64)
 	rows := make(map[string]row)
 	for _, s := range p.subjects {
@@ -151,12 +162,19 @@ func (p *packetBench) open(ctx context.Context, b *bench) error {
 		}
 		p.subjects = append(p.subjects, &subject{name: name, program: program})
 	}
-	return nil
+	return p.openTurns(spec)
 }
 
 // addBaseline attaches a baseline, as ebpftop's programs are: the kernel calls
 // attached programs another way, and patches its code to run others.
 func (p *packetBench) addBaseline(iface, name string) error {
+	program := p.baselines.Programs[name]
+	p.subjects = append(p.subjects, &subject{name: name, program: program})
+	return p.attach(iface, program)
+}
+
+// attach attaches a program until the end.
+func (p *packetBench) attach(iface string, program *ebpf.Program) error {
 	if err := lab.QuietVeth(p.host, iface, p.peer, iface); err != nil {
 		return err
 	}
@@ -164,14 +182,12 @@ func (p *packetBench) addBaseline(iface, name string) error {
 	if err != nil {
 		return err
 	}
-	program := p.baselines.Programs[name]
 	return p.host.Do(func() error {
 		attached, err := hook.Receive(hook.XDP, program, veth.Attrs().Index)
 		if err != nil {
-			return fmt.Errorf("attach %s: %w", name, err)
+			return fmt.Errorf("attach to %s: %w", iface, err)
 		}
 		p.closers = append(p.closers, attached.Close)
-		p.subjects = append(p.subjects, &subject{name: name, program: program})
 		return nil
 	})
 }
@@ -232,6 +248,7 @@ func (p *packetBench) close() error {
 	if p.baselines != nil {
 		p.baselines.Close()
 	}
+	p.turns.close()
 	if p.host != nil {
 		errs = append(errs, disconnectAll(p.host), p.host.Close())
 	}

@@ -30,11 +30,11 @@ func (s size) String() string { return fmt.Sprintf("%dx%d", s.width, s.height) }
 type terminal struct {
 	cmd     *exec.Cmd
 	ptmx    *os.File
-	emu     *vt.SafeEmulator
 	started time.Time
 	looked  chan struct{} // closed when there is nothing more to come
 
 	mu      sync.Mutex
+	emu     *vt.SafeEmulator
 	outputs []chunk
 	changed chan struct{} // closed at the next output
 }
@@ -80,8 +80,8 @@ func (t *terminal) look() {
 			return
 		}
 		now := time.Now()
-		_, _ = t.emu.Write(buffer[:n]) // never fails
 		t.mu.Lock()
+		_, _ = t.emu.Write(buffer[:n]) // never fails
 		t.outputs = append(t.outputs, chunk{now, n})
 		close(t.changed)
 		t.changed = make(chan struct{})
@@ -89,34 +89,38 @@ func (t *terminal) look() {
 	}
 }
 
-// text is what one sees, without colours.
-func (t *terminal) text() string { return ansi.Strip(t.emu.Render()) }
+// see is what one sees, without colours, and since when.
+func (t *terminal) see() (text string, since time.Time, changed <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := len(t.outputs); n > 0 {
+		since = t.outputs[n-1].at
+	}
+	return ansi.Strip(t.emu.Render()), since, t.changed
+}
 
 // patience is how long to wait for what should come at once.
 const patience = 20 * time.Second
+
+var errNotSeen = fmt.Errorf("not seen for %v", patience)
 
 // await waits until the screen is as it should, and returns when the output
 // came that made it so.
 func (t *terminal) await(ctx context.Context, what string, fits func(text string) bool) (time.Time, error) {
 	timeout := time.After(patience)
 	for {
-		t.mu.Lock()
-		changed, at := t.changed, t.started
-		if len(t.outputs) > 0 {
-			at = t.outputs[len(t.outputs)-1].at
-		}
-		t.mu.Unlock()
-		if fits(t.text()) {
-			return at, nil
+		text, since, changed := t.see()
+		if fits(text) {
+			return since, nil
 		}
 		select {
 		case <-changed:
 		case <-t.looked:
-			return at, fmt.Errorf("%s: ended instead. The screen:\n%s", what, t.text())
+			return since, fmt.Errorf("%s: ended instead. The screen:\n%s", what, text)
 		case <-timeout:
-			return at, fmt.Errorf("%s: not seen. The screen:\n%s", what, t.text())
+			return since, fmt.Errorf("%s: %w. The screen:\n%s", what, errNotSeen, text)
 		case <-ctx.Done():
-			return at, ctx.Err()
+			return since, ctx.Err()
 		}
 	}
 }

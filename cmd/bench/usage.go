@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,8 +14,8 @@ import (
 
 // usage is what a process and its children have taken.
 type usage struct {
-	cpu   time.Duration
-	bytes float64 // resident
+	cpu      time.Duration
+	rss, pss float64 // bytes; pss has shared pages in equal parts
 }
 
 // usageOf is of what runs now.
@@ -22,15 +23,19 @@ func usageOf(pid int) (u usage, err error) {
 	if u.cpu, err = cpuTime(pid); err != nil {
 		return u, err
 	}
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	memory, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return u, err
 	}
-	pages, err := strconv.ParseUint(string(bytes.Fields(statm)[1]), 10, 64) // see proc(5)
-	if err != nil {
-		return u, fmt.Errorf("memory of %d: %w", pid, err)
+	for line := range strings.Lines(string(memory)) {
+		var kilobytes float64
+		if n, _ := fmt.Sscanf(line, "Rss: %f kB", &kilobytes); n == 1 {
+			u.rss = 1024 * kilobytes
+		}
+		if n, _ := fmt.Sscanf(line, "Pss: %f kB", &kilobytes); n == 1 {
+			u.pss = 1024 * kilobytes
+		}
 	}
-	u.bytes = float64(pages) * float64(os.Getpagesize())
 	children, err := childrenOf(pid)
 	if err != nil {
 		return u, err
@@ -41,7 +46,8 @@ func usageOf(pid int) (u usage, err error) {
 			return u, err
 		}
 		u.cpu += of.cpu
-		u.bytes += of.bytes
+		u.rss += of.rss
+		u.pss += of.pss
 	}
 	return u, nil
 }
@@ -55,6 +61,14 @@ func cpuTime(pid int) (time.Duration, error) {
 		return 0, fmt.Errorf("CPU time of %d: %w", pid, err)
 	}
 	return time.Duration(now.Nano()), nil
+}
+
+// threadTime is that of the calling thread.
+func threadTime() time.Duration {
+	var now unix.Timespec
+	// Fails for unknown clocks and bad pointers only: clock_gettime(2).
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now)
+	return time.Duration(now.Nano())
 }
 
 // childrenOf looks for them among all processes.

@@ -23,14 +23,14 @@ import (
 const nobody = 65534
 
 // confinedTo is what the status of a thread says that has these capabilities
-// and no others, in no set, and no way to new ones.
+// and no others, and no way to new ones: the bounding set means nothing to it.
 func confinedTo(capabilities ...cap.Value) map[string]string {
 	mask := uint64(0)
 	for _, c := range capabilities {
 		mask |= 1 << c
 	}
 	want := map[string]string{"NoNewPrivs": "1"}
-	for _, set := range []string{"CapPrm", "CapEff", "CapBnd"} {
+	for _, set := range []string{"CapPrm", "CapEff"} {
 		want[set] = fmt.Sprintf("%016x", mask)
 	}
 	for _, set := range []string{"CapInh", "CapAmb"} {
@@ -258,21 +258,13 @@ func (b *bench) statsAlone(set []cap.Value, failure string) {
 	s := newStats(b.t)
 	asNobody(b.t, s.cmd, set)
 	s.start(b.hub)
-	b.awaitAlone(s.cmd.Process.Pid, set)
+	awaitConfined(b.t, s.cmd.Process.Pid, set...)
 	frame := numbered(0, 100)
 	b.check(b.wires[0].Send(frame, frame, frame))
 	s.until(func(o sample) bool { return o.Interfaces != nil && o.Interfaces[0].RXPackets == 3 })
 	if status := s.stop(syscall.SIGTERM); status != 0 {
 		b.t.Errorf("ended with status %d: %s", status, s.errOut.String())
 	}
-}
-
-// awaitAlone leaves out the bounding set, which takes CAP_SETPCAP to change.
-func (b *bench) awaitAlone(pid int, set []cap.Value) {
-	b.t.Helper()
-	want := confinedTo(set...)
-	delete(want, "CapBnd")
-	b.await(func() error { return errConfined(pid, want) })
 }
 
 func (b *bench) connectAlone(set []cap.Value, failure string) {
@@ -290,7 +282,7 @@ func (b *bench) connectAlone(set []cap.Value, failure string) {
 	}
 	b.check(b.hub.Start(cmd))
 	b.awaitPath(0, 1)
-	b.awaitAlone(cmd.Process.Pid, set)
+	awaitConfined(b.t, cmd.Process.Pid, set...)
 	b.check(cmd.Process.Signal(syscall.SIGTERM))
 	if err := cmd.Wait(); err != nil {
 		b.t.Error(err)

@@ -20,6 +20,7 @@ func runDashboard(ctx context.Context, opts probes.Options, needs confine.Needs)
 	if err != nil {
 		return err
 	}
+	opts.AtOnce = true
 	source, err := probes.NewLive(ctx, opts)
 	if err != nil {
 		return err

@@ -268,6 +268,9 @@ func TestExactCounters(t *testing.T) {
 // TestAggregates sends one aggregate that stands for many frames.
 func TestAggregates(t *testing.T) {
 	b := newBench(t, 2)
+	if b.isBefore(5, 11) {
+		t.Skip("a veth takes no aggregates of UDP before Linux 5.11")
+	}
 	const segments, size = 10, 100
 	for i, host := range b.hosts {
 		b.check(host.AddAddress("net0", address(i).String()+"/24"))

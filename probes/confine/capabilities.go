@@ -23,7 +23,9 @@ var Inspecting = []cap.Value{
 	cap.DAC_READ_SEARCH, // which are files of the user who owns the process
 }
 
-// keepCapabilities drops all others from every set of all threads.
+// keepCapabilities drops all others from the sets of all threads that give any.
+// The bounding set gives none: it bounds what comes with programs executed, which
+// after no_new_privs is nothing.
 func keepCapabilities(keep []cap.Value) error {
 	have := cap.GetProc()
 	kept := cap.NewSet()
@@ -35,12 +37,6 @@ func keepCapabilities(keep []cap.Value) error {
 			return err
 		}
 		if err := kept.SetFlag(cap.Effective, true, value); err != nil {
-			return err
-		}
-	}
-	if holds(have, cap.SETPCAP) {
-		// Else no_new_privs has to do: what is executed gets no more than we have.
-		if err := dropBounding(kept); err != nil {
 			return err
 		}
 	}
@@ -58,16 +54,6 @@ func substitute(keep []cap.Value, have *cap.Set) []cap.Value {
 		return append(slices.Clone(keep), cap.SYS_ADMIN)
 	}
 	return keep
-}
-
-func dropBounding(kept *cap.Set) error {
-	var rest []cap.Value
-	for value := range cap.MaxBits() {
-		if bound, err := cap.GetBound(value); err == nil && bound && !holds(kept, value) {
-			rest = append(rest, value)
-		}
-	}
-	return cap.DropBound(rest...)
 }
 
 func holds(set *cap.Set, value cap.Value) bool {

@@ -3,12 +3,14 @@ package confine
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -23,6 +25,7 @@ import (
 const (
 	attemptsVariable = "EBPFTOP_TEST_ATTEMPTS" // in this folder
 	confinedVariable = "EBPFTOP_TEST_CONFINED" // and confined
+	executeVariable  = "EBPFTOP_TEST_EXECUTE"  // confined, but for files
 )
 
 func TestMain(m *testing.M) {
@@ -30,7 +33,46 @@ func TestMain(m *testing.M) {
 		makeAttempts(folder, os.Getenv(confinedVariable) != "")
 		return
 	}
+	if os.Getenv(executeVariable) != "" {
+		executeConfined()
+		return
+	}
 	os.Exit(m.Run())
+}
+
+// executeConfined has another program say what a process may do that a confined
+// one executes.
+func executeConfined() {
+	if err := Process(Needs{Capabilities: Watching}); err != nil {
+		panic(err)
+	}
+	cmd := exec.Command("cat", "/proc/self/status")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		panic(err)
+	}
+}
+
+// TestExecuteGainsNothing: root would get all that the bounding set holds, but
+// for no_new_privs.
+func TestExecuteGainsNothing(t *testing.T) {
+	lab.RequireRoot(t)
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), executeVariable+"=1")
+	cmd.Stderr = os.Stderr
+	status, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mask := uint64(0)
+	for _, value := range Watching {
+		mask |= 1 << value
+	}
+	for _, set := range []string{"CapPrm", "CapEff"} {
+		if want := fmt.Sprintf("%s:\t%016x\n", set, mask); !strings.Contains(string(status), want) {
+			t.Errorf("want %q in\n%s", want, status)
+		}
+	}
 }
 
 // attempt is something that a confined process may do or not.

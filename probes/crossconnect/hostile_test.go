@@ -69,7 +69,7 @@ func portMaps(t *testing.T) (specs []*ebpf.MapSpec) {
 		bpf.CrossConnectsMapCrossConnectEgress, bpf.CrossConnectsMapCrossConnectTraffic,
 	} {
 		m := spec.Maps[name]
-		m.Key, m.Value, m.Pinning = nil, nil, ebpf.PinNone
+		m.Key, m.Value, m.Contents, m.Pinning = nil, nil, nil, ebpf.PinNone
 		specs = append(specs, m)
 	}
 	return specs

@@ -244,7 +244,7 @@ func TestAnotherVersion(t *testing.T) {
 	file := b.pins().below("port-0").path(bpf.PortMapName)
 	b.check(os.Remove(file))
 	other := w.loader.spec.Maps[bpf.CrossConnectsMapPort].Copy()
-	other.ValueSize, other.Value = 8, nil
+	other.ValueSize, other.Value, other.Contents = 8, nil, nil
 	m, err := b.pins().below("port-0").newMap(other)
 	b.check(err)
 	b.check(m.Close())

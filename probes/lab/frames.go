@@ -2,13 +2,16 @@ package lab
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"time"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
 )
+
+// What follows is few bytes, written out: the library that the tests have for
+// frames would take 5 MB of ebpftop's memory.
 
 var broadcast = net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
@@ -23,21 +26,21 @@ func vlan(ctx context.Context, n *Network) error {
 	if err != nil {
 		return err
 	}
-	asker := station{n.Client, client.Attrs().HardwareAddr, net.IPv4(198, 51, 100, 1)}
-	teller := station{n.Server, server.Attrs().HardwareAddr, net.IPv4(198, 51, 100, 2)}
+	asker := station{n.Client, client.Attrs().HardwareAddr, net.IPv4(198, 51, 100, 1).To4()}
+	teller := station{n.Server, server.Attrs().HardwareAddr, net.IPv4(198, 51, 100, 2).To4()}
+	const request, reply = 1, 2
 
 	return repeat(ctx, 400*time.Millisecond, 35*time.Second, func() error {
 		for _, frame := range []struct {
-			from   station
-			to     net.HardwareAddr
-			layers []gopacket.SerializableLayer
+			from station
+			data []byte
 		}{
-			{asker, broadcast, asker.arp(layers.ARPRequest, teller)},
-			{teller, asker.mac, teller.arp(layers.ARPReply, asker)},
-			{asker, teller.mac, asker.udp(teller, 40)},
-			{teller, asker.mac, teller.udp(asker, 400)},
+			{asker, asker.arp(request, teller)},
+			{teller, teller.arp(reply, asker)},
+			{asker, asker.udp(teller, 40)},
+			{teller, teller.udp(asker, 400)},
 		} {
-			if err := frame.from.sendTagged(frame.to, frame.layers...); err != nil {
+			if err := frame.from.host.Inject(hostInterface, frame.data); err != nil {
 				return fmt.Errorf("send from %s: %w", frame.from.host.Name, err)
 			}
 		}
@@ -49,48 +52,54 @@ func vlan(ctx context.Context, n *Network) error {
 type station struct {
 	host *Host
 	mac  net.HardwareAddr
-	ip   net.IP
+	ip   net.IP // of 4 bytes
 }
 
-func (s station) arp(operation uint16, other station) []gopacket.SerializableLayer {
-	target := other.mac
-	if operation == layers.ARPRequest {
-		target = make(net.HardwareAddr, 6)
-	}
-	return []gopacket.SerializableLayer{&layers.ARP{
-		AddrType:          layers.LinkTypeEthernet,
-		Protocol:          layers.EthernetTypeIPv4,
-		HwAddressSize:     6,
-		ProtAddressSize:   4,
-		Operation:         operation,
-		SourceHwAddress:   s.mac,
-		SourceProtAddress: s.ip.To4(),
-		DstHwAddress:      target,
-		DstProtAddress:    other.ip.To4(),
-	}}
+// tagged is the beginning of a frame.
+func (s station) tagged(to net.HardwareAddr, ethertype uint16) []byte {
+	const tag = unix.ETH_P_8021Q<<16 | 100
+	frame := append(append([]byte{}, to...), s.mac...)
+	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint32(frame, tag), ethertype)
 }
 
-func (s station) udp(other station, size int) []gopacket.SerializableLayer {
-	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: s.ip, DstIP: other.ip}
-	udp := &layers.UDP{SrcPort: 5004, DstPort: 5004}
-	// Fails only for a network layer that is not IP.
-	_ = udp.SetNetworkLayerForChecksum(ip)
-	return []gopacket.SerializableLayer{ip, udp, gopacket.Payload(make([]byte, size))}
+// arp is RFC 826. A request is to all, and does not know the address it asks for.
+func (s station) arp(operation uint16, other station) []byte {
+	to, target := other.mac, other.mac
+	if operation == 1 {
+		to, target = broadcast, make(net.HardwareAddr, 6)
+	}
+	frame := append(s.tagged(to, unix.ETH_P_ARP), 0, 1, 8, 0, 6, 4) // Ethernet, IPv4
+	frame = binary.BigEndian.AppendUint16(frame, operation)
+	frame = append(append(frame, s.mac...), s.ip...)
+	return append(append(frame, target...), other.ip...)
 }
 
-func (s station) sendTagged(to net.HardwareAddr, inner ...gopacket.SerializableLayer) error {
-	ethertype := layers.EthernetTypeIPv4
-	if _, isARP := inner[0].(*layers.ARP); isARP {
-		ethertype = layers.EthernetTypeARP
+// udp is RFC 768 on RFC 791, without the checksum that it can do without.
+func (s station) udp(other station, size int) []byte {
+	const port = 5004
+	header := make([]byte, 20)
+	header[0], header[8], header[9] = 0x45, 64, unix.IPPROTO_UDP
+	binary.BigEndian.PutUint16(header[2:], uint16(20+8+size))
+	copy(header[12:], s.ip)
+	copy(header[16:], other.ip)
+	binary.BigEndian.PutUint16(header[10:], checksum(header))
+	frame := append(s.tagged(other.mac, unix.ETH_P_IP), header...)
+	for _, field := range []uint16{port, port, uint16(8 + size), 0} {
+		frame = binary.BigEndian.AppendUint16(frame, field)
 	}
-	frame, err := serialize(append([]gopacket.SerializableLayer{
-		&layers.Ethernet{SrcMAC: s.mac, DstMAC: to, EthernetType: layers.EthernetTypeDot1Q},
-		&layers.Dot1Q{VLANIdentifier: 100, Type: ethertype},
-	}, inner...)...)
-	if err != nil {
-		return err
+	return append(frame, make([]byte, size)...)
+}
+
+// checksum is RFC 1071, of an even number of bytes.
+func checksum(data []byte) uint16 {
+	var sum uint32
+	for i := 0; i < len(data); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(data[i:]))
 	}
-	return s.host.Inject(hostInterface, frame)
+	for sum > 0xffff {
+		sum = sum&0xffff + sum>>16
+	}
+	return ^uint16(sum)
 }
 
 // lldp has the hosts announce themselves to the switch, and the switch to them.
@@ -113,38 +122,27 @@ func lldp(ctx context.Context, n *Network) error {
 	})
 }
 
+// announce sends what IEEE 802.1AB asks for, and the name.
 func announce(host *Host, iface string) error {
 	link, err := host.Link(iface)
 	if err != nil {
 		return err
 	}
 	mac := link.Attrs().HardwareAddr
-	frame, err := serialize(
-		&layers.Ethernet{
-			SrcMAC:       mac,
-			DstMAC:       net.HardwareAddr{0x01, 0x80, 0xc2, 0, 0, 0x0e},
-			EthernetType: layers.EthernetTypeLinkLayerDiscovery,
-		},
-		&layers.LinkLayerDiscovery{
-			ChassisID: layers.LLDPChassisID{Subtype: layers.LLDPChassisIDSubTypeMACAddr, ID: mac},
-			PortID:    layers.LLDPPortID{Subtype: layers.LLDPPortIDSubtypeIfaceName, ID: []byte(iface)},
-			TTL:       120,
-			Values: []layers.LinkLayerDiscoveryValue{{
-				Type: layers.LLDPTLVSysName, Length: uint16(len(host.Name)), Value: []byte(host.Name),
-			}},
-		},
-	)
-	if err != nil {
-		return err
+	frame := append([]byte{0x01, 0x80, 0xc2, 0, 0, 0x0e}, mac...) // nearest bridge
+	frame = binary.BigEndian.AppendUint16(frame, unix.ETH_P_LLDP)
+	for _, field := range []struct {
+		kind  uint16
+		value []byte
+	}{
+		{1, append([]byte{4}, mac...)},   // chassis, by MAC address
+		{2, append([]byte{5}, iface...)}, // port, by name
+		{3, []byte{0, 120}},              // seconds that this holds
+		{5, []byte(host.Name)},
+		{0, nil}, // the end
+	} {
+		frame = binary.BigEndian.AppendUint16(frame, field.kind<<9|uint16(len(field.value)))
+		frame = append(frame, field.value...)
 	}
 	return host.Inject(iface, frame)
-}
-
-func serialize(frame ...gopacket.SerializableLayer) ([]byte, error) {
-	buffer := gopacket.NewSerializeBuffer()
-	options := gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}
-	if err := gopacket.SerializeLayers(buffer, options, frame...); err != nil {
-		return nil, fmt.Errorf("build frame: %w", err)
-	}
-	return buffer.Bytes(), nil
 }

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+// The figures of a program on a terminal.
+const (
+	startFigure   = "start to first full frame"
+	cpuFigure     = "CPU"
+	memoryFigure  = "memory (RSS, all processes)"
+	sharedFigure  = "memory (PSS: what they share is counted once)"
+	refreshFigure = "refresh"
+	keyFigure     = "key to screen"
+)
+
+var screenFigures = []struct{ name, unit string }{
+	{startFigure, "ms"}, {cpuFigure, "% of a core"}, {memoryFigure, "MB"}, {sharedFigure, "MB"},
+	{refreshFigure, "B"}, {keyFigure, "ms"},
+}
+
+var screenSizes = []size{{80, 24}, {200, 50}}
+
+// screenGoal is ebpftop's, empty if there is none.
+func screenGoal(figure, in string, s size) string {
+	switch {
+	case figure == startFigure && in != "flood":
+		return "<= 300"
+	case figure == memoryFigure && in != "flood":
+		return "<= 40"
+	case figure == cpuFigure && in == "quiet":
+		return "<= 1"
+	case figure == cpuFigure && in == "10,000 connections":
+		return "<= 3"
+	case figure == refreshFigure && in != "flood" && s.width == 80:
+		return "<= 700"
+	case figure == refreshFigure && in != "flood":
+		return "<= 1500"
+	}
+	return ""
+}
+
+const (
+	settling = time.Second // before what is measured
+	watching = 5 * time.Second
+	keys     = 10 // pressed for a figure
+)
+
+// screenValues are those of one program in one lab on one terminal, by figure.
+type screenValues map[string][]float64
+
+// measureScreens looks at ebpftop and others of its kind on terminals.
+func measureScreens(ctx context.Context, b *bench) (err error) {
+	home, err := os.MkdirTemp("", "bench") // for what they want to write
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(home)) }()
+	programs := screenPrograms(b)
+	for _, l := range screenLabs {
+		for _, s := range screenSizes {
+			values := make([]screenValues, len(programs))
+			for i := range values {
+				values[i] = make(screenValues)
+			}
+			err := l.look(ctx, b, func(hub *lab.Namespace) error {
+				for range b.rounds {
+					for i, p := range programs {
+						err := p.measure(ctx, hub, s, home, values[i])
+						if i > 0 && errors.Is(err, errNotSeen) {
+							fmt.Fprintln(b.log, l.name, s, p.name, "does not answer:", errNotSeen)
+						} else if err != nil {
+							return fmt.Errorf("%s, %v, %s: %w", l.name, s, p.name, err)
+						}
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			reportScreens(b, l.name, s, programs, values)
+		}
+	}
+	return nil
+}
+
+func reportScreens(b *bench, in string, s size, programs []screenProgram, values []screenValues) {
+	for _, figure := range screenFigures {
+		what := fmt.Sprintf("%s, %v, %s", figure.name, s, in)
+		var ours int
+		for i, p := range programs {
+			if len(values[i][figure.name]) == 0 {
+				continue
+			}
+			r := newRow(what, p.name, figure.unit, values[i][figure.name])
+			if i == 0 {
+				ours = len(b.rows)
+				r.Goal = screenGoal(figure.name, in, s)
+			}
+			if p.name == "btop" {
+				b.rows[ours] = b.rows[ours].against(p.name, b.rows[ours].Median/r.Median, b.rows[ours].Goal)
+			}
+			b.rows = append(b.rows, r)
+		}
+	}
+}
+
+// measure runs the program once.
+func (p *screenProgram) measure(ctx context.Context, hub *lab.Namespace, s size, home string, v screenValues) (err error) {
+	cmd := exec.Command(p.command[0], p.command[1:]...)
+	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "LC_ALL=C.UTF-8", "HOME="+home, "XDG_CONFIG_HOME="+home)
+	t, err := openTerminal(hub, s, cmd)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	full, err := t.await(ctx, "a full frame", func(text string) bool { return containsAll(text, p.full) })
+	if err != nil {
+		return err
+	}
+	v.add(startFigure, full.Sub(t.started).Seconds()*1e3)
+	if err := sleep(ctx, settling); err != nil {
+		return err
+	}
+	if err := p.watch(ctx, t, v); err != nil {
+		return err
+	}
+	return p.pressKeys(ctx, t, v)
+}
+
+func (v screenValues) add(figure string, values ...float64) { v[figure] = append(v[figure], values...) }
+
+// watch leaves the program alone for a while.
+func (p *screenProgram) watch(ctx context.Context, t *terminal, v screenValues) error {
+	start := time.Now()
+	before, err := usageOf(t.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	if err := sleep(ctx, watching); err != nil {
+		return err
+	}
+	after, err := usageOf(t.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	v.add(cpuFigure, 100*(after.cpu-before.cpu).Seconds()/time.Since(start).Seconds())
+	v.add(memoryFigure, after.rss/1e6)
+	v.add(sharedFigure, after.pss/1e6)
+	v.add(refreshFigure, t.refreshes(start)...)
+	return nil
+}
+
+// pressKeys opens and closes the help.
+func (p *screenProgram) pressKeys(ctx context.Context, t *terminal, v screenValues) error {
+	for n := range keys {
+		if p.key == "" {
+			return nil
+		}
+		pressed := time.Now()
+		if err := t.press(p.key); err != nil {
+			return err
+		}
+		shown, err := t.await(ctx, "the answer to a key", func(text string) bool {
+			return strings.Contains(text, p.help) == (n%2 == 0)
+		})
+		if err != nil {
+			return err
+		}
+		v.add(keyFigure, shown.Sub(pressed).Seconds()*1e3)
+		if err := sleep(ctx, pause); err != nil { // as fast as nobody types
+			return err
+		}
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

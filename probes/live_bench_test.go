@@ -1,0 +1,137 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+// load is what a sample is taken of, all of it real: veths, copies of
+// the packet program on those watched, rows in the table, pairs.
+type load struct {
+	interfaces, watched, connections, pairs int
+}
+
+func (l load) String() string {
+	return fmt.Sprintf("interfaces=%d/watched=%d/connections=%d/pairs=%d", l.interfaces, l.watched, l.connections, l.pairs)
+}
+
+// BenchmarkSample is one poll of all probes, as the goroutine of Live does it.
+func BenchmarkSample(b *testing.B) {
+	for _, l := range []load{
+		{interfaces: 10, watched: 2, connections: 100},
+		{interfaces: 10, watched: 2, connections: 10_000},
+		{interfaces: 10, watched: 2, connections: 65_536},
+		{interfaces: 1000, watched: 2, connections: 100},
+		{interfaces: 10, watched: 10, connections: 100},
+		{interfaces: 100, watched: 100, connections: 100},
+		{interfaces: 20, watched: 2, connections: 100, pairs: 10},
+		{interfaces: 1000, watched: 2, connections: 100, pairs: 500},
+	} {
+		b.Run(l.String(), func(b *testing.B) {
+			host := lab.ForTest(b)
+			b.ReportAllocs()
+			// On a thread inside.
+			if err := host.Do(func() error { return l.measure(b) }); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+func (l load) measure(b *testing.B) (err error) {
+	live, err := l.open(b.Context())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, live.release()) }()
+	const interval = 500 * time.Millisecond
+	for n := 0; b.Loop(); n++ {
+		if n%int(foreignAge/interval) == 0 {
+			live.forgetOthers()
+		}
+		s, err := live.sample(time.Now(), interval)
+		if err != nil {
+			return err
+		}
+		got := load{l.interfaces, len(s.Interfaces), len(s.Connections), len(s.CrossConnects)}
+		if got != l {
+			return fmt.Errorf("sampled %v, want %v", got, l)
+		}
+	}
+	return nil
+}
+
+// forgetOthers has the next sample look for what others attached, as it does
+// after some time.
+func (l *Live) forgetOthers() {
+	l.rewiring.othersTime = time.Time{}
+	for _, w := range l.interfaces.byIndex {
+		w.foreignTime = time.Time{}
+	}
+}
+
+func benchLink(i int) string { return fmt.Sprint("veth", i) }
+
+// open is NewLive without the goroutine.
+func (l load) open(ctx context.Context) (live *Live, err error) {
+	var watched []string
+	for i := 0; i < l.interfaces; i += 2 {
+		veth := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: benchLink(i + 1)}
+		veth.Name = benchLink(i)
+		if err := netlink.LinkAdd(veth); err != nil {
+			return nil, err
+		}
+	}
+	for i := range l.watched {
+		watched = append(watched, benchLink(i))
+	}
+	live = &Live{clock: newClock()}
+	room := uint32(2*l.connections + 1024) // the kernel evicts before the last place is taken
+	if _, err := live.open(ctx, Options{Interfaces: watched, Hook: HookAuto, MaxConnections: room}); err != nil {
+		return nil, errors.Join(err, live.release())
+	}
+	var pairs []Pair
+	for i := range l.pairs {
+		pairs = append(pairs, Pair{
+			A: benchLink(2 * i), B: benchLink(2*i + 1), AToB: crossconnect.TC, BToA: crossconnect.TC,
+		})
+	}
+	err = errors.Join(live.rewiring.own.Set(pairs, 0), fillTable(live.connections.ipv4.m, l.connections))
+	if err != nil {
+		return nil, errors.Join(err, live.release())
+	}
+	return live, nil
+}
+
+// TestSampleAllocates as much as before, sample after sample, and little for
+// what nobody looks at.
+func TestSampleAllocates(t *testing.T) {
+	host := lab.ForTest(t)
+	if err := host.Do(func() error {
+		live, err := load{interfaces: 4, watched: 4, connections: 1000}.open(t.Context())
+		if err != nil {
+			return err
+		}
+		defer live.release()
+		var failure error
+		const most = 1000 // of which 150 each are to list an interface
+		got := testing.AllocsPerRun(20, func() {
+			_, err := live.sample(time.Now(), time.Second)
+			failure = errors.Join(failure, err)
+		})
+		if got > most {
+			t.Errorf("%.0f allocations, want %d at most", got, most)
+		}
+		return failure
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
