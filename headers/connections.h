@@ -173,7 +173,8 @@ connection_add(struct connection *row, enum direction direction, __u64 packets, 
 		__sync_fetch_and_add(&row->tx_bytes, bytes);
 		flags = &row->tx_flags;
 	}
-	row->last_seen = time;
+	if (row->last_seen < time) /* a slot may have waited long */
+		row->last_seen = time;
 	/* Two CPUs adding different flags of one direction at once can lose
 	 * one, until it is seen again: atomic or needs Linux 5.12. */
 	if (tcp_flags & ~*flags)

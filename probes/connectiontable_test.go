@@ -130,6 +130,27 @@ func TestRowMadeAgain(t *testing.T) {
 	r.expectReceived(3)
 }
 
+// TestLastSeenStays settles what a CPU counted long before a row was last seen.
+func TestLastSeenStays(t *testing.T) {
+	r := newRig(t, tcHook, 1000)
+	r.check(r.peer.Inject(peerInterface, neighbours(0, 0)...))
+	r.await(2)
+	c := r.connections
+	var key bpf.PacketsConnectionKey4
+	var row bpf.PacketsConnection
+	r.check(c.ipv4.m.NextKey(nil, &key))
+	r.check(c.ipv4.m.Lookup(&key, &row))
+	row.LastSeen += 1e6 // ticks, hours ahead
+	r.check(c.ipv4.m.Put(&key, &row))
+	r.check(r.peer.Inject(peerInterface, neighbour(1)))
+	r.await(3)
+	var now bpf.PacketsConnection
+	r.check(c.ipv4.m.Lookup(&key, &now))
+	if now.RxPackets != 2 || now.LastSeen != row.LastSeen {
+		t.Errorf("%d frames, last seen %d ticks from then, want 2 and 0", now.RxPackets, int64(now.LastSeen-row.LastSeen))
+	}
+}
+
 // TestRowsOnlyGrow reads connections while they take one another's slots.
 func TestRowsOnlyGrow(t *testing.T) {
 	const connections, bursts = 5, 100
