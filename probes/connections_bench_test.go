@@ -109,6 +109,9 @@ func TestConnectionsPollAllocates(t *testing.T) {
 			}
 		}
 		poll() // tells the next one how much room to make
+		if c.slots.slow {
+			t.Skip("the kernel reads per-CPU arrays entry by entry (before Linux 5.13)")
+		}
 		if got := testing.AllocsPerRun(10, poll); got > most {
 			t.Errorf("%d connections: %.0f allocations, want %.0f at most", n, got, most)
 		}

@@ -121,8 +121,12 @@ func TestSampleAllocates(t *testing.T) {
 			return err
 		}
 		defer live.release()
-		var failure error
-		const most = 1000 // of which 150 each are to list an interface
+		_, failure := live.sample(time.Now(), time.Second)
+		if live.protocols.traffic.slow {
+			t.Log("not tested: the kernel reads per-CPU arrays entry by entry (before Linux 5.13)")
+			return failure
+		}
+		const most = 1000 // of which 30 are to list an interface, and 80 to count on it
 		got := testing.AllocsPerRun(20, func() {
 			_, err := live.sample(time.Now(), time.Second)
 			failure = errors.Join(failure, err)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -178,13 +179,15 @@ func TestBytesAgreeWithInterface(t *testing.T) {
 // directions, and as many bytes as were sent in it.
 func (r *rig) checkOneRowEach(size uint64) {
 	r.t.Helper()
-	rows, _, _, err := r.connections.poll(r.watched.name)
-	r.check(err)
-	var connections []Connection
-	for _, row := range rows {
-		if row.Protocol == "tcp" {
-			connections = append(connections, row)
+	const syn, fin = 2, 1
+	connections := r.tcpConnections()
+	hasEnded := func(c Connection) bool { return c.RXFlags&c.TXFlags&(syn|fin) == syn|fin }
+	// Whoever received everything closes a moment later.
+	for deadline := time.Now().Add(10 * time.Second); !all(connections, hasEnded); connections = r.tcpConnections() {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("connections %+v, want SYN and FIN both ways", connections)
 		}
+		time.Sleep(time.Millisecond)
 	}
 	if len(connections) != 2 {
 		r.t.Fatalf("%d TCP connections, want 2: %+v", len(connections), connections)
@@ -193,11 +196,23 @@ func (r *rig) checkOneRowEach(size uint64) {
 		if c.RXPackets == 0 || c.TXPackets == 0 || max(c.RXBytes, c.TXBytes) < size {
 			r.t.Errorf("connection %+v carried %d bytes", c, size)
 		}
-		const syn, fin = 2, 1
-		if c.RXFlags&c.TXFlags&(syn|fin) != syn|fin {
-			r.t.Errorf("flags rx %02x, tx %02x, want SYN and FIN in both", c.RXFlags, c.TXFlags)
+	}
+}
+
+func all(connections []Connection, is func(Connection) bool) bool {
+	return !slices.ContainsFunc(connections, func(c Connection) bool { return !is(c) })
+}
+
+func (r *rig) tcpConnections() (connections []Connection) {
+	r.t.Helper()
+	rows, _, _, err := r.connections.poll(r.watched.name)
+	r.check(err)
+	for _, row := range rows {
+		if row.Protocol == "tcp" {
+			connections = append(connections, row)
 		}
 	}
+	return connections
 }
 
 func withoutAggregates(n *lab.Namespace, iface string) error {

@@ -16,8 +16,8 @@ import (
 const (
 	startFigure   = "start to first full frame"
 	cpuFigure     = "CPU"
-	memoryFigure  = "memory (RSS, all processes)"
-	sharedFigure  = "memory (PSS: what they share is counted once)"
+	memoryFigure  = "RSS"
+	sharedFigure  = "PSS"
 	refreshFigure = "refresh"
 	keyFigure     = "key to screen"
 )

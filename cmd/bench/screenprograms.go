@@ -25,7 +25,7 @@ func screenPrograms(b *bench) []screenProgram {
 		},
 		{
 			name: "btop", command: []string{"btop"}, debian: "btop",
-			full: []string{"Program", "download"}, key: "?", help: "Toggles main menu",
+			full: []string{"Program", "download"}, key: "h", help: "Toggles main menu",
 		},
 		{
 			name: "iftop", command: []string{"iftop", "-n", "-N", "-i", "to-client"}, debian: "iftop",

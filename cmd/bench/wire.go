@@ -163,31 +163,43 @@ func iperf(ctx context.Context, from, to *lab.Namespace, args ...string) (bits, 
 		_ = server.Wait()
 	}()
 	args = append([]string{"-c", rightAddress, "-t", strconv.Itoa(seconds), "-J"}, args...)
-	var result []byte
+	var measured iperfResult
 	for attempt := 0; ; attempt++ { // the server takes a moment to listen
-		result, err = output(from, exec.CommandContext(ctx, "iperf3", args...))
+		measured, err = runIperf(ctx, from, args)
 		if err == nil || attempt == 20 {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if err != nil {
-		return 0, 0, err
-	}
-	var parsed struct {
-		End struct {
-			SumReceived struct {
-				Bits float64 `json:"bits_per_second"`
-			} `json:"sum_received"`
-			Sum struct {
-				Seconds, Packets float64
-				Lost             float64 `json:"lost_packets"`
-			}
+	sum := measured.End.Sum
+	return measured.End.SumReceived.Bits, (sum.Packets - sum.Lost) / max(sum.Seconds, 1), err
+}
+
+// iperfResult is what is used of what iperf3 says.
+type iperfResult struct {
+	Error string
+	End   struct {
+		SumReceived struct {
+			Bits float64 `json:"bits_per_second"`
+		} `json:"sum_received"`
+		Sum struct {
+			Seconds, Packets float64
+			Lost             float64 `json:"lost_packets"`
 		}
 	}
-	if err := json.Unmarshal(result, &parsed); err != nil {
-		return 0, 0, fmt.Errorf("read iperf3's answer: %w", err)
+}
+
+// runIperf fails where iperf3 says that it did, which it may do with status 0.
+func runIperf(ctx context.Context, from *lab.Namespace, args []string) (result iperfResult, err error) {
+	out, err := output(from, exec.CommandContext(ctx, "iperf3", args...))
+	if err != nil {
+		return result, err
 	}
-	sum := parsed.End.Sum
-	return parsed.End.SumReceived.Bits, (sum.Packets - sum.Lost) / max(sum.Seconds, 1), nil
+	if err := json.Unmarshal(out, &result); err != nil {
+		return result, fmt.Errorf("read iperf3's answer: %w", err)
+	}
+	if result.Error != "" {
+		return result, fmt.Errorf("iperf3: %s", result.Error)
+	}
+	return result, nil
 }

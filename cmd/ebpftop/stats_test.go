@@ -42,7 +42,9 @@ func TestStatsFields(t *testing.T) {
 	if err := peer.Inject("peer0", frame, frame, frame); err != nil {
 		t.Fatal(err)
 	}
-	s.until(func(o sample) bool { return len(o.Connections) > 0 })
+	s.until(func(o sample) bool {
+		return len(o.Connections) > 0 && o.Connections[0].RXPackets == 3 && o.Interfaces[0].RXPackets == 3
+	})
 	s.next() // an interval in which nothing comes
 	var object map[string]any
 	if err := json.Unmarshal(s.lines.Bytes(), &object); err != nil {
