@@ -1,9 +1,14 @@
 package probes
 
 import (
+	"errors"
 	"net/netip"
+	"os"
+	"strconv"
 	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
 )
@@ -16,6 +21,35 @@ func neighbours(numbers ...int) (frames [][]byte) {
 		frames = append(frames, neighbour(n))
 	}
 	return frames
+}
+
+// onOneCPU keeps all threads on one CPU until the test ends, and so the frames
+// that they send: each CPU has slots of its own.
+func onOneCPU(t *testing.T) {
+	t.Helper()
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		t.Fatal(err)
+	}
+	for cpu := 0; one.Count() == 0; cpu++ {
+		if all.IsSet(cpu) {
+			one.Set(cpu)
+		}
+	}
+	pin := func(cpus *unix.CPUSet) {
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, thread := range threads {
+			tid, _ := strconv.Atoi(thread.Name())
+			if err := unix.SchedSetaffinity(tid, cpus); err != nil && !errors.Is(err, unix.ESRCH) {
+				t.Fatal(err)
+			}
+		}
+	}
+	pin(&one)
+	t.Cleanup(func() { pin(&all) })
 }
 
 // received polls, and gives the frames counted of each neighbour.
@@ -50,6 +84,7 @@ func (r *rig) expectReceived(want ...uint64) {
 func TestSlotTakenInTurns(t *testing.T) {
 	for _, hook := range allHooks {
 		t.Run(string(hook), func(t *testing.T) {
+			onOneCPU(t)
 			r := newRig(t, hook, 1000)
 			r.check(r.peer.Inject(peerInterface, neighbours(0, 0, 0, 1, 1, 0, 2, 0, 0, 1)...))
 			r.await(10)
@@ -63,6 +98,7 @@ func TestSlotTakenInTurns(t *testing.T) {
 
 // TestSlotEmptiedMeanwhile empties a slot into a row that was just read.
 func TestSlotEmptiedMeanwhile(t *testing.T) {
+	onOneCPU(t)
 	r := newRig(t, tcHook, 1000)
 	r.check(r.peer.Inject(peerInterface, neighbours(0, 0, 0)...))
 	r.await(3)
@@ -85,6 +121,7 @@ func TestSlotEmptiedMeanwhile(t *testing.T) {
 
 // TestSlotChangingHands looks at a slot in the moment when its connection leaves.
 func TestSlotChangingHands(t *testing.T) {
+	onOneCPU(t)
 	r := newRig(t, tcHook, 1000)
 	r.check(r.peer.Inject(peerInterface, neighbours(0, 0, 0)...))
 	r.await(3)
@@ -102,6 +139,7 @@ func TestSlotChangingHands(t *testing.T) {
 
 // TestRowEvictedWhileInSlot deletes the row of a connection that goes on.
 func TestRowEvictedWhileInSlot(t *testing.T) {
+	onOneCPU(t)
 	r := newRig(t, tcHook, 1000)
 	r.check(r.peer.Inject(peerInterface, neighbours(0, 0)...))
 	r.await(2)
@@ -119,6 +157,7 @@ func TestRowEvictedWhileInSlot(t *testing.T) {
 
 // TestRowMadeAgain has a row in the place of an older one that counted more.
 func TestRowMadeAgain(t *testing.T) {
+	onOneCPU(t)
 	r := newRig(t, tcHook, 1000)
 	r.check(r.peer.Inject(peerInterface, neighbours(0, 0, 0)...))
 	r.await(3)
@@ -132,6 +171,7 @@ func TestRowMadeAgain(t *testing.T) {
 
 // TestLastSeenStays settles what a CPU counted long before a row was last seen.
 func TestLastSeenStays(t *testing.T) {
+	onOneCPU(t)
 	r := newRig(t, tcHook, 1000)
 	r.check(r.peer.Inject(peerInterface, neighbours(0, 0)...))
 	r.await(2)

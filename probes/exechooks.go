@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
 // execHook is one way to see programs executed: bpf/execs.bpf.c tells how.
@@ -60,7 +61,7 @@ type attachedExecHook struct {
 // changes: all of them or none.
 func (h execHook) attach(spec *ebpf.CollectionSpec) (*attachedExecHook, error) {
 	h.prune(spec)
-	collection, err := ebpf.NewCollection(spec)
+	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernelbtf.Cache()})
 	if err != nil {
 		return nil, err
 	}

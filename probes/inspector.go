@@ -29,14 +29,17 @@ type Inspector struct {
 	answer   *json.Decoder
 }
 
-// question is about a program, or if that is 0 about the SSH session.
+// question is about a program, about the ports that several serve, or if there
+// is neither about the SSH session.
 type question struct {
 	Program ebpf.ProgramID
+	Ports   []ebpf.ProgramID // empty, but not nil: of none any more
 }
 
-// answer is one of the two, or why there is none.
+// answer is one of them, or why there is none.
 type answer struct {
 	Program  crossconnect.Program
+	Ports    map[ebpf.ProgramID]*crossconnect.Port
 	Sessions []knownSession
 	Errno    unix.Errno
 	Error    string
@@ -72,6 +75,7 @@ func StartInspector(cmd *exec.Cmd) (*Inspector, error) {
 // Inspect answers the questions of an Inspector until it is closed.
 func Inspect(in io.Reader, out io.Writer) error {
 	questions, answers := json.NewDecoder(in), json.NewEncoder(out)
+	var ports crossconnect.Ports
 	for {
 		var q question
 		if err := questions.Decode(&q); errors.Is(err, io.EOF) {
@@ -79,21 +83,26 @@ func Inspect(in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return fmt.Errorf("read question: %w", err)
 		}
-		if err := answers.Encode(q.answer()); err != nil {
+		if err := answers.Encode(q.answer(&ports)); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
 	}
 }
 
-func (q question) answer() (a answer) {
-	if q.Program == 0 {
+// answer answers, and remembers ports.
+func (q question) answer(ports *crossconnect.Ports) (a answer) {
+	var err error
+	switch {
+	case q.Program != 0:
+		a.Program, err = crossconnect.LookAtProgram(q.Program)
+	case q.Ports != nil:
+		a.Ports, err = ports.Read(q.Ports)
+	default:
 		for _, s := range findSession() {
 			a.Sessions = append(a.Sessions, knownSession{s.client, s.server, s.scope})
 		}
-		return a
 	}
-	var err error
-	if a.Program, err = crossconnect.LookAtProgram(q.Program); err != nil {
+	if err != nil {
 		a.Error = err.Error()
 		_ = errors.As(err, &a.Errno) // or it is 0
 	}
@@ -102,7 +111,7 @@ func (q question) answer() (a answer) {
 
 func (i *Inspector) ask(q question) (a answer, err error) {
 	if i == nil {
-		return q.answer(), nil
+		return q.answer(nil), nil
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -112,18 +121,38 @@ func (i *Inspector) ask(q question) (a answer, err error) {
 	return a, nil
 }
 
+// err is why there is no answer.
+func (a answer) err() error {
+	switch {
+	case a.Errno != 0:
+		return a.Errno
+	case a.Error != "":
+		return errors.New(a.Error)
+	}
+	return nil
+}
+
 // LookAt is a crossconnect.LookAt.
 func (i *Inspector) LookAt(id ebpf.ProgramID) (crossconnect.Program, error) {
 	a, err := i.ask(question{Program: id})
-	switch {
-	case err != nil:
+	if err != nil {
 		return crossconnect.Program{}, err
-	case a.Errno != 0:
-		return crossconnect.Program{}, a.Errno
-	case a.Error != "":
-		return crossconnect.Program{}, errors.New(a.Error)
 	}
-	return a.Program, nil
+	return a.Program, a.err()
+}
+
+// portReader is a crossconnect.ReadPorts for one caller.
+func (i *Inspector) portReader() crossconnect.ReadPorts {
+	if i == nil {
+		return new(crossconnect.Ports).Read
+	}
+	return func(ids []ebpf.ProgramID) (map[ebpf.ProgramID]*crossconnect.Port, error) {
+		a, err := i.ask(question{Ports: append([]ebpf.ProgramID{}, ids...)})
+		if err != nil {
+			return nil, err
+		}
+		return a.Ports, a.err()
+	}
 }
 
 // sessions are the SSH sessions of now; none if there is nobody to tell.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
 // Options choose what Live watches.
@@ -132,6 +134,8 @@ type events struct {
 // open makes the probes, attaches to the interfaces there are, and connects
 // what the file of links says.
 func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
+	types := kernelbtf.Cache()
+	defer runtime.KeepAlive(types)
 	// The kernel takes tens of milliseconds to verify programs.
 	var group errgroup.Group
 	group.Go(func() error { return l.openPackets(opts) })
@@ -143,7 +147,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 		return e, err
 	}
 	yield := func(ifindex int) bool { return l.interfaces.yieldXDP(ifindex) }
-	if l.rewiring, err = newRewiring(opts.Links, yield, l.inspector.LookAt); err != nil {
+	if l.rewiring, err = newRewiring(opts.Links, yield, l.inspector); err != nil {
 		return e, err
 	}
 	if l.interfaces, err = newInterfaces(l.packets, opts.Hook, opts.Interfaces); err != nil {
@@ -273,7 +277,7 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s Sample, err erro
 	if s.Interfaces, s.Protocols, err = l.interfaces.poll(links, l.protocols, interval); err != nil {
 		return s, err
 	}
-	if s.CrossConnects, err = l.rewiring.poll(); err != nil {
+	if s.CrossConnects, err = l.rewiring.poll(links); err != nil {
 		return s, err
 	}
 	s.LinksProblem = l.rewiring.problem()

@@ -17,6 +17,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/functions"
 	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
 // packets owns the packet program: what its copies share (the connection
@@ -134,6 +135,8 @@ type placement struct {
 // the kernel grants. Verifying a copy takes tens of milliseconds, so all CPUs
 // do it; attaching is for the caller's thread, whose network namespace counts.
 func (p *packets) place(placements []*placement) {
+	types := kernelbtf.Cache()
+	defer runtime.KeepAlive(types)
 	var group errgroup.Group
 	group.SetLimit(runtime.NumCPU())
 	for _, pl := range placements {
@@ -279,6 +282,7 @@ func (t *tap) load(p *packets, l netlink.Link) error {
 	}
 	t.collection, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		MapReplacements: replacements,
+		Cache:           kernelbtf.Cache(),
 	})
 	if err != nil {
 		return fmt.Errorf("load the packet program: %w", err)

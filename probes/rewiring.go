@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 )
@@ -26,7 +28,6 @@ const followAge = time.Second
 // ends with it, and the one that is kept.
 type rewiring struct {
 	own, kept *crossconnect.Wiring
-	lookAt    crossconnect.LookAt // at the programs of others
 
 	file        string            // of links, none if empty
 	fromFile    []Pair            // its last good version
@@ -39,8 +40,9 @@ type rewiring struct {
 	before  *wirings // the last change, to be undone
 	onTrial bool     // at the last poll
 
-	others     []CrossConnect
-	othersTime time.Time
+	others      *crossconnect.Others
+	othersPairs []CrossConnect
+	othersTime  time.Time // of those
 }
 
 // wirings are the sets of pairs of both wirings.
@@ -49,9 +51,10 @@ type wirings struct {
 }
 
 // newRewiring opens both wirings. yield makes the caller's own XDP program give
-// way on an interface; it says whether it did.
-func newRewiring(file string, yield func(ifindex int) bool, lookAt crossconnect.LookAt) (r *rewiring, err error) {
-	r = &rewiring{file: file, lookAt: lookAt}
+// way on an interface; it says whether it did. What is not ours, inspector looks
+// at.
+func newRewiring(file string, yield func(ifindex int) bool, inspector *Inspector) (r *rewiring, err error) {
+	r = &rewiring{file: file, others: crossconnect.NewOthers(inspector.portReader())}
 	if r.own, err = crossconnect.New(); err != nil {
 		return nil, err
 	}
@@ -59,13 +62,13 @@ func newRewiring(file string, yield func(ifindex int) bool, lookAt crossconnect.
 		return nil, errors.Join(err, r.Close())
 	}
 	r.own.YieldXDP, r.kept.YieldXDP = yield, yield
-	r.own.LookAt, r.kept.LookAt = lookAt, lookAt
+	r.own.LookAt, r.kept.LookAt = inspector.LookAt, inspector.LookAt
 	return r, nil
 }
 
 // Close disconnects the pairs that are not kept.
 func (r *rewiring) Close() error {
-	var errs []error
+	errs := []error{r.others.Close()}
 	for _, w := range []*crossconnect.Wiring{r.own, r.kept} {
 		if w != nil {
 			errs = append(errs, w.Close())
@@ -138,8 +141,8 @@ func (r *rewiring) follow() {
 	r.followTime = time.Now()
 }
 
-// poll describes all pairs.
-func (r *rewiring) poll() ([]CrossConnect, error) {
+// poll describes all pairs, given the interfaces there are.
+func (r *rewiring) poll(links []netlink.Link) ([]CrossConnect, error) {
 	trial, err := r.trial()
 	if err != nil {
 		return nil, err
@@ -152,7 +155,7 @@ func (r *rewiring) poll() ([]CrossConnect, error) {
 	if !trial && errors.Is(r.fileProblem, crossconnect.ErrTrial) {
 		_ = r.useVersion(r.version) // its turn has come
 	}
-	own, err := r.own.Status()
+	own, err := r.own.StatusAmong(links)
 	if err != nil {
 		return nil, err
 	}
@@ -161,12 +164,12 @@ func (r *rewiring) poll() ([]CrossConnect, error) {
 			own[i].Origin = crossconnect.OriginFile
 		}
 	}
-	kept, err := r.kept.Status()
+	kept, err := r.kept.StatusAmong(links)
 	if err != nil {
 		return nil, err
 	}
 	if now := time.Now(); now.Sub(r.othersTime) > othersAge {
-		if r.others, err = crossconnect.Others(r.lookAt); err != nil {
+		if r.othersPairs, err = r.others.StatusAmong(links); err != nil {
 			return nil, err
 		}
 		r.othersTime = now
@@ -174,7 +177,7 @@ func (r *rewiring) poll() ([]CrossConnect, error) {
 	if len(own)+len(kept) > 0 && time.Since(r.followTime) > followAge {
 		r.follow()
 	}
-	return slices.Concat(own, kept, r.others), nil
+	return slices.Concat(own, kept, r.othersPairs), nil
 }
 
 // xdpPorts lists the interfaces that XDP cross-connects, by ifindex.

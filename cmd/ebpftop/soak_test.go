@@ -12,7 +12,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
-var soakTime = flag.Duration("soak", 30*time.Second, "how long TestSoak looks at memory")
+var soakTime = flag.Duration("soak", 2*time.Minute, "how long TestSoak looks at memory")
 
 // curve is the memory of a process over time, in KiB.
 type curve struct {

@@ -144,7 +144,7 @@ func without(pairs []crossconnect.Pair, names []string) ([]crossconnect.Pair, er
 
 // errNotKept says that interfaces are no kept pair, and whose the first is.
 func errNotKept(names []string) error {
-	others, err := crossconnect.Others(crossconnect.LookAtProgram)
+	others, err := crossconnect.ListOthers()
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func newXconnectList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			others, err := crossconnect.Others(crossconnect.LookAtProgram)
+			others, err := crossconnect.ListOthers()
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
 // drops counts what becomes of the frames that XDP redirects in one network
@@ -80,7 +81,7 @@ func startDrops() (*drops, error) {
 	if err := spec.Variables[bpf.DropsVarNetworkNamespace].Set(uint32(namespace)); err != nil {
 		return nil, err
 	}
-	collection, err := ebpf.NewCollection(spec)
+	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernelbtf.Cache()})
 	if err != nil {
 		return nil, err
 	}

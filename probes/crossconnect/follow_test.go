@@ -22,7 +22,7 @@ func TestDeviceReturns(t *testing.T) {
 				if s := b.only(w); s.Reason != "p0 is missing" {
 					t.Errorf("%+v", s)
 				}
-				if b.leads(1) != -1 {
+				if b.leads(1, soon) != -1 {
 					t.Error("frames still come out somewhere")
 				}
 				for _, ifindex := range []int{0, old} {

@@ -25,11 +25,15 @@ func listLinks() (links, error) {
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
+	return byName(list), nil
+}
+
+func byName(list []netlink.Link) links {
 	byName := make(links, len(list))
 	for _, l := range list {
 		byName[l.Attrs().Name] = l
 	}
-	return byName, nil
+	return byName
 }
 
 // ErrMissing is said of an interface that does not exist.

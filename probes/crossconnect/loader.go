@@ -12,6 +12,7 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/functions"
 	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
 // loader loads the redirecting programs, one for each port: a program that
@@ -82,6 +83,7 @@ func (l *loader) load(p *port, d Datapath) (*ebpf.Program, error) {
 	}
 	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		MapReplacements: p.replacements(l.control),
+		Cache:           kernelbtf.Cache(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load the cross-connect program: %w", err)

@@ -2,253 +2,140 @@ package crossconnect
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
-	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
-// LookAt tells what a program is. Asking the kernel for a program by its number
-// takes CAP_SYS_ADMIN; a process without can have another ask, and return its
-// answer. A program that must not be looked at is an os.ErrPermission.
-type LookAt func(ebpf.ProgramID) (Program, error)
-
-// Program is what can be told of a program in the kernel.
-type Program struct {
-	Name string
-	Port *Port // that it serves, nil if it is none of ours
-}
-
-// Port is a port of any wiring, found by its program. Nobody has to announce
-// what he connects: the kernel tells, and cannot be wrong.
-type Port struct {
-	Record  bpf.CrossConnectsCrossConnect
-	Control ebpf.MapID // of the control word: the same one for all of a wiring
-	Current word
-	Egress  [generations]uint32 // of XDP: ifindexes
-	Traffic Traffic
-}
-
-// found is a port on a device.
-type found struct {
-	Port
-	datapath Datapath
-}
-
-// findPorts finds the ports on a device: none, one, or while a trial lasts two.
-func findPorts(device netlink.Link, lookAt LookAt) ([]found, error) {
-	programs, err := programsOn(device)
-	if err != nil {
-		return nil, err
-	}
-	var ports []found
-	for id, d := range programs {
-		program, err := lookAt(id)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-			continue // gone meanwhile, or not for us to look at
-		}
-		if err != nil {
-			return nil, fmt.Errorf("look at program %d on %s: %w", id, device.Attrs().Name, err)
-		}
-		if program.Port != nil {
-			ports = append(ports, found{Port: *program.Port, datapath: d})
-		}
-	}
-	return ports, nil
-}
-
-// programsOn lists the programs for received frames.
-func programsOn(device netlink.Link) (map[ebpf.ProgramID]Datapath, error) {
-	programs := make(map[ebpf.ProgramID]Datapath)
-	attrs := device.Attrs()
-	if xdp := attrs.Xdp; xdp != nil && xdp.Attached {
-		const attachedGeneric = 2 // XDP_ATTACHED_SKB in linux/if_link.h
-		programs[ebpf.ProgramID(xdp.ProgId)] = XDP
-		if xdp.AttachMode == attachedGeneric {
-			programs[ebpf.ProgramID(xdp.ProgId)] = XDPGeneric
-		}
-	}
-	// No tcx before Linux 6.6, and nothing on it if this fails.
-	if result, err := link.QueryPrograms(link.QueryOptions{Target: attrs.Index, Attach: ebpf.AttachTCXIngress}); err == nil {
-		for _, program := range result.Programs {
-			programs[program.ID] = TC
-		}
-	}
-	filters, err := hook.ListFilters(attrs.Index, hook.Ingress)
-	if err != nil {
-		return nil, err
-	}
-	for _, filter := range filters {
-		if bpf, ok := filter.(*netlink.BpfFilter); ok {
-			programs[ebpf.ProgramID(bpf.Id)] = TC
-		}
-	}
-	return programs, nil
-}
-
-// LookAtProgram asks the kernel. It is a LookAt.
-func LookAtProgram(id ebpf.ProgramID) (Program, error) {
-	program, err := ebpf.NewProgramFromID(id)
-	if err != nil {
-		return Program{}, err
-	}
-	defer program.Close()
-	info, err := program.Info()
-	if err != nil {
-		return Program{}, err
-	}
-	port, err := portOf(info)
-	return Program{Name: info.Name, Port: port}, err
-}
-
-// portOf reads the port that a program serves, by its maps; nil if it serves
-// none.
-func portOf(program *ebpf.ProgramInfo) (*Port, error) {
-	maps, _ := program.MapIDs() // without them, it is not ours
-	p, known := new(Port), make(map[string]bool)
-	for _, id := range maps {
-		m, err := ebpf.NewMapFromID(id)
-		if err != nil {
-			return nil, err
-		}
-		name, err := p.read(m)
-		if err := errors.Join(err, m.Close()); err != nil {
-			return nil, err
-		}
-		known[name] = true
-	}
-	delete(known, "")
-	if len(known) < 4 || p.Record.Name[0] == 0 {
-		return nil, nil
-	}
-	return p, nil
-}
-
-// read reads one map of a port, and says which that is: none if the map is not
-// one of ours. Anybody may call his maps what we call ours, so they must have
-// the shape, too.
-func (p *Port) read(m *ebpf.Map) (name string, err error) {
-	info, err := m.Info()
-	if err != nil {
-		return "", err
-	}
-	is := func(of string, kind ebpf.MapType, size uintptr, entries uint32) bool {
-		const shown = 15 // bytes of a name that the kernel keeps
-		name = of
-		return info.Name == of[:min(shown, len(of))] &&
-			info.Type == kind && info.ValueSize == uint32(size) && info.MaxEntries == entries
-	}
-	var value bpf.CrossConnectsGenerationControl
-	switch {
-	case is(bpf.PortMapName, ebpf.Array, unsafe.Sizeof(p.Record), 1):
-		return name, m.Lookup(uint32(0), &p.Record)
-	case is(bpf.ControlMapName, ebpf.Array, unsafe.Sizeof(value), 1):
-		err := m.Lookup(uint32(0), &value)
-		p.Current = word(value.Word)
-		p.Control, _ = info.ID() // known since Linux 4.13
-		return name, err
-	case is(bpf.CrossConnectsMapCrossConnectEgress, ebpf.DevMap, unsafe.Sizeof(p.Egress[0]), generations):
-		return name, p.readEgress(m)
-	case is(bpf.CrossConnectsMapCrossConnectTraffic, ebpf.PerCPUArray, unsafe.Sizeof(p.Traffic[0]), generations):
-		p.Traffic, err = readTraffic(m)
-		return name, err
-	}
-	return "", nil
-}
-
-// readEgress reads where XDP leads.
-func (p *Port) readEgress(m *ebpf.Map) error {
-	for generation := range p.Egress {
-		err := m.Lookup(uint32(generation), &p.Egress[generation])
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-// errTaken fails if the device is in a pair of another wiring.
-func (w *Wiring) errTaken(device netlink.Link) error {
-	ports, err := findPorts(device, w.LookAt)
-	if err != nil {
-		return err
-	}
-	own, err := mapID(w.control.m)
-	if err != nil {
-		return err
-	}
-	for _, f := range ports {
-		if f.Control != own && f.isOwned() {
-			return fmt.Errorf("%s is in a pair already: %s", device.Attrs().Name, f.advice())
-		}
-	}
-	return nil
-}
-
-// isOwned tells whether the port is kept or its process lives: a filter on a
-// clsact qdisc outlives it.
-func (p *Port) isOwned() bool {
-	return p.Record.Owner == 0 || hook.IsEbpftop(strconv.Itoa(int(p.Record.Owner)))
-}
-
-// advice is for who wants to connect the interface otherwise.
-func (p *Port) advice() string {
-	switch owner := int(p.Record.Owner); owner {
-	case 0:
-		return fmt.Sprintf("`ebpftop xconnect del %s` ends that", text(p.Record.Name))
-	case os.Getpid():
-		return "disconnect it first"
-	default:
-		return fmt.Sprintf("process %d connected it, disconnect it there or end that", owner)
-	}
-}
-
 // Others lists the pairs of other processes in the network namespace that end
-// with them.
-func Others(lookAt LookAt) ([]Status, error) {
+// with them, again and again.
+type Others struct {
+	readPorts ReadPorts
+	// passed are programs that are no port of another process. What they are
+	// they stay, and are not asked for any more.
+	passed map[ebpf.ProgramID]bool
+}
+
+// NewOthers lists what readPorts finds.
+func NewOthers(readPorts ReadPorts) *Others { return &Others{readPorts: readPorts} }
+
+// ListOthers lists the pairs of other processes once.
+func ListOthers() ([]Status, error) {
 	links, err := listLinks()
 	if err != nil {
 		return nil, err
+	}
+	o := NewOthers(new(Ports).Read)
+	list, err := o.status(links)
+	return list, errors.Join(err, o.Close())
+}
+
+// Close forgets everything.
+func (o *Others) Close() error {
+	_, err := o.readPorts(nil)
+	if errors.Is(err, os.ErrPermission) {
+		return nil
+	}
+	return err
+}
+
+// StatusAmong describes the pairs. The interfaces were just listed.
+func (o *Others) StatusAmong(interfaces []netlink.Link) ([]Status, error) {
+	return o.status(byName(interfaces))
+}
+
+func (o *Others) status(links links) ([]Status, error) {
+	programs, err := programsOnAny(links)
+	if err != nil {
+		return nil, inOneLine(err)
+	}
+	ports, err := o.ports(programs)
+	if err != nil {
+		return nil, inOneLine(err)
 	}
 	now, err := monotonic()
 	if err != nil {
 		return nil, err
 	}
-	ports := make(map[string]*found) // as their owners call them
+	return statusOf(programs, ports, now, links), nil
+}
+
+// programsOnAny lists the programs for received frames on all devices. Of these,
+// few have a qdisc with filters to ask for.
+func programsOnAny(links links) (map[ebpf.ProgramID]Datapath, error) {
+	filtered, err := hook.WithFilters()
+	if err != nil {
+		return nil, err
+	}
+	programs := make(map[ebpf.ProgramID]Datapath)
 	for _, device := range links {
-		all, err := findPorts(device, lookAt)
-		if err != nil {
-			return nil, inOneLine(err)
-		}
-		for _, f := range all {
-			if owner := int(f.Record.Owner); owner == 0 || owner == os.Getpid() || !f.isOwned() {
-				continue
-			}
-			name := text(f.Record.Name)
-			if ports[name] == nil || f.leads(now) {
-				ports[name] = &f
+		addPrograms(programs, device)
+		if filtered[device.Attrs().Index] {
+			if err := addFilters(programs, device); err != nil {
+				return nil, err
 			}
 		}
 	}
-	var list []Status
-	for _, f := range ports {
-		peer := ports[text(f.plan(now).Peer)]
+	return programs, nil
+}
+
+// ports are those of other processes.
+func (o *Others) ports(programs map[ebpf.ProgramID]Datapath) (map[ebpf.ProgramID]*Port, error) {
+	var asked []ebpf.ProgramID
+	passed := make(map[ebpf.ProgramID]bool, len(programs))
+	for id := range programs {
+		if passed[id] = o.passed[id]; !passed[id] {
+			asked = append(asked, id)
+		}
+	}
+	ports, err := o.readPorts(asked)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, nil // not for us to look at
+	}
+	if err != nil {
+		return nil, err
+	}
+	for id, p := range ports {
+		if p == nil || p.Record.Owner == 0 || int(p.Record.Owner) == os.Getpid() {
+			passed[id] = true
+			delete(ports, id)
+		}
+	}
+	o.passed = passed
+	return ports, nil
+}
+
+// statusOf describes the pairs that ports make.
+func statusOf(programs map[ebpf.ProgramID]Datapath, ports map[ebpf.ProgramID]*Port, now time.Duration, links links) (list []Status) {
+	all := make(map[string]*found, len(ports)) // as their owners call them
+	isOwned := make(map[uint32]bool)
+	for id, p := range ports {
+		owner := p.Record.Owner
+		if _, known := isOwned[owner]; !known {
+			isOwned[owner] = p.isOwned()
+		}
+		if !isOwned[owner] {
+			continue
+		}
+		f := &found{Port: *p, datapath: programs[id]}
+		if name := text(p.Record.Name); all[name] == nil || f.leads(now) {
+			all[name] = f
+		}
+	}
+	for _, f := range all {
+		peer := all[text(f.plan(now).Peer)]
 		if isThere(f.plan(now)) && (f.plan(now).IsA != 0 || peer == nil) {
 			list = append(list, f.status(peer, now, links))
 		}
 	}
 	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.A, b.A) })
-	return list, nil
+	return list
 }
 
 // plan is the one that counts at a moment.

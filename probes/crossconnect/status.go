@@ -8,11 +8,20 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Status describes all pairs of the set, and those that come back unless a
 // trial is confirmed. Rates are over the time since it was asked last.
-func (w *Wiring) Status() (list []Status, err error) {
+func (w *Wiring) Status() ([]Status, error) { return w.observe(listLinks) }
+
+// StatusAmong is Status for who has just listed the interfaces: there may be
+// many.
+func (w *Wiring) StatusAmong(interfaces []netlink.Link) ([]Status, error) {
+	return w.observe(func() (links, error) { return byName(interfaces), nil })
+}
+
+func (w *Wiring) observe(listLinks func() (links, error)) (list []Status, err error) {
 	err = w.look(func(current word, now time.Duration) error {
 		if len(w.ports) == 0 {
 			return nil
@@ -25,17 +34,22 @@ func (w *Wiring) Status() (list []Status, err error) {
 		if err != nil {
 			return err
 		}
-		list, err = w.status(current, now, observation{links: links, drops: drops, time: now})
+		ports := make(map[[unix.IFNAMSIZ]uint8]*port, len(w.ports))
+		for _, p := range w.ports {
+			ports[p.record.Name] = p
+		}
+		list, err = w.status(current, now, observation{links: links, ports: ports, drops: drops, time: now})
 		return err
 	})
 	return list, err
 }
 
-// observation is what status is told by, apart from the ports.
+// observation is what status is told by.
 type observation struct {
 	links links
-	drops map[int]dropCount // by ifindex of the ingress
-	time  time.Duration     // CLOCK_MONOTONIC
+	ports map[[unix.IFNAMSIZ]uint8]*port // by name: there may be many to find
+	drops map[int]dropCount              // by ifindex of the ingress
+	time  time.Duration                  // CLOCK_MONOTONIC
 }
 
 func (w *Wiring) status(current word, now time.Duration, o observation) ([]Status, error) {
@@ -98,7 +112,7 @@ func (w *Wiring) origin() Origin {
 // pairStatus describes the pair of which p is the A.
 func (w *Wiring) pairStatus(p *port, generation int, o observation) (s Status, err error) {
 	plan := p.plan(generation)
-	peer := w.port(text(plan.Peer))
+	peer := o.ports[plan.Peer]
 	s = Status{
 		A: p.name(), B: text(plan.Peer), State: Active,
 		Kept: w.pins != "", Origin: w.origin(), Owner: w.owner(),

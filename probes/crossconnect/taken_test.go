@@ -56,7 +56,7 @@ func TestTakenByAnother(t *testing.T) {
 func (b *bench) others() (list []Status) {
 	b.t.Helper()
 	b.do(func() (err error) {
-		list, err = Others(LookAtProgram)
+		list, err = ListOthers()
 		return err
 	})
 	return list

@@ -13,9 +13,13 @@ type Traffic [generations]bpf.CrossConnectsTraffic
 
 // readTraffic adds up what all CPUs counted.
 func readTraffic(m *ebpf.Map) (t Traffic, err error) {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return t, err
+	}
+	ofCPUs := make([]bpf.CrossConnectsTraffic, cpus)
 	for generation := range t {
-		var ofCPUs []bpf.CrossConnectsTraffic
-		if err := m.Lookup(uint32(generation), &ofCPUs); err != nil {
+		if err := m.Lookup(uint32(generation), ofCPUs); err != nil {
 			return t, err
 		}
 		for _, more := range ofCPUs {

@@ -24,7 +24,7 @@ func TestTrialExpires(t *testing.T) {
 			if name == "kept" {
 				b.do(w.Close)
 			}
-			b.await("the trial is over", func() bool { return b.leads(0) == 1 })
+			b.await("the trial is over", func() bool { return b.leads(0, soon) == 1 })
 			b.expectWires(1, 0, 3, 2)
 			b.expectPairs(w, "p0-p1 active tc/tc", "p2-p3 active xdp/xdp")
 			b.fails("no trial is under way", w.Confirm)

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/cilium/ebpf/rlimit"
+
+	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
 // Wiring is a set of pairs that changes as a whole. Its methods are for threads
@@ -115,6 +118,9 @@ func (w *Wiring) Rollback() error {
 // Follow makes pairs wait whose interfaces are gone, and connects those whose
 // interfaces are back. To be called when interfaces come, go or change.
 func (w *Wiring) Follow() error {
+	if w.isEmpty() {
+		return nil
+	}
 	return w.change(func(links links, current word, now time.Duration) error {
 		w.connect(current.at(now), links)
 		if current.onTrial(now) {
@@ -123,6 +129,13 @@ func (w *Wiring) Follow() error {
 		}
 		return w.prune(current.at(now))
 	})
+}
+
+// isEmpty tells that there is nothing, not even in the pins.
+func (w *Wiring) isEmpty() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.control == nil && len(w.ports) == 0 && (w.pins == "" || !w.pins.exists())
 }
 
 // Pairs is the set as it is.
@@ -165,8 +178,9 @@ func (w *Wiring) pairs(generation int) []Pair {
 
 // port finds a port by name, nil if there is none.
 func (w *Wiring) port(name string) *port {
+	wanted := interfaceName(name)
 	for _, p := range w.ports {
-		if p.name() == name {
+		if p.record.Name == wanted {
 			return p
 		}
 	}
@@ -177,6 +191,8 @@ func (w *Wiring) port(name string) *port {
 func (w *Wiring) change(fn func(links links, current word, now time.Duration) error) (err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	types := kernelbtf.Cache() // for all programs that the change takes
+	defer runtime.KeepAlive(types)
 	unlock, err := lockNamespace()
 	if err != nil {
 		return err

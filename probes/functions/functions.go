@@ -8,6 +8,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
 // castToKernelContext is the only one that the programs call. It is declared
@@ -42,7 +44,7 @@ func forgo(spec *ebpf.CollectionSpec) {
 
 // callable tries a call.
 var callable = sync.OnceValue(func() bool {
-	kernel, err := btf.LoadKernelSpec()
+	kernel, err := kernelbtf.Cache().Kernel()
 	if err != nil {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -199,4 +200,22 @@ func FindFilter(ifindex int, parent Parent, name string) (*Filter, error) {
 		}
 	}
 	return nil, nil
+}
+
+// WithFilters lists the interfaces that have a qdisc with filters for received
+// frames, clsact or ingress, by ifindex. It asks once for all of them.
+func WithFilters() (map[int]bool, error) {
+	request := nl.NewNetlinkRequest(unix.RTM_GETQDISC, unix.NLM_F_DUMP)
+	request.AddData(&nl.TcMsg{Family: nl.FAMILY_ALL})
+	messages, err := request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWQDISC)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("list qdiscs: %w", err)
+	}
+	filtered := make(map[int]bool)
+	for _, m := range messages {
+		if qdisc := nl.DeserializeTcMsg(m); qdisc.Parent == netlink.HANDLE_CLSACT {
+			filtered[int(qdisc.Ifindex)] = true
+		}
+	}
+	return filtered, nil
 }

@@ -1,0 +1,181 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebpftop/ebpftop/bpf"
+)
+
+// Port is a port of any wiring, found by its program. Nobody has to announce
+// what he connects: the kernel tells, and cannot be wrong.
+type Port struct {
+	Record  bpf.CrossConnectsCrossConnect
+	Control ebpf.MapID // of the control word: the same one for all of a wiring
+	Current word
+	Egress  [generations]uint32 // of XDP: ifindexes
+	Traffic Traffic
+}
+
+// openMaps are the maps of a port, open. A nil *openMaps is of no port.
+type openMaps struct {
+	here, control, egress, traffic *ebpf.Map
+	controlID                      ebpf.MapID
+}
+
+// openMapsOf opens the maps of the port that a program serves; nil if it
+// serves none.
+func openMapsOf(id ebpf.ProgramID) (*ebpf.ProgramInfo, *openMaps, error) {
+	program, err := ebpf.NewProgramFromID(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer program.Close()
+	info, err := program.Info()
+	if err != nil {
+		return nil, nil, err
+	}
+	m := new(openMaps)
+	maps, _ := info.MapIDs() // without them, it is not ours
+	for _, id := range maps {
+		if err := m.open(id); err != nil {
+			return nil, nil, errors.Join(err, m.Close())
+		}
+	}
+	if m.here == nil || m.control == nil || m.egress == nil || m.traffic == nil {
+		return info, nil, m.Close()
+	}
+	return info, m, nil
+}
+
+// open keeps a map if it is one that is still missing.
+func (m *openMaps) open(id ebpf.MapID) error {
+	opened, err := ebpf.NewMapFromID(id)
+	if err != nil {
+		return err
+	}
+	info, err := opened.Info()
+	if err != nil {
+		return errors.Join(err, opened.Close())
+	}
+	place := m.place(info)
+	if place == nil || *place != nil {
+		return opened.Close()
+	}
+	*place = opened
+	if place == &m.control {
+		m.controlID, _ = info.ID() // known since Linux 4.13
+	}
+	return nil
+}
+
+// place is where a map belongs, nil if it is not one of ours. Anybody may call
+// his maps what we call ours, so they must have the shape, too.
+func (m *openMaps) place(info *ebpf.MapInfo) **ebpf.Map {
+	is := func(name string, kind ebpf.MapType, size uintptr, entries uint32) bool {
+		const shown = 15 // bytes of a name that the kernel keeps
+		return info.Name == name[:min(shown, len(name))] &&
+			info.Type == kind && info.ValueSize == uint32(size) && info.MaxEntries == entries
+	}
+	var p Port
+	switch {
+	case is(bpf.PortMapName, ebpf.Array, unsafe.Sizeof(p.Record), 1):
+		return &m.here
+	case is(bpf.ControlMapName, ebpf.Array, unsafe.Sizeof(bpf.CrossConnectsGenerationControl{}), 1):
+		return &m.control
+	case is(bpf.CrossConnectsMapCrossConnectEgress, ebpf.DevMap, unsafe.Sizeof(p.Egress[0]), generations):
+		return &m.egress
+	case is(bpf.CrossConnectsMapCrossConnectTraffic, ebpf.PerCPUArray, unsafe.Sizeof(p.Traffic[0]), generations):
+		return &m.traffic
+	}
+	return nil
+}
+
+// read reads the port; nil if it is none.
+func (m *openMaps) read() (p *Port, err error) {
+	if m == nil {
+		return nil, nil
+	}
+	p = &Port{Control: m.controlID}
+	var control bpf.CrossConnectsGenerationControl
+	if err := errors.Join(m.here.Lookup(uint32(0), &p.Record), m.control.Lookup(uint32(0), &control)); err != nil {
+		return nil, err
+	}
+	if p.Record.Name[0] == 0 {
+		return nil, nil
+	}
+	p.Current = word(control.Word)
+	for generation := range p.Egress {
+		err := m.egress.Lookup(uint32(generation), &p.Egress[generation])
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return nil, err
+		}
+	}
+	p.Traffic, err = readTraffic(m.traffic)
+	return p, err
+}
+
+// Close closes the maps.
+func (m *openMaps) Close() error {
+	if m == nil {
+		return nil
+	}
+	var errs []error
+	for _, opened := range []*ebpf.Map{m.here, m.control, m.egress, m.traffic} {
+		if opened != nil {
+			errs = append(errs, opened.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ReadPorts reads the ports that programs serve, nil for one that serves none.
+// What is gone, or must not be looked at, is left out. It takes CAP_SYS_ADMIN,
+// as LookAt does.
+type ReadPorts func([]ebpf.ProgramID) (map[ebpf.ProgramID]*Port, error)
+
+// Ports reads ports again and again. A program stays what it is, and keeps its
+// maps: so it is looked at once, and from then on only what its maps hold.
+type Ports struct {
+	known map[ebpf.ProgramID]*openMaps
+}
+
+// Read is a ReadPorts. It forgets the programs that it is not asked for.
+func (p *Ports) Read(programs []ebpf.ProgramID) (map[ebpf.ProgramID]*Port, error) {
+	before := p.known
+	p.known = make(map[ebpf.ProgramID]*openMaps, len(programs))
+	ports := make(map[ebpf.ProgramID]*Port, len(programs))
+	var errs []error
+	for _, id := range programs {
+		port, err := p.read(id, before)
+		switch {
+		case err == nil:
+			ports[id] = port
+		case !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission):
+			errs = append(errs, fmt.Errorf("look at program %d: %w", id, err))
+		}
+	}
+	for _, m := range before {
+		errs = append(errs, m.Close())
+	}
+	return ports, errors.Join(errs...)
+}
+
+// read reads the port of a program, which moves from those known before to those
+// known now.
+func (p *Ports) read(id ebpf.ProgramID, before map[ebpf.ProgramID]*openMaps) (*Port, error) {
+	m, isKnown := before[id]
+	if !isKnown {
+		var err error
+		if _, m, err = openMapsOf(id); err != nil {
+			return nil, err
+		}
+	}
+	delete(before, id)
+	p.known[id] = m
+	return m.read()
+}
