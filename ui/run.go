@@ -63,8 +63,8 @@ const (
 	// screen. Run returns this long after its context ends at the latest.
 	grace = 1500 * time.Millisecond
 	// framesPerSecond bounds how often the terminal is written to: keys are
-	// answered within a twentieth of a second, and a quiet screen costs little.
-	framesPerSecond = 20
+	// answered within a thirtieth of a second, and a quiet screen costs little.
+	framesPerSecond = 30
 )
 
 // Run shows source on the terminal until the user quits, ctx ends or source
