@@ -164,7 +164,10 @@ connection_add(struct connection *row, enum direction direction, __u64 packets, 
 {
 	__u8 *flags;
 
+	/* The compiler must not make one addition at a computed place of two,
+	 * which verifiers may take to be anywhere (big-endian, Linux 6.12). */
 	if (direction == DIRECTION_RX) {
+		barrier_var(row);
 		__sync_fetch_and_add(&row->rx_packets, packets);
 		__sync_fetch_and_add(&row->rx_bytes, bytes);
 		flags = &row->rx_flags;
@@ -246,6 +249,7 @@ slot_count(struct connection_slot *slot, const struct frame *f, enum direction d
 	   const struct traffic *more, __u64 time)
 {
 	if (direction == DIRECTION_RX) {
+		barrier_var(slot); /* as in connection_add() */
 		slot->more.rx_packets += more->packets;
 		slot->more.rx_bytes += more->bytes;
 		slot->more.rx_flags |= f->tcp_flags;
