@@ -35,10 +35,7 @@ func newLoader() (*loader, error) {
 		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h
 		spec.Programs[bpf.CrossConnectsProgConnectXdp].Flags |= xdpHasFrags
 	}
-	err = errors.Join(
-		spec.Variables[bpf.CrossConnectsVarHasXdpFrags].Set(frags),
-	)
-	if err != nil {
+	if err := spec.Variables[bpf.CrossConnectsVarHasXdpFrags].Set(frags); err != nil {
 		return nil, fmt.Errorf("configure the cross-connect programs: %w", err)
 	}
 	l := &loader{spec: spec, tc: hook.TC}
