@@ -88,8 +88,13 @@ const (
 	PacketsMapMalformed           = "malformed"
 	PacketsMapProtocolsRx         = "protocols_rx"
 	PacketsMapProtocolsTx         = "protocols_tx"
+	PacketsProgProtoConnect       = "proto_connect"
+	PacketsProgProtoTcRx          = "proto_tc_rx"
+	PacketsProgProtoTcTx          = "proto_tc_tx"
+	PacketsProgProtoXdpRx         = "proto_xdp_rx"
 	PacketsProgTcRx               = "tc_rx"
 	PacketsProgTcTx               = "tc_tx"
+	PacketsProgXdpConnect         = "xdp_connect"
 	PacketsProgXdpRx              = "xdp_rx"
 	PacketsVarCrossConnectControl = "cross_connect_control"
 	PacketsVarCrossConnectHere    = "cross_connect_here"
@@ -97,10 +102,8 @@ const (
 	PacketsVarHasEthernet         = "has_ethernet"
 	PacketsVarHasXdpFrags         = "has_xdp_frags"
 	PacketsVarInterfaceId         = "interface_id"
-	PacketsVarIsCrossConnected    = "is_cross_connected"
 	PacketsVarIsLeased            = "is_leased"
 	PacketsVarLocalPorts          = "local_ports"
-	PacketsVarTrackConnections    = "track_connections"
 )
 
 // LoadPackets returns the embedded CollectionSpec for Packets.
@@ -145,9 +148,14 @@ type PacketsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type PacketsProgramSpecs struct {
-	TcRx  *ebpf.ProgramSpec `ebpf:"tc_rx"`
-	TcTx  *ebpf.ProgramSpec `ebpf:"tc_tx"`
-	XdpRx *ebpf.ProgramSpec `ebpf:"xdp_rx"`
+	ProtoConnect *ebpf.ProgramSpec `ebpf:"proto_connect"`
+	ProtoTcRx    *ebpf.ProgramSpec `ebpf:"proto_tc_rx"`
+	ProtoTcTx    *ebpf.ProgramSpec `ebpf:"proto_tc_tx"`
+	ProtoXdpRx   *ebpf.ProgramSpec `ebpf:"proto_xdp_rx"`
+	TcRx         *ebpf.ProgramSpec `ebpf:"tc_rx"`
+	TcTx         *ebpf.ProgramSpec `ebpf:"tc_tx"`
+	XdpConnect   *ebpf.ProgramSpec `ebpf:"xdp_connect"`
+	XdpRx        *ebpf.ProgramSpec `ebpf:"xdp_rx"`
 }
 
 // PacketsMapSpecs contains maps before they are loaded into the kernel.
@@ -177,10 +185,8 @@ type PacketsVariableSpecs struct {
 	HasEthernet         *ebpf.VariableSpec `ebpf:"has_ethernet"`
 	HasXdpFrags         *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
 	InterfaceId         *ebpf.VariableSpec `ebpf:"interface_id"`
-	IsCrossConnected    *ebpf.VariableSpec `ebpf:"is_cross_connected"`
 	IsLeased            *ebpf.VariableSpec `ebpf:"is_leased"`
 	LocalPorts          *ebpf.VariableSpec `ebpf:"local_ports"`
-	TrackConnections    *ebpf.VariableSpec `ebpf:"track_connections"`
 }
 
 // PacketsObjects contains all objects after they have been loaded into the kernel.
@@ -242,25 +248,33 @@ type PacketsVariables struct {
 	HasEthernet         *ebpf.Variable `ebpf:"has_ethernet"`
 	HasXdpFrags         *ebpf.Variable `ebpf:"has_xdp_frags"`
 	InterfaceId         *ebpf.Variable `ebpf:"interface_id"`
-	IsCrossConnected    *ebpf.Variable `ebpf:"is_cross_connected"`
 	IsLeased            *ebpf.Variable `ebpf:"is_leased"`
 	LocalPorts          *ebpf.Variable `ebpf:"local_ports"`
-	TrackConnections    *ebpf.Variable `ebpf:"track_connections"`
 }
 
 // PacketsPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to LoadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PacketsPrograms struct {
-	TcRx  *ebpf.Program `ebpf:"tc_rx"`
-	TcTx  *ebpf.Program `ebpf:"tc_tx"`
-	XdpRx *ebpf.Program `ebpf:"xdp_rx"`
+	ProtoConnect *ebpf.Program `ebpf:"proto_connect"`
+	ProtoTcRx    *ebpf.Program `ebpf:"proto_tc_rx"`
+	ProtoTcTx    *ebpf.Program `ebpf:"proto_tc_tx"`
+	ProtoXdpRx   *ebpf.Program `ebpf:"proto_xdp_rx"`
+	TcRx         *ebpf.Program `ebpf:"tc_rx"`
+	TcTx         *ebpf.Program `ebpf:"tc_tx"`
+	XdpConnect   *ebpf.Program `ebpf:"xdp_connect"`
+	XdpRx        *ebpf.Program `ebpf:"xdp_rx"`
 }
 
 func (p *PacketsPrograms) Close() error {
 	return _PacketsClose(
+		p.ProtoConnect,
+		p.ProtoTcRx,
+		p.ProtoTcTx,
+		p.ProtoXdpRx,
 		p.TcRx,
 		p.TcTx,
+		p.XdpConnect,
 		p.XdpRx,
 	)
 }

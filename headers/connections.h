@@ -108,7 +108,6 @@ struct {
 } connection_slots SEC(".maps");
 
 /* Set by user space before loading; the verifier removes what is off. */
-const volatile bool track_connections = true;
 const volatile bool filter_ports;
 const volatile __u8 local_ports[65536 / 8]; /* bit set: tracked, if filter_ports */
 const volatile __u32 interface_id; /* 24 bits */
@@ -332,7 +331,7 @@ count_connection(const struct frame *f, enum direction direction, const struct t
 	__be16 remote_port = received ? f->source_port : f->destination_port;
 	__u32 interface_protocol = interface_id << 8 | f->protocol;
 
-	if (!track_connections || !f->is_ip || f->malformed)
+	if (!f->is_ip || f->malformed)
 		return;
 	if (!is_tracked(bpf_ntohs(local_port)))
 		return;

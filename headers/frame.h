@@ -451,26 +451,51 @@ common_transport(struct frame *f, const __u8 *transport, __u32 offset, __u32 pay
 	return true;
 }
 
-/*
- * Steps over the link layer of a common frame: Ethernet, and VLAN tags, if any.
- * Gives the ethertype of what follows; 0 if that is not all there.
- */
-static __always_inline __be16
-common_link(const struct frame *f, const struct buffer *b, __u32 *offset)
+static __always_inline bool
+common_ipv4(struct frame *f, const struct buffer *b, __u32 offset)
 {
-	__be16 ethertype;
+	const struct iphdr *ip = b->data + offset;
+	/* Of a total length too small, larger than any frame. */
+	__u32 payload = bpf_ntohs(ip->tot_len) - IPV4_BYTES;
 
-	*offset = sizeof(struct ethhdr);
-	if (b->data + sizeof(struct ethhdr) > b->end)
-		return 0;
-	ethertype = ((const __be16 *)b->data)[6];
+	if (*(const __u8 *)ip != 0x45 || payload > f->len - offset - IPV4_BYTES ||
+	    ip->frag_off & bpf_htons(IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS))
+		return false;
+	f->is_ip = true;
+	f->ip = (void *)ip;
+	f->protocol = ip->protocol;
+	return common_transport(f, (const __u8 *)ip + IPV4_BYTES, offset + IPV4_BYTES, payload);
+}
+
+static __always_inline bool
+common_ipv6(struct frame *f, const struct buffer *b, __u32 offset)
+{
+	const struct ipv6hdr *ip = b->data + offset;
+	__u32 payload;
+
+	if ((void *)ip + IPV6_BYTES + TCP_BYTES > b->end || *(const __u8 *)ip >> 4 != 6)
+		return false;
+	payload = bpf_ntohs(ip->payload_len);
+	if (payload > f->len - offset - IPV6_BYTES)
+		return false;
+	f->is_ip = f->is_ipv6 = true;
+	f->ip = (void *)ip;
+	f->protocol = ip->nexthdr;
+	return common_transport(f, (const __u8 *)ip + IPV6_BYTES, offset + IPV6_BYTES, payload);
+}
+
+/* Steps over VLAN tags. Gives the ethertype of what follows; 0 if the beginning
+ * of that is not there. */
+static __always_inline __be16
+common_tags(const struct frame *f, const struct buffer *b, __be16 ethertype, __u32 *offset)
+{
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < VLAN_TAGS_MAX; i++) {
 		const struct vlan_tag *tag = b->data + *offset;
 
 		if (!is_vlan(bpf_ntohs(ethertype)) || i + f->outer_tags >= VLAN_TAGS_MAX)
 			break; /* what is no IP is not common anyway */
-		if ((void *)(tag + 1) > b->end)
+		if ((void *)(tag + 1) + COMMON_BYTES > b->end)
 			return 0;
 		ethertype = tag->ethertype;
 		*offset += sizeof(*tag);
@@ -487,36 +512,24 @@ common_link(const struct frame *f, const struct buffer *b, __u32 *offset)
 static __always_inline bool
 frame_parse_common(struct frame *f, const struct buffer *b, bool has_ethernet)
 {
-	__u32 offset = 0;
-	__be16 ethertype = has_ethernet ? common_link(f, b, &offset) : bpf_htons(f->ethertype);
-	void *header = b->data + offset;
+	__u32 offset = has_ethernet ? sizeof(struct ethhdr) : 0;
+	__be16 ethertype;
 
-	if (header + COMMON_BYTES > b->end)
+	if (b->data + offset + COMMON_BYTES > b->end)
 		return false;
-	f->is_ip = true;
-	f->ip = header;
-	if (ethertype == bpf_htons(ETH_P_IP)) {
-		struct iphdr *ip = header;
-		/* Of a total length too small, larger than any frame. */
-		__u32 payload = bpf_ntohs(ip->tot_len) - IPV4_BYTES;
-
-		if (*(__u8 *)ip != 0x45 || payload > f->len - offset - IPV4_BYTES ||
-		    ip->frag_off & bpf_htons(IPV4_OFFSET_MASK | IPV4_MORE_FRAGMENTS))
-			return false;
-		f->protocol = ip->protocol;
-		return common_transport(f, header + IPV4_BYTES, offset + IPV4_BYTES, payload);
-	}
-	if (ethertype == bpf_htons(ETH_P_IPV6)) {
-		struct ipv6hdr *ip = header;
-		__u32 payload = bpf_ntohs(ip->payload_len);
-
-		if (header + IPV6_BYTES + TCP_BYTES > b->end || *(__u8 *)ip >> 4 != 6 ||
-		    payload > f->len - offset - IPV6_BYTES)
-			return false;
-		f->protocol = ip->nexthdr;
-		f->is_ipv6 = true;
-		return common_transport(f, header + IPV6_BYTES, offset + IPV6_BYTES, payload);
-	}
+	ethertype = has_ethernet ? ((const __be16 *)b->data)[6] : bpf_htons(f->ethertype);
+	/* Without tags, every offset is a constant. */
+	if (ethertype == bpf_htons(ETH_P_IP))
+		return common_ipv4(f, b, offset);
+	if (ethertype == bpf_htons(ETH_P_IPV6))
+		return common_ipv6(f, b, offset);
+	if (!has_ethernet || !is_vlan(bpf_ntohs(ethertype)))
+		return false;
+	ethertype = common_tags(f, b, ethertype, &offset);
+	if (ethertype == bpf_htons(ETH_P_IP))
+		return common_ipv4(f, b, offset);
+	if (ethertype == bpf_htons(ETH_P_IPV6))
+		return common_ipv6(f, b, offset);
 	return false;
 }
 

@@ -13,24 +13,29 @@
 #include "cross_connect.h"
 #include "wire.h"
 
-/* Set by user space before loading: the interface has an XDP cross-connect. */
-const volatile bool is_cross_connected;
+/*
+ * What a program does besides counting by protocol. Constant in each: of what a
+ * variable switches off, instructions that are never reached still cost the others
+ * registers.
+ */
+enum task { COUNT_CONNECTIONS = 1 << 0, CROSS_CONNECT = 1 << 1 };
 
 /* Counts f, which stands for `packets` frames on the wire. */
 static __always_inline void
-frame_count(const struct frame *f, enum direction direction, __u32 packets)
+frame_count(const struct frame *f, enum direction direction, __u32 packets, __u32 tasks)
 {
 	struct traffic wire = frame_traffic(f, packets);
 
 	count_protocol(f, direction, &wire);
-	count_connection(f, direction, &wire);
+	if (tasks & COUNT_CONNECTIONS)
+		count_connection(f, direction, &wire);
 }
 
 /*
- * Any frame but the common ones. A global function: few frames come here, and
+ * Any frame but the common ones. In global functions: few frames come here, and
  * the common ones are spared what the compiler would keep in mind for these.
  */
-__noinline int uncommon_xdp(struct xdp_md *ctx)
+static __always_inline int count_uncommon_xdp(struct xdp_md *ctx, __u32 tasks)
 {
 	struct buffer b = buffer_xdp(ctx);
 	struct frame f = { .len = xdp_bytes(ctx) };
@@ -38,45 +43,76 @@ __noinline int uncommon_xdp(struct xdp_md *ctx)
 	/* Drivers leave headers in the first buffer. Should one not, the frame
 	 * counts for as much of it as can be seen. */
 	frame_parse(&f, &b, true);
-	frame_count(&f, DIRECTION_RX, 1);
+	frame_count(&f, DIRECTION_RX, 1, tasks);
 	return 0;
 }
 
-static __always_inline int packet_xdp(struct xdp_md *ctx)
+__noinline int uncommon_xdp(struct xdp_md *ctx)
 {
-	struct buffer b = buffer_xdp(ctx);
+	return count_uncommon_xdp(ctx, COUNT_CONNECTIONS);
+}
+
+__noinline int uncommon_xdp_protocols(struct xdp_md *ctx)
+{
+	return count_uncommon_xdp(ctx, 0);
+}
+
+static __always_inline int packet_xdp(struct xdp_md *ctx, __u32 tasks)
+{
+	/* What needs calls comes first: across one, little can be kept. */
 	struct frame f = { .len = xdp_bytes(ctx) };
-	/* Before parsing: what that finds need not be kept across a call. */
-	int verdict = is_cross_connected ? cross_connect_xdp(f.len) : XDP_PASS;
+	int verdict = tasks & CROSS_CONNECT ? cross_connect_xdp(f.len) : XDP_PASS;
+	struct buffer b = buffer_xdp(ctx);
 
 	if (frame_parse_common(&f, &b, true))
-		frame_count(&f, DIRECTION_RX, 1);
-	else
+		frame_count(&f, DIRECTION_RX, 1, tasks);
+	else if (tasks & COUNT_CONNECTIONS)
 		uncommon_xdp(ctx);
+	else
+		uncommon_xdp_protocols(ctx);
 	return verdict;
 }
 
 /* False, and nothing is counted, if headers have to be pulled together first. */
-__noinline int uncommon_tc(struct __sk_buff *skb, __u32 direction, __u32 is_pulled)
+static __always_inline int
+count_uncommon_tc(struct __sk_buff *skb, __u32 direction, __u32 is_pulled, __u32 tasks)
 {
 	struct frame f;
 
 	if (frame_parse_skb(&f, skb) == NOT_LINEAR && !is_pulled)
 		return false;
-	frame_count(&f, direction & 1, segments(skb, f.headers));
+	frame_count(&f, direction & 1, segments(skb, f.headers), tasks);
 	return true;
 }
 
-static __always_inline int packet_tc(struct __sk_buff *skb, enum direction direction)
+__noinline int uncommon_tc(struct __sk_buff *skb, __u32 direction, __u32 is_pulled)
+{
+	return count_uncommon_tc(skb, direction, is_pulled, COUNT_CONNECTIONS);
+}
+
+__noinline int uncommon_tc_protocols(struct __sk_buff *skb, __u32 direction, __u32 is_pulled)
+{
+	return count_uncommon_tc(skb, direction, is_pulled, 0);
+}
+
+static __always_inline int
+uncommon(struct __sk_buff *skb, enum direction direction, bool is_pulled, __u32 tasks)
+{
+	return tasks & COUNT_CONNECTIONS ? uncommon_tc(skb, direction, is_pulled) :
+					   uncommon_tc_protocols(skb, direction, is_pulled);
+}
+
+static __always_inline int
+packet_tc(struct __sk_buff *skb, enum direction direction, __u32 tasks)
 {
 	struct buffer b = buffer_skb(skb);
 	struct frame f = frame_skb(skb);
 
 	if (frame_parse_common(&f, &b, has_ethernet)) {
-		frame_count(&f, direction, segments(skb, f.headers));
-	} else if (!uncommon_tc(skb, direction, false)) {
+		frame_count(&f, direction, segments(skb, f.headers), tasks);
+	} else if (!uncommon(skb, direction, false, tasks)) {
 		pull_headers(skb);
-		uncommon_tc(skb, direction, true);
+		uncommon(skb, direction, true, tasks);
 	}
 	return TC_ACT_UNSPEC; /* the next program, if any, decides */
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
-	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
@@ -164,7 +163,7 @@ func (t *tap) isStale(port crossconnect.XDPPort) bool { return t.yielded || t.po
 // whether there was one of ours that could give way.
 func (i *interfaces) yieldXDP(ifindex int) bool {
 	w := i.byIndex[ifindex]
-	if w == nil || w.tap == nil || receiveProgram(w.tap.hook) != bpf.PacketsProgXdpRx {
+	if w == nil || w.tap == nil || !isXDP(w.tap.hook) {
 		return false
 	}
 	w.tap.yielded = true

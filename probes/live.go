@@ -196,9 +196,7 @@ func (l *Live) openPackets(opts Options) (err error) {
 		return err
 	}
 	if opts.ProtocolsOnly {
-		if err := l.packets.leaveOutConnections(); err != nil {
-			return err
-		}
+		l.packets.leaveOutConnections()
 	}
 	if l.protocols, err = newProtocols(); err != nil {
 		return err

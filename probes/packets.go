@@ -24,10 +24,40 @@ import (
 // tables), and the making of a copy for each interface. A copy of its own
 // spares every packet the question which interface it is on.
 type packets struct {
-	spec   *ebpf.CollectionSpec
-	shared map[string]*ebpf.Map
-	nextID uint32
+	spec    *ebpf.CollectionSpec
+	entries entries
+	shared  map[string]*ebpf.Map
+	nextID  uint32
 }
+
+// entries are the packet program's names at each hook.
+type entries struct {
+	xdp, xdpConnect string // the latter where XDP cross-connects, too
+	tc, tcSend      string
+}
+
+var (
+	connectionEntries = entries{
+		bpf.PacketsProgXdpRx, bpf.PacketsProgXdpConnect, bpf.PacketsProgTcRx, bpf.PacketsProgTcTx,
+	}
+	protocolEntries = entries{
+		bpf.PacketsProgProtoXdpRx, bpf.PacketsProgProtoConnect, bpf.PacketsProgProtoTcRx, bpf.PacketsProgProtoTcTx,
+	}
+)
+
+// receive is the entry of a tap.
+func (e entries) receive(t *tap) string {
+	switch {
+	case !isXDP(t.hook):
+		return e.tc
+	case t.isConnected():
+		return e.xdpConnect
+	default:
+		return e.xdp
+	}
+}
+
+func isXDP(at Hook) bool { return at == HookXDP || at == HookXDPGeneric }
 
 // sharedMaps are the maps that all interfaces use together.
 var sharedMaps = []string{
@@ -49,10 +79,14 @@ func newPackets(maxConnections uint32, ports []uint16) (*packets, error) {
 	}
 	spec.Maps[bpf.PacketsMapConnections4].MaxEntries = maxConnections
 	spec.Maps[bpf.PacketsMapConnections6].MaxEntries = maxConnections
+	// The kernel takes no types for a map of this kind, and some ten milliseconds
+	// to refuse them.
+	egress := spec.Maps[bpf.PacketsMapCrossConnectEgress]
+	egress.Key, egress.Value = nil, nil
 	if err := configure(spec, ports); err != nil {
 		return nil, fmt.Errorf("configure the packet program: %w", err)
 	}
-	p := &packets{spec: spec, shared: make(map[string]*ebpf.Map)}
+	p := &packets{spec: spec, entries: connectionEntries, shared: make(map[string]*ebpf.Map)}
 	for _, name := range sharedMaps {
 		m, err := ebpf.NewMap(spec.Maps[name])
 		if err != nil {
@@ -74,7 +108,11 @@ func configure(spec *ebpf.CollectionSpec, ports []uint16) error {
 	frags := hasHelper(asm.FnXdpGetBuffLen)
 	if frags {
 		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h
-		spec.Programs[bpf.PacketsProgXdpRx].Flags |= xdpHasFrags
+		for _, program := range spec.Programs {
+			if program.Type == ebpf.XDP {
+				program.Flags |= xdpHasFrags
+			}
+		}
 	}
 	return errors.Join(
 		spec.Variables[bpf.PacketsVarHasXdpFrags].Set(frags),
@@ -84,12 +122,7 @@ func configure(spec *ebpf.CollectionSpec, ports []uint16) error {
 }
 
 // leaveOutConnections has copies loaded from now on count protocols only.
-func (p *packets) leaveOutConnections() error {
-	if err := p.spec.Variables[bpf.PacketsVarTrackConnections].Set(false); err != nil {
-		return fmt.Errorf("configure the packet program: %w", err)
-	}
-	return nil
-}
+func (p *packets) leaveOutConnections() { p.entries = protocolEntries }
 
 func hasHelper(helper asm.BuiltinFunc) bool {
 	return features.HaveProgramHelper(ebpf.XDP, helper) == nil
@@ -133,32 +166,50 @@ type placement struct {
 
 // place puts the packet program on interfaces, on each at the first hook that
 // the kernel grants. Verifying a copy takes tens of milliseconds, so all CPUs
-// do it; attaching is for the caller's thread, whose network namespace counts.
+// do it; attaching takes as long, but only waits, so it goes on meanwhile. It is
+// for the caller's thread, whose network namespace counts.
 func (p *packets) place(placements []*placement) {
 	types := kernelbtf.Cache()
 	defer runtime.KeepAlive(types)
-	var group errgroup.Group
-	group.SetLimit(runtime.NumCPU())
 	for _, pl := range placements {
 		pl.tap = p.newTap(pl, pl.hooks[0])
-		group.Go(func() error {
-			pl.err = pl.tap.load(p, pl.link)
-			return nil
-		})
 	}
-	_ = group.Wait() // errors are the placements'
-	for _, pl := range placements {
-		if pl.err == nil {
-			pl.err = p.attach(pl)
+	for pl := range p.load(placements) {
+		p.settle(pl)
+	}
+}
+
+// load loads the placements' taps, and delivers each that it is done with.
+func (p *packets) load(placements []*placement) <-chan *placement {
+	loaded := make(chan *placement, len(placements)) // none waits to be attached
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	go func() {
+		defer close(loaded)
+		for _, pl := range placements {
+			group.Go(func() error {
+				pl.err = pl.tap.load(p, pl.link)
+				loaded <- pl
+				return nil
+			})
 		}
-		if pl.err != nil {
-			// With the old one, what was counted so far is not forgotten.
-			pl.err = errors.Join(pl.err, pl.tap.Close())
-			pl.tap = pl.old
-		} else if pl.old != nil {
-			pl.err = pl.old.Close()
-			pl.tap.old = nil
-		}
+		_ = group.Wait() // errors are the placements'
+	}()
+	return loaded
+}
+
+// settle attaches what is loaded.
+func (p *packets) settle(pl *placement) {
+	if pl.err == nil {
+		pl.err = p.attach(pl)
+	}
+	if pl.err != nil {
+		// With the old one, what was counted so far is not forgotten.
+		pl.err = errors.Join(pl.err, pl.tap.Close())
+		pl.tap = pl.old
+	} else if pl.old != nil {
+		pl.err = pl.old.Close()
+		pl.tap.old = nil
 	}
 }
 
@@ -167,14 +218,14 @@ func (p *packets) place(placements []*placement) {
 func (p *packets) attach(pl *placement) error {
 	var refused refusals
 	for _, at := range pl.hooks {
-		if receiveProgram(at) != receiveProgram(pl.tap.hook) {
+		if isXDP(at) != isXDP(pl.tap.hook) {
 			err := pl.tap.Close()
 			pl.tap = p.newTap(pl, at)
 			if err := errors.Join(err, pl.tap.load(p, pl.link)); err != nil {
 				return err
 			}
 		}
-		err := pl.tap.attach(at, pl.link.Attrs().Index)
+		err := pl.tap.attach(p.entries, at, pl.link.Attrs().Index)
 		if err == nil {
 			pl.tap.reason = refused.reason(pl.reason)
 			return nil
@@ -196,11 +247,11 @@ func (p *packets) newTap(pl *placement, at Hook) *tap {
 }
 
 // attach attaches at a hook both ways, or not at all.
-func (t *tap) attach(at Hook, ifindex int) error {
-	if err := t.attachReceive(at, ifindex); err != nil {
+func (t *tap) attach(e entries, at Hook, ifindex int) error {
+	if err := t.attachReceive(t.collection.Programs[e.receive(t)], at, ifindex); err != nil {
 		return err
 	}
-	send := t.collection.Programs[bpf.PacketsProgTcTx]
+	send := t.collection.Programs[e.tcSend]
 	if err := t.keep(hook.Send(at, send, ifindex)); err != nil {
 		return errors.Join(err, t.detach())
 	}
@@ -210,9 +261,8 @@ func (t *tap) attach(at Hook, ifindex int) error {
 
 // attachReceive takes the place of the old tap. Where XDP cross-connects, another
 // process may count already, and then the old one stays where it is.
-func (t *tap) attachReceive(at Hook, ifindex int) error {
-	program := t.collection.Programs[receiveProgram(at)]
-	if t.port != (crossconnect.XDPPort{}) {
+func (t *tap) attachReceive(program *ebpf.Program, at Hook, ifindex int) error {
+	if t.isConnected() {
 		if err := t.keep(t.port.Watch(program)); err != nil {
 			return err
 		}
@@ -224,12 +274,8 @@ func (t *tap) attachReceive(at Hook, ifindex int) error {
 	return t.keep(hook.Receive(at, program, ifindex))
 }
 
-func receiveProgram(at Hook) string {
-	if at == HookXDP || at == HookXDPGeneric {
-		return bpf.PacketsProgXdpRx
-	}
-	return bpf.PacketsProgTcRx
-}
+// isConnected tells that XDP sends what enters on by another interface.
+func (t *tap) isConnected() bool { return t.port != (crossconnect.XDPPort{}) }
 
 func (t *tap) keep(link io.Closer, err error) error {
 	if err == nil {
@@ -252,7 +298,7 @@ func (t *tap) replacements(p *packets) (map[string]*ebpf.Map, error) {
 			replacements[name] = t.old.collection.Maps[name]
 		}
 	}
-	if t.port == (crossconnect.XDPPort{}) {
+	if !t.isConnected() {
 		return replacements, nil
 	}
 	connected, err := t.port.Maps()
@@ -263,15 +309,14 @@ func (t *tap) replacements(p *packets) (map[string]*ebpf.Map, error) {
 // load makes the interface's own copy of program and counters.
 func (t *tap) load(p *packets, l netlink.Link) error {
 	spec := p.spec.Copy()
-	wanted := receiveProgram(t.hook)
+	receive := p.entries.receive(t)
 	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool {
-		return name != wanted && name != bpf.PacketsProgTcTx
+		return name != receive && name != p.entries.tcSend
 	})
 	facts := factsOf(l, false)
 	err := errors.Join(
 		spec.Variables[bpf.PacketsVarInterfaceId].Set(t.id),
 		spec.Variables[bpf.PacketsVarHasEthernet].Set(facts.hasEthernet),
-		spec.Variables[bpf.PacketsVarIsCrossConnected].Set(t.port != (crossconnect.XDPPort{})),
 	)
 	if err != nil {
 		return fmt.Errorf("configure the packet program: %w", err)

@@ -27,18 +27,28 @@ const (
 	parserConnections = 8192
 )
 
-// The copies of the program that a bench has, as three interfaces would. The
-// third is given frames as a driver gives them that takes the VLAN tag out.
+// The copies of the program that a bench has, as so many interfaces would. The
+// last is given frames as a driver gives them that takes the VLAN tag out.
 const (
 	parserXDP = iota
 	parserTC
+	parserProtocolsXDP
+	parserProtocolsTC
 	parserUntagged
 	parserTaps
 )
 
-var parserTapNames = [parserTaps]string{parserXDP: "xdp", parserTC: "tc", parserUntagged: "tc behind a tag"}
-
-var parserHooks = [parserTaps]Hook{parserXDP: HookXDP, parserTC: HookTC, parserUntagged: HookTC}
+var parserKinds = [parserTaps]struct {
+	name    string
+	hook    Hook
+	entries entries
+}{
+	parserXDP:          {"xdp", HookXDP, connectionEntries},
+	parserTC:           {"tc", HookTC, connectionEntries},
+	parserProtocolsXDP: {"xdp, protocols only", HookXDP, protocolEntries},
+	parserProtocolsTC:  {"tc, protocols only", HookTC, protocolEntries},
+	parserUntagged:     {"tc behind a tag", HookTC, connectionEntries},
+}
 
 // parserEntry is one way for a frame into the program.
 type parserEntry struct {
@@ -76,8 +86,9 @@ func newParserBench(t testing.TB) *parserBench {
 		connections6: shared.shared[bpf.PacketsMapConnections6],
 		slots:        shared.shared[bpf.PacketsMapConnectionSlots],
 	}
-	for i, hook := range parserHooks {
-		b.taps[i] = &tap{id: uint32(i + 1), hook: hook}
+	for i, kind := range parserKinds {
+		b.taps[i] = &tap{id: uint32(i + 1), hook: kind.hook}
+		shared.entries = kind.entries
 		t.Cleanup(func() { _ = b.taps[i].Close() })
 		link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{EncapType: "ether"}}
 		if err := b.taps[i].load(shared, link); err != nil {
@@ -93,13 +104,21 @@ func newParserBench(t testing.TB) *parserBench {
 
 func (b *parserBench) allEntries(t testing.TB) []parserEntry {
 	const xdpPass, tcUnspec = 2, ^uint32(0)
-	program := func(tap int, name string) *ebpf.Program { return b.taps[tap].collection.Programs[name] }
-	return []parserEntry{
-		{parserXDP, directionRX, program(parserXDP, bpf.PacketsProgXdpRx), xdpPass},
-		{parserTC, directionRX, program(parserTC, bpf.PacketsProgTcRx), tcUnspec},
-		{parserTC, directionTX, program(parserTC, bpf.PacketsProgTcTx), tcUnspec},
-		{parserUntagged, directionRX, behindTag(t, program(parserUntagged, bpf.PacketsProgTcRx)), tcUnspec},
+	var all []parserEntry
+	for i, kind := range parserKinds {
+		programs := b.taps[i].collection.Programs
+		receive := programs[kind.entries.receive(b.taps[i])]
+		switch {
+		case i == parserUntagged:
+			all = append(all, parserEntry{i, directionRX, behindTag(t, receive), tcUnspec})
+		case isXDP(kind.hook):
+			all = append(all, parserEntry{i, directionRX, receive, xdpPass})
+		default:
+			all = append(all, parserEntry{i, directionRX, receive, tcUnspec},
+				parserEntry{i, directionTX, programs[kind.entries.tcSend], tcUnspec})
+		}
 	}
+	return all
 }
 
 // The tag that a frame has beside its data. A driver leaves any other tags.
@@ -168,7 +187,7 @@ func (b *parserBench) runFrame(frame []byte, want, got parserCensus) error {
 	for i := range b.entries {
 		e := &b.entries[i]
 		result, err := e.program.Run(&ebpf.RunOptions{Data: frame, Repeat: 1})
-		if errors.Is(err, unix.EINVAL) && e.tap != parserXDP && endsInIPHeader(frame) {
+		if errors.Is(err, unix.EINVAL) && !isXDP(parserKinds[e.tap].hook) && endsInIPHeader(frame) {
 			continue // the kernel makes no skb of it
 		}
 		if err != nil {

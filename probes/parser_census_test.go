@@ -54,7 +54,7 @@ func (c parserCensus) expect(e *parserEntry, v parserVerdict, size int) {
 	if v.malformed {
 		c.add(parserCell{tap: e.tap, direction: e.direction, table: "malformed"}, parserCount{packets: 1})
 	}
-	if v.source.IsValid() {
+	if v.source.IsValid() && parserKinds[e.tap].entries == connectionEntries {
 		cell.table, cell.local, cell.remote = "connection", v.destination, v.source
 		if e.direction == directionTX {
 			cell.local, cell.remote = v.source, v.destination
@@ -209,7 +209,7 @@ func takeRows[K, V any](m *ebpf.Map, keys []K, values []V, valuesOfRow int, each
 }
 
 func (c parserCell) String() string {
-	name := parserTapNames[c.tap] + " " + string(directions[c.direction])
+	name := parserKinds[c.tap].name + " " + string(directions[c.direction])
 	switch c.table {
 	case "connection":
 		return fmt.Sprintf("%s: connection %d, local %v, remote %v", name, c.number, c.local, c.remote)

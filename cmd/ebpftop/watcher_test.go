@@ -177,7 +177,7 @@ func TestWatcherIsKilled(t *testing.T) {
 				sent.goesOn()
 				s.stop(syscall.SIGKILL)
 				sent.goesOn()
-				if datapath == crossconnect.XDP && b.xdpName(port(1)) != "xdp_rx" {
+				if datapath == crossconnect.XDP && b.xdpName(port(1)) != "xdp_connect" {
 					b.t.Errorf("program %s is left, want the one that counts", b.xdpName(port(1)))
 				}
 				next(b)
