@@ -64,12 +64,14 @@ struct cross_connect {
 struct generation_control cross_connect_control SEC(".data.control");
 struct cross_connect cross_connect_here SEC(".data.port");
 
-/* For XDP. The kernel empties an entry when its device goes. */
+/* For XDP. The kernel empties an entry when its device goes. It takes no types for
+ * this kind of map, and to refuse them waits for a grace period of RCU, some ten
+ * milliseconds (dev_map_free() in kernel/bpf/devmap.c). */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, GENERATIONS);
-	__type(key, __u32); /* generation */
-	__type(value, __u32); /* ifindex */
+	__uint(key_size, sizeof(__u32)); /* generation */
+	__uint(value_size, sizeof(__u32)); /* ifindex */
 } cross_connect_egress SEC(".maps");
 
 /* What was redirected. A generation that does not count stands still here, too:

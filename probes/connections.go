@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/tick"
 )
-
-// connectionEventsMax bounds the new connections told of in one interval.
-const connectionEventsMax = 65536
 
 // connections reads the connection tables, shared by all interfaces, what CPUs
 // hold of them in slots, and the events of new rows.
@@ -24,7 +20,7 @@ type connections struct {
 	ipv6   *connectionTable[bpf.PacketsConnectionKey6]
 	slots  *perCPUArray[bpf.PacketsConnectionSlot]
 	totals *perCPUArray[bpf.PacketsConnectionCounts]
-	events *ring[bpf.PacketsConnectionEvent]
+	events *ring[uint64]
 	maps   map[string]*ebpf.Map
 	times  connectionTimes
 	lost   Lost
@@ -51,7 +47,7 @@ func newConnections(p *packets, clock *clock) (*connections, error) {
 	if err := errors.Join(errSlots, errTotals); err != nil {
 		return nil, err
 	}
-	events, err := newRing(p.shared[bpf.PacketsMapConnectionEvents], connectionEventsMax, decodeConnectionEvent)
+	events, err := newRing(p.shared[bpf.PacketsMapConnectionEvents], countEvent)
 	if err != nil {
 		return nil, fmt.Errorf("read connection events: %w", err)
 	}
@@ -72,22 +68,24 @@ func (c *connections) Close() error { return c.events.Close() }
 // interfaceNames gives the name of an interface id; false if it is gone.
 type interfaceNames func(id uint32) (string, bool)
 
-// poll returns all connections and, oldest first, those that are new.
-func (c *connections) poll(names interfaceNames) (rows, fresh []Connection, lost Lost, err error) {
-	events, overflow, err := c.events.drain()
+// countEvent counts new rows, which a ring tells of one by one. What they are is
+// in the table, or not any more: to keep it here costs most where nobody could
+// read it, in a flood.
+func countEvent(announced *uint64, _ []byte) error {
+	*announced++
+	return nil
+}
+
+// poll returns all connections, and how many were announced since the last poll.
+func (c *connections) poll(names interfaceNames) (rows []Connection, announced uint64, lost Lost, err error) {
+	announced, err = c.events.drain()
 	if err != nil {
-		return nil, nil, c.lost, fmt.Errorf("read connection events: %w", err)
-	}
-	fresh = make([]Connection, 0, len(events))
-	for i := range events {
-		if row, ok := c.announced(&events[i], names); ok {
-			fresh = append(fresh, row)
-		}
+		return nil, 0, c.lost, fmt.Errorf("read connection events: %w", err)
 	}
 	// Read before the rows: a row made meanwhile can then only hide an
 	// eviction until the next poll, never invent one.
 	if err := c.totals.read(c.maps[bpf.PacketsMapConnectionTotals]); err != nil {
-		return nil, nil, c.lost, fmt.Errorf("read connection totals: %w", err)
+		return nil, 0, c.lost, fmt.Errorf("read connection totals: %w", err)
 	}
 	var created, refused, eventsLost uint64
 	for _, count := range c.totals.of(0) {
@@ -97,13 +95,13 @@ func (c *connections) poll(names interfaceNames) (rows, fresh []Connection, lost
 	}
 	rows, err = c.pollTables(names)
 	if err != nil {
-		return nil, nil, c.lost, err
+		return nil, 0, c.lost, err
 	}
-	c.lost.ConnectionEvents = eventsLost + overflow
+	c.lost.ConnectionEvents = eventsLost
 	if gone := c.ipv4.made() + c.ipv6.made(); created > gone {
 		c.lost.ConnectionsEvicted = max(c.lost.ConnectionsEvicted, created-gone+refused)
 	}
-	return rows, fresh, c.lost, errors.Join(c.ipv4.removeOrphans(), c.ipv6.removeOrphans())
+	return rows, announced, c.lost, errors.Join(c.ipv4.removeOrphans(), c.ipv6.removeOrphans())
 }
 
 // pollTables reads the tables between two looks at the slots: the first tells
@@ -136,29 +134,6 @@ func (c *connections) readSlots() error {
 		return fmt.Errorf("read connection slots: %w", err)
 	}
 	return nil
-}
-
-// decodeConnectionEvent copies a record out of the ring.
-func decodeConnectionEvent(record []byte) (event bpf.PacketsConnectionEvent, err error) {
-	if len(record) < int(unsafe.Sizeof(event)) {
-		return event, fmt.Errorf("connection event of %d bytes", len(record))
-	}
-	// The layout is the kernel's own (bpf2go), and so is the byte order.
-	return *(*bpf.PacketsConnectionEvent)(unsafe.Pointer(unsafe.SliceData(record))), nil
-}
-
-// announced is the row that an event tells of, nothing counted yet.
-func (c *connections) announced(event *bpf.PacketsConnectionEvent, names interfaceNames) (Connection, bool) {
-	var row Connection
-	var ok bool
-	if event.IsIpv6 != 0 {
-		row, ok = connectionOf6(&event.Key, names)
-	} else {
-		row, ok = connectionOf4((*bpf.PacketsConnectionKey4)(unsafe.Pointer(&event.Key)), names)
-	}
-	row.FirstSeen = c.times.wall(event.Time)
-	row.LastSeen = row.FirstSeen
-	return row, ok
 }
 
 func connectionOf4(key *bpf.PacketsConnectionKey4, names interfaceNames) (Connection, bool) {

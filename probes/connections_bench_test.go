@@ -130,16 +130,3 @@ func bytesAllocated(work func()) uint64 {
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
 }
-
-// BenchmarkDecodeConnectionEvent is what an event costs on its way out of the
-// ring.
-func BenchmarkDecodeConnectionEvent(b *testing.B) {
-	var event bpf.PacketsConnectionEvent
-	record := make([]byte, unsafe.Sizeof(event))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := decodeConnectionEvent(record); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

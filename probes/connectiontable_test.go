@@ -53,11 +53,11 @@ func onOneCPU(t *testing.T) {
 }
 
 // received polls, and gives the frames counted of each neighbour.
-func (r *rig) received() (frames map[int]uint64, announced int) {
+func (r *rig) received() (frames map[int]uint64, announced uint64) {
 	r.t.Helper()
-	rows, fresh, _, err := r.connections.poll(r.watched.name)
+	rows, announced, _, err := r.connections.poll(r.watched.name)
 	r.check(err)
-	return byNeighbour(rows), len(fresh)
+	return byNeighbour(rows), announced
 }
 
 func byNeighbour(rows []Connection) map[int]uint64 {

@@ -16,13 +16,20 @@ import (
 // execEventsMax bounds the events of one interval. More count as lost.
 const execEventsMax = 16384
 
+// execBatch is what came out of the ring between two polls.
+type execBatch struct {
+	events []Exec
+	lost   uint64
+}
+
 // execs counts and lists the programs executed on the host.
 type execs struct {
 	hook   *attachedExecHook // nil where the kernel offers none
 	reason string            // why not an earlier hook
-	ring   *ring[Exec]
+	ring   *ring[execBatch]
 	counts *perCPUArray[bpf.ExecsExecCounters]
 	total  uint64 // at the last poll
+	lost   uint64 // here, since the start
 }
 
 // newExecs attaches to the first hook that the kernel offers. That there is
@@ -62,7 +69,7 @@ func (e *execs) open(clock *clock) (err error) {
 		return err
 	}
 	decode := execDecoder{clock: clock, complete: e.hook.incomplete && hostPIDs()}
-	e.ring, err = newRing(e.hook.collection.Maps[bpf.ExecsMapExecEvents], execEventsMax, decode.decode)
+	e.ring, err = newRing(e.hook.collection.Maps[bpf.ExecsMapExecEvents], decode.add)
 	if err != nil {
 		return fmt.Errorf("read exec events: %w", err)
 	}
@@ -76,7 +83,7 @@ func (e *execs) poll(interval time.Duration) (Execs, uint64, error) {
 	if e.hook == nil {
 		return result, 0, nil
 	}
-	events, lost, err := e.ring.drain()
+	batch, err := e.ring.drain()
 	if err != nil {
 		return result, 0, fmt.Errorf("read exec events: %w", err)
 	}
@@ -93,11 +100,12 @@ func (e *execs) poll(interval time.Duration) (Execs, uint64, error) {
 	if interval > 0 {
 		result.PerSecond = float64(counters.Total-e.total) / interval.Seconds()
 	}
-	if events != nil {
-		result.Events = events
+	if batch.events != nil {
+		result.Events = batch.events
 	}
 	e.total = counters.Total
-	return result, counters.Lost + lost, nil
+	e.lost += batch.lost
+	return result, counters.Lost + e.lost, nil
 }
 
 // counters adds up those of all CPUs, and the runs that the kernel skipped.
@@ -139,6 +147,19 @@ type execDecoder struct {
 	clock *clock
 	// complete says to look up in /proc what the hook left out.
 	complete bool
+}
+
+// add adds an event to those of an interval.
+func (d execDecoder) add(to *execBatch, record []byte) error {
+	if len(to.events) >= execEventsMax {
+		to.lost++
+		return nil
+	}
+	event, err := d.decode(record)
+	if err == nil {
+		to.events = append(to.events, event)
+	}
+	return err
 }
 
 func (d execDecoder) decode(record []byte) (Exec, error) {

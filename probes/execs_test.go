@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -456,6 +457,22 @@ func TestDecodeRefusesShortRecords(t *testing.T) {
 	long[24] = 1 // filename_len, on a machine of either byte order
 	if _, err := decoder.decode(long); err == nil {
 		t.Error("decoded a record without the filename it announces")
+	}
+}
+
+// TestExecBatchIsBounded has more programs executed than one sample may list.
+func TestExecBatchIsBounded(t *testing.T) {
+	const surplus = 3
+	var batch execBatch
+	decoder := execDecoder{clock: newClock()}
+	record := make([]byte, unsafe.Sizeof(bpf.ExecsExecEvent{}))
+	for range execEventsMax + surplus {
+		if err := decoder.add(&batch, record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(batch.events) != execEventsMax || batch.lost != surplus {
+		t.Errorf("%d events, %d lost, want %d and %d", len(batch.events), batch.lost, execEventsMax, surplus)
 	}
 }
 

@@ -36,6 +36,9 @@ type watched struct {
 
 	foreign     []string
 	foreignTime time.Time
+	// foreignNames are those of the programs that were there then: a program
+	// keeps its name, and to ask for it takes some hundred microseconds.
+	foreignNames map[ebpf.ProgramID]string
 }
 
 // interfaces follows the network interfaces of the namespace and keeps the
@@ -47,7 +50,7 @@ type interfaces struct {
 	lookAt   crossconnect.LookAt // at programs of others
 	wish     Hook
 	globs    []string // names or patterns; empty: all that are up but loopback
-	ssh      sessions
+	ssh      sessions // whose interfaces are kept from XDP
 
 	byIndex map[int]*watched
 	names   map[uint32]string // of interfaces by id
@@ -65,7 +68,6 @@ func newInterfaces(p *packets, wish Hook, globs []string) (*interfaces, error) {
 		lookAt:   crossconnect.LookAtProgram,
 		wish:     wish,
 		globs:    globs,
-		ssh:      findSession(),
 		byIndex:  make(map[int]*watched),
 		names:    make(map[uint32]string),
 	}, nil
@@ -350,11 +352,19 @@ func (w *watched) listForeign(l netlink.Link, lookAt crossconnect.LookAt) []stri
 	if w.tap != nil {
 		own = w.tap.programIDs()
 	}
-	foreign := []string{}
+	foreign, names := []string{}, make(map[ebpf.ProgramID]string)
 	add := func(where string, id ebpf.ProgramID) {
-		if !slices.Contains(own, id) {
-			foreign = append(foreign, where+": "+programName(id, lookAt))
+		if slices.Contains(own, id) {
+			return
 		}
+		name, isKnown := w.foreignNames[id]
+		if !isKnown {
+			name, isKnown = programName(id, lookAt)
+		}
+		if isKnown {
+			names[id] = name
+		}
+		foreign = append(foreign, where+": "+name)
 	}
 	if xdp := l.Attrs().Xdp; xdp != nil && xdp.Attached {
 		add("xdp", ebpf.ProgramID(xdp.ProgId))
@@ -383,14 +393,16 @@ func (w *watched) listForeign(l netlink.Link, lookAt crossconnect.LookAt) []stri
 		}
 	}
 	slices.Sort(foreign)
+	w.foreignNames = names
 	return foreign
 }
 
-// programName is the program's name, or its number where it cannot be asked.
-func programName(id ebpf.ProgramID, lookAt crossconnect.LookAt) string {
+// programName is the program's name; its number, and false, where it cannot be
+// asked.
+func programName(id ebpf.ProgramID, lookAt crossconnect.LookAt) (string, bool) {
 	program, err := lookAt(id)
 	if err != nil || program.Name == "" {
-		return fmt.Sprintf("#%d", id)
+		return fmt.Sprintf("#%d", id), false
 	}
-	return program.Name
+	return program.Name, true
 }

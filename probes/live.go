@@ -143,6 +143,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 		l.execs, err = newExecs(l.clock)
 		return err
 	})
+	ssh := findSession() // meanwhile
 	if err := group.Wait(); err != nil {
 		return e, err
 	}
@@ -153,6 +154,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if l.interfaces, err = newInterfaces(l.packets, opts.Hook, opts.Interfaces); err != nil {
 		return e, err
 	}
+	l.interfaces.ssh = ssh
 	l.interfaces.lookAt = l.inspector.LookAt
 	l.interfaces.xdpPorts = l.rewiring.xdpPorts
 	// Subscribed before the list is taken, so that no interface falls between.
@@ -205,6 +207,9 @@ func (l *Live) openPackets(opts Options) (err error) {
 	return err
 }
 
+// startTime is enough for the first frame to be drawn.
+const startTime = 500 * time.Millisecond
+
 // run samples until ctx ends or a probe fails.
 func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	defer close(l.stopped)
@@ -219,14 +224,17 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	defer ticker.Stop()
 	last := time.Now()
 	// The start takes ten times the memory that all that follows does, most of it
-	// to read the kernel's types.
-	debug.FreeOSMemory()
+	// to read the kernel's types. To give it back takes all CPUs, which are busy
+	// with the first frame now.
+	started := time.After(startTime)
 	for l.err == nil {
 		select {
 		case <-ctx.Done():
 			return
 		case interval := <-l.intervals:
 			ticker.Reset(interval)
+		case <-started:
+			debug.FreeOSMemory()
 		case <-e.interfaces:
 			l.err = l.follow()
 		case request := <-l.requests:

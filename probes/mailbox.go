@@ -8,7 +8,7 @@ const eventsCarried = 65536
 // events of the one it replaces.
 type mailbox struct {
 	box     chan Sample // capacity one
-	dropped Lost        // events dropped here, since start
+	dropped uint64      // exec events dropped here, since start
 }
 
 func newMailbox() *mailbox {
@@ -19,20 +19,19 @@ func newMailbox() *mailbox {
 func (m *mailbox) put(sample Sample) {
 	select {
 	case unread := <-m.box:
-		sample.NewConnections = carry(unread.NewConnections, sample.NewConnections, &m.dropped.ConnectionEvents)
-		sample.Execs.Events = carry(unread.Execs.Events, sample.Execs.Events, &m.dropped.ExecEvents)
+		sample.NewConnections += unread.NewConnections
+		sample.Execs.Events = m.carry(unread.Execs.Events, sample.Execs.Events)
 	default:
 	}
-	sample.Lost.ConnectionEvents += m.dropped.ConnectionEvents
-	sample.Lost.ExecEvents += m.dropped.ExecEvents
+	sample.Lost.ExecEvents += m.dropped
 	m.box <- sample
 }
 
 // carry puts older events before newer ones, within the bound.
-func carry[T any](older, newer []T, dropped *uint64) []T {
+func (m *mailbox) carry(older, newer []Exec) []Exec {
 	events := append(older[:len(older):len(older)], newer...)
 	if surplus := len(events) - eventsCarried; surplus > 0 {
-		*dropped += uint64(surplus)
+		m.dropped += uint64(surplus)
 		events = events[surplus:]
 	}
 	return events

@@ -6,14 +6,14 @@ import "testing"
 // both.
 func TestMailbox(t *testing.T) {
 	m := newMailbox()
-	m.put(Sample{Execs: Execs{Total: 1, Events: []Exec{{PID: 1}}}, NewConnections: []Connection{{Protocol: "tcp"}}})
-	m.put(Sample{Execs: Execs{Total: 3, Events: []Exec{{PID: 2}, {PID: 3}}}, NewConnections: []Connection{{Protocol: "udp"}}})
+	m.put(Sample{Execs: Execs{Total: 1, Events: []Exec{{PID: 1}}}, NewConnections: 1})
+	m.put(Sample{Execs: Execs{Total: 3, Events: []Exec{{PID: 2}, {PID: 3}}}, NewConnections: 2})
 	got := <-m.box
 	if got.Execs.Total != 3 || len(got.Execs.Events) != 3 || got.Execs.Events[0].PID != 1 || got.Execs.Events[2].PID != 3 {
 		t.Errorf("execs %+v", got.Execs)
 	}
-	if len(got.NewConnections) != 2 || got.NewConnections[0].Protocol != "tcp" {
-		t.Errorf("new connections %+v", got.NewConnections)
+	if got.NewConnections != 3 {
+		t.Errorf("%d new connections, want 3", got.NewConnections)
 	}
 	if got.Lost != (Lost{}) {
 		t.Errorf("lost %+v", got.Lost)

@@ -79,10 +79,6 @@ func newPackets(maxConnections uint32, ports []uint16) (*packets, error) {
 	}
 	spec.Maps[bpf.PacketsMapConnections4].MaxEntries = maxConnections
 	spec.Maps[bpf.PacketsMapConnections6].MaxEntries = maxConnections
-	// The kernel takes no types for a map of this kind, and some ten milliseconds
-	// to refuse them.
-	egress := spec.Maps[bpf.PacketsMapCrossConnectEgress]
-	egress.Key, egress.Value = nil, nil
 	if err := configure(spec, ports); err != nil {
 		return nil, fmt.Errorf("configure the packet program: %w", err)
 	}
@@ -308,11 +304,12 @@ func (t *tap) replacements(p *packets) (map[string]*ebpf.Map, error) {
 
 // load makes the interface's own copy of program and counters.
 func (t *tap) load(p *packets, l netlink.Link) error {
-	spec := p.spec.Copy()
-	receive := p.entries.receive(t)
-	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool {
-		return name != receive && name != p.entries.tcSend
-	})
+	receive, send := p.entries.receive(t), p.entries.tcSend
+	wanted := *p.spec
+	wanted.Programs = map[string]*ebpf.ProgramSpec{
+		receive: p.spec.Programs[receive], send: p.spec.Programs[send],
+	}
+	spec := wanted.Copy()
 	facts := factsOf(l, false)
 	err := errors.Join(
 		spec.Variables[bpf.PacketsVarInterfaceId].Set(t.id),

@@ -141,6 +141,16 @@ func (r *rewiring) follow() {
 	r.followTime = time.Now()
 }
 
+// recheck does what follow would find to do without a change of interfaces.
+func (r *rewiring) recheck() {
+	if r.followProblem != nil {
+		r.follow()
+		return
+	}
+	r.followProblem = errors.Join(r.own.Recheck(), r.kept.Recheck())
+	r.followTime = time.Now()
+}
+
 // poll describes all pairs, given the interfaces there are.
 func (r *rewiring) poll(links []netlink.Link) ([]CrossConnect, error) {
 	trial, err := r.trial()
@@ -175,7 +185,7 @@ func (r *rewiring) poll(links []netlink.Link) ([]CrossConnect, error) {
 		r.othersTime = now
 	}
 	if len(own)+len(kept) > 0 && time.Since(r.followTime) > followAge {
-		r.follow()
+		r.recheck()
 	}
 	return slices.Concat(own, kept, r.othersPairs), nil
 }

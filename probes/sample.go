@@ -13,7 +13,8 @@ import (
 type Source interface {
 	// Samples has capacity one and the latest sample wins: a slow reader
 	// misses intermediate totals, never an event (events of an unread sample
-	// are carried over into the next). Closed when the source ends; Err then
+	// are carried over into the next, as is their number). Closed when the
+	// source ends; Err then
 	// says why.
 	Samples() <-chan Sample
 	// SetInterval changes the time between samples from the next one on.
@@ -41,10 +42,10 @@ type Sample struct {
 	CrossConnects []CrossConnect
 	// LinksProblem is what is wrong with the file of links, empty if nothing.
 	LinksProblem string
-	// NewConnections are the tuples that appeared in this interval, oldest
-	// first, as the kernel announced them: those already evicted from the
-	// table are among them.
-	NewConnections []Connection
+	// NewConnections is how many tuples appeared in this interval, as the kernel
+	// announced them: those already evicted from the table are among them, those
+	// that it could not announce are Lost.ConnectionEvents.
+	NewConnections uint64
 	Execs          Execs
 	Lost           Lost
 	Self           Self

@@ -37,10 +37,12 @@ func (l *Live) Consequences(c Change) (told Consequences, err error) {
 }
 
 // connectionsOn counts the connections that an interface carried within the
-// last minute, as of the last sample.
+// last minute, as of the last sample. That told their times by the wall clock
+// of then, and so is told what time it is now: the clock may have been set since.
 func (l *Live) connectionsOn(iface string) (n int) {
+	now := l.clock.wall(uint64(monotonic()))
 	for i := range l.seen {
-		if c := &l.seen[i]; c.Interface == iface && time.Since(c.LastSeen) < time.Minute {
+		if c := &l.seen[i]; c.Interface == iface && now.Sub(c.LastSeen) < time.Minute {
 			n++
 		}
 	}

@@ -146,7 +146,7 @@ func livelyProtocols(n int) []probes.Protocol {
 	return out
 }
 
-func livelyConnections(n int, now time.Time) (all, fresh []probes.Connection) {
+func livelyConnections(n int, now time.Time) (all []probes.Connection, fresh uint64) {
 	for i := range 60 + n/8 {
 		first := fakeStart.Add(time.Duration(i-60) * 8 * fakeInterval)
 		if i < 12 {
@@ -184,7 +184,7 @@ func livelyConnections(n int, now time.Time) (all, fresh []probes.Connection) {
 		c.RXPackets, c.TXPackets = 1+c.RXBytes/900, 1+c.TXBytes/400
 		all = append(all, c)
 		if now.Sub(first) < fakeInterval {
-			fresh = append(fresh, c)
+			fresh++
 		}
 	}
 	return all, fresh

@@ -199,7 +199,7 @@ type connRow struct {
 func newConnFrame(s *probes.Sample, rates []byteRate, q query) connFrame {
 	out := connFrame{total: len(s.Connections), pinAt: -1, pin: q.pin, query: q}
 	if s.Interval > 0 {
-		out.perSecond = float64(len(s.NewConnections)) / s.Interval.Seconds()
+		out.perSecond = float64(s.NewConnections) / s.Interval.Seconds()
 	}
 	r := ranking{conns: s.Connections, rates: rates, by: q.order}
 	rows := newMatcher(q.scope, q.filter).rows(s.Connections)

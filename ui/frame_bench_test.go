@@ -29,7 +29,7 @@ func BenchmarkView(b *testing.B) {
 			o.resize(size.w, size.h)
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = o.m.View()
+				_ = o.m.picture()
 			}
 		})
 	}
@@ -45,7 +45,7 @@ func BenchmarkPane(b *testing.B) {
 			o.press(tea.Key{Code: 'z', Text: "z"})
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = o.m.View()
+				_ = o.m.picture()
 			}
 		})
 	}
@@ -111,7 +111,7 @@ func BenchmarkRefresh(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				o.show(&s)
-				_ = o.m.View()
+				_ = o.m.picture()
 			}
 		})
 	}
@@ -132,7 +132,7 @@ func TestRefreshAllocates(t *testing.T) {
 		s := c.sample(fakeStart)
 		work := func() {
 			o.show(&s)
-			_ = o.m.View()
+			_ = o.m.picture()
 		}
 		return testing.AllocsPerRun(10, work), testing.Benchmark(func(b *testing.B) {
 			for b.Loop() {

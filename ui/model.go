@@ -3,7 +3,6 @@ package ui
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,8 +86,7 @@ func (m *model) nextFrame() tea.Msg {
 	}
 }
 
-func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	var cmd tea.Cmd
+func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
@@ -112,7 +110,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.wiring.Update(msg)
 	}
 	m.ask()
-	return m, cmd
+	return cmd
 }
 
 // press routes a key: to a dialog, or to the filter while one is typed, then
@@ -224,11 +222,8 @@ func (m *model) keysNow() []key.Binding {
 	return append(append(keys, m.wiring.Keys()...), k.Interval)
 }
 
-func (m *model) View() tea.View {
-	v := tea.NewView(strings.Join(m.lines(), "\n"))
-	v.AltScreen = true
-	return v
-}
+// picture is the whole terminal. Bubble Tea draws nothing, see screen.
+func (m *model) picture() picture { return picture{m.width, m.height, m.lines()} }
 
 // lines is the whole screen: never wider or higher than it is.
 func (m *model) lines() []string {

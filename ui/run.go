@@ -18,6 +18,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/ebpftop/ebpftop/probes"
 )
@@ -58,14 +59,9 @@ var (
 	ErrTerminalStuck = errors.New("the terminal takes no output: left without clearing the screen")
 )
 
-const (
-	// grace is how long the terminal may take to accept the end of the
-	// screen. Run returns this long after its context ends at the latest.
-	grace = 1500 * time.Millisecond
-	// framesPerSecond bounds how often the terminal is written to: keys are
-	// answered within a thirtieth of a second, and a quiet screen costs little.
-	framesPerSecond = 30
-)
+// grace is how long the terminal may take to accept the end of the screen. Run
+// returns this long after its context ends at the latest.
+const grace = 1500 * time.Millisecond
 
 // Run shows source on the terminal until the user quits, ctx ends or source
 // fails. The end of ctx, as by a signal, is a regular one: Run returns nil, as
@@ -100,14 +96,28 @@ func run(ctx context.Context, source probes.Source, opts Options, styles Styles,
 	}()
 
 	m := newModel(styles, keys, &opts, f, inner.Done())
+	s := newScreen(t.output, opts.profile(t.output))
+	over, drawn := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(drawn)
+		defer rescue(cancel)
+		s.run(over)
+	}()
 	leaving := make(chan struct{})
 	var once sync.Once
 	quit := func() { once.Do(func() { close(leaving) }) }
-	p := tea.NewProgram(&guard{m: m, cancel: cancel}, t.options(&opts, quit)...)
+	p := tea.NewProgram(&guard{m: m, s: s, cancel: cancel}, t.options(&opts, s, quit)...)
+	go t.follow(over, func(w, h int) { p.Send(tea.WindowSizeMsg{Width: w, Height: h}) })
 
 	ended := make(chan error, 1)
 	go func() {
-		_, err := p.Run()
+		err := t.enter(getenv(opts.Environ))
+		if err == nil {
+			_, err = p.Run()
+		}
+		close(over)
+		<-drawn
+		t.leave()
 		ended <- err
 	}()
 	go func() {
@@ -161,20 +171,40 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// options of the Bubble Tea program. Signals are the caller's, through ctx.
-func (t *terminal) options(opts *Options, quit func()) []tea.ProgramOption {
-	out := []tea.ProgramOption{
+// profile is which colours the terminal has. The library only knows NO_COLOR=1
+// and the like; any value counts.
+func (o *Options) profile(output io.Writer) colorprofile.Profile {
+	if getenv(o.Environ)("NO_COLOR") != "" {
+		return colorprofile.ASCII
+	}
+	return colorprofile.Detect(output, o.Environ)
+}
+
+// options of the Bubble Tea program. Signals are the caller's, through ctx, and
+// the terminal is ours: the program reads its keys, and draws nothing, as seldom
+// as can be.
+func (t *terminal) options(opts *Options, s *screen, quit func()) []tea.ProgramOption {
+	width, height := t.size()
+	return []tea.ProgramOption{
 		tea.WithoutSignalHandler(),
+		tea.WithoutRenderer(),
+		tea.WithFPS(1),
 		tea.WithInput(t.input),
 		tea.WithOutput(t.output),
+		tea.WithWindowSize(width, height),
+		tea.WithColorProfile(s.pen.profile),
 		tea.WithEnvironment(opts.Environ),
-		tea.WithFPS(framesPerSecond),
 		tea.WithFilter(func(_ tea.Model, msg tea.Msg) tea.Msg {
-			switch size := msg.(type) {
+			switch msg := msg.(type) {
 			case tea.QuitMsg:
 				quit()
+			case tea.ModeReportMsg:
+				if msg.Mode == ansi.ModeSynchronizedOutput {
+					s.atOnce.Store(msg.Value == ansi.ModeReset)
+				}
 			case tea.WindowSizeMsg:
-				if size.Width == 0 || size.Height == 0 {
+				s.unknown.Store(true)
+				if msg.Width == 0 || msg.Height == 0 {
 					// A serial line does not know its size: take the usual one.
 					return tea.WindowSizeMsg{Width: fullWidth, Height: fullHeight}
 				}
@@ -182,32 +212,29 @@ func (t *terminal) options(opts *Options, quit func()) []tea.ProgramOption {
 			return msg
 		}),
 	}
-	// The library only knows NO_COLOR=1 and the like; any value counts.
-	if getenv(opts.Environ)("NO_COLOR") != "" {
-		out = append(out, tea.WithColorProfile(colorprofile.ASCII))
-	}
-	return out
 }
 
 // guard turns a panic in the model into an error of Run, on one line and
 // after the terminal was restored.
 type guard struct {
 	m      *model
+	s      *screen
 	cancel context.CancelCauseFunc
 }
 
 func (g *guard) Init() tea.Cmd { return g.guarded(g.m.Init()) }
 
-func (g *guard) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+func (g *guard) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
+	same = g // after a panic, too
 	defer rescue(g.cancel)
-	_, cmd = g.m.Update(msg)
-	return g, g.guarded(cmd)
+	return g, g.guarded(g.m.Update(msg))
 }
 
+// View is called after every Update.
 func (g *guard) View() (v tea.View) {
 	defer rescue(g.cancel)
-	v.AltScreen = true
-	return g.m.View()
+	g.s.pictures.put(g.m.picture())
+	return v
 }
 
 func (g *guard) guarded(cmd tea.Cmd) tea.Cmd {

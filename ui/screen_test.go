@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/ebpftop/ebpftop/probes"
 )
 
@@ -97,6 +99,22 @@ func TestScreenStates(t *testing.T) {
 		if err := u.result(); err != nil {
 			t.Fatal(err)
 		}
+	})
+}
+
+// A terminal that can show a picture at once is sent it so.
+func TestScreenAtOnce(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(lively(0))
+	if out := u.output(); !strings.Contains(out, ansi.RequestModeSynchronizedOutput) ||
+		strings.Contains(out, ansi.SetModeSynchronizedOutput) {
+		t.Fatalf("not asked, or no answer waited for: %q", out)
+	}
+	u.press("\x1b[?2026;2$y", "?")
+	u.waitForText("this interface only")
+	u.waitFor("the end of the picture", func(string) bool {
+		_, picture, _ := strings.Cut(u.output(), ansi.SetModeSynchronizedOutput)
+		return strings.Contains(picture, ansi.ResetModeSynchronizedOutput)
 	})
 }
 

@@ -58,7 +58,7 @@ func (o *offscreen) resize(w, h int) { o.m.Update(tea.WindowSizeMsg{Width: w, He
 // press runs a call of the wiring to its end, but no other command.
 func (o *offscreen) press(k tea.Key) {
 	before := o.m.wiring.call
-	_, cmd := o.m.Update(tea.KeyPressMsg(k))
+	cmd := o.m.Update(tea.KeyPressMsg(k))
 	if o.m.wiring.call != before && cmd != nil {
 		o.m.Update(cmd())
 	}

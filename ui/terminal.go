@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,15 @@ func getenv(environ []string) func(string) string {
 		return value
 	}
 }
+
+// What makes a terminal ready for a screen, and what makes it what it was. Lines
+// must not wrap: a terminal can think that one is wider than we do.
+const (
+	enterScreen = ansi.SetModeAltScreenSaveCursor + ansi.ResetModeTextCursorEnable +
+		ansi.ResetModeAutoWrap + ansi.SetModeBracketedPaste
+	leaveScreen = ansi.ResetStyle + ansi.ResetModeBracketedPaste + ansi.SetModeAutoWrap +
+		ansi.ResetModeAltScreenSaveCursor + ansi.SetModeTextCursorEnable
+)
 
 // terminal is the terminal as it was found, and the way back there.
 type terminal struct {
@@ -95,6 +105,54 @@ func (t *terminal) remember(f *os.File) {
 	}
 }
 
+// enter makes the terminal ready, and asks whether it can take a picture before
+// it shows it. Over a network the answer could come when nobody waits for it any
+// more but a shell; Apple's prints the question.
+func (t *terminal) enter(getenv func(string) string) error {
+	if in, ok := t.input.(*watchedFile); ok && term.IsTerminal(in.Fd()) {
+		if _, err := term.MakeRaw(in.Fd()); err != nil {
+			return err
+		}
+	}
+	modes := enterScreen
+	if getenv("SSH_TTY") == "" && getenv("TERM_PROGRAM") != "Apple_Terminal" {
+		modes += ansi.RequestModeSynchronizedOutput
+	}
+	_, err := t.output.Write([]byte(modes))
+	return err
+}
+
+// leave makes the terminal what it was.
+func (t *terminal) leave() {
+	_, _ = t.output.Write([]byte(leaveScreen))
+	if t.tty != nil {
+		_ = term.Restore(t.tty.Fd(), t.state)
+	}
+}
+
+// size is 0 by 0 if the terminal does not know it.
+func (t *terminal) size() (width, height int) {
+	if out, ok := t.output.(term.File); ok {
+		width, height, _ = term.GetSize(out.Fd())
+	}
+	return width, height
+}
+
+// follow calls resized whenever the terminal was, until over.
+func (t *terminal) follow(over <-chan struct{}, resized func(width, height int)) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGWINCH)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case <-signals:
+			resized(t.size())
+		case <-over:
+			return
+		}
+	}
+}
+
 func (t *terminal) close() {
 	if t.opened != nil {
 		_ = t.opened.Close()
@@ -134,8 +192,7 @@ func (t *terminal) force() {
 	// the one others share. CAN ends a sequence that was cut off.
 	name := "/proc/self/fd/" + strconv.Itoa(fd)
 	if tty, err := unix.Open(name, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0); err == nil {
-		_, _ = unix.Write(tty, []byte("\x18"+ansi.ResetModifyOtherKeys+ansi.PopKittyKeyboard(1)+
-			ansi.ResetModeBracketedPaste+ansi.ResetModeAltScreenSaveCursor+ansi.SetModeTextCursorEnable+"\x1b[m"))
+		_, _ = unix.Write(tty, []byte("\x18"+leaveScreen))
 		_ = unix.Close(tty)
 	}
 }

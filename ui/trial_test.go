@@ -151,7 +151,7 @@ func TestWiringCut(t *testing.T) {
 	o.m.wiring.line.wiring = f
 	s := withPairs(onTrial)
 	o.show(&s)
-	_, cmd := o.m.Update(tea.KeyPressMsg{Code: 'c', Text: "c"})
+	cmd := o.m.Update(tea.KeyPressMsg{Code: 'c', Text: "c"})
 	o.m.wiring.line.cut.Store(true)
 	if msg := cmd(); msg != nil || len(f.sofar()) > 0 {
 		t.Errorf("%v, asked for %q", msg, f.sofar())

@@ -124,7 +124,7 @@ func printTable(out io.Writer, s *probes.Sample) error {
 		return err
 	}
 	_, err := fmt.Fprintf(out, "%d connections, %d new; %d programs executed, %s/s; lost %d connection and %d exec events, evicted %d connections\n\n",
-		len(s.Connections), len(s.NewConnections), s.Execs.Total, ui.SI(s.Execs.PerSecond),
+		len(s.Connections), s.NewConnections, s.Execs.Total, ui.SI(s.Execs.PerSecond),
 		s.Lost.ConnectionEvents, s.Lost.ExecEvents, s.Lost.ConnectionsEvicted)
 	return err
 }

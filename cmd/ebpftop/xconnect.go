@@ -114,9 +114,7 @@ func newXconnectDel() *cobra.Command {
 				return err
 			}
 			err := withKept(func(kept *crossconnect.Wiring) error {
-				return kept.Edit(time.Duration(trial), func(pairs []crossconnect.Pair) ([]crossconnect.Pair, error) {
-					return without(pairs, args)
-				})
+				return disconnect(kept, args, time.Duration(trial))
 			})
 			if err != nil {
 				return err
@@ -126,6 +124,26 @@ func newXconnectDel() *cobra.Command {
 	}
 	trial.register(cmd)
 	return cmd
+}
+
+// disconnect ends the kept pair of one or two named interfaces, or what is left
+// of one whose pins somebody removed.
+func disconnect(kept *crossconnect.Wiring, names []string, trial time.Duration) error {
+	errEdit := kept.Edit(trial, func(pairs []crossconnect.Pair) ([]crossconnect.Pair, error) {
+		return without(pairs, names)
+	})
+	if !errors.Is(errEdit, errNoKeptPair) || trial != 0 {
+		return errEdit
+	}
+	peer := ""
+	if len(names) > 1 {
+		peer = names[1]
+	}
+	removed, err := kept.RemoveUnpinned(names[0], peer)
+	if removed || err != nil {
+		return err
+	}
+	return errEdit
 }
 
 // without removes the pair of one or two named interfaces.
@@ -142,6 +160,8 @@ func without(pairs []crossconnect.Pair, names []string) ([]crossconnect.Pair, er
 	return nil, errNotKept(names)
 }
 
+var errNoKeptPair = errors.New("no kept pair")
+
 // errNotKept says that interfaces are no kept pair, and whose the first is.
 func errNotKept(names []string) error {
 	others, err := crossconnect.ListOthers()
@@ -153,7 +173,7 @@ func errNotKept(names []string) error {
 			return fmt.Errorf("process %d connected %s: disconnect it there, or end that", s.Owner, names[0])
 		}
 	}
-	return fmt.Errorf("%s: no kept pair: `ebpftop xconnect list` shows those there are", strings.Join(names, " and "))
+	return fmt.Errorf("%s: %w: `ebpftop xconnect list` shows those there are", strings.Join(names, " and "), errNoKeptPair)
 }
 
 func newXconnectConfirm() *cobra.Command {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -234,6 +235,32 @@ func (b *bench) nothingPinned() {
 			b.t.Errorf("%s is still there (%v)", folder, err)
 		}
 	}
+}
+
+// TestPinsRemoved has somebody remove the pins of a kept pair, with which go
+// links, and not filters: del ends the pair all the same, and add replaces it.
+func TestPinsRemoved(t *testing.T) {
+	b := newBench(t, 2)
+	removePins := func() {
+		for _, folder := range pinFolders(t, b.hub) {
+			b.check(os.RemoveAll(folder))
+		}
+	}
+	b.run("add", port(0), port(1))
+	removePins()
+	_ = b.try("del", port(1)) // or there is nothing left to end
+	b.awaitBare(b.hub, port(0), port(1))
+	b.run("add", port(0), port(1))
+	removePins()
+	b.await(func() error { // for links to be gone
+		if got := b.try("add", port(0), port(1)); got.status != 0 {
+			return errors.New(got.errOut)
+		}
+		return nil
+	})
+	b.lists("sw0-sw1 active")
+	b.run("del", port(0))
+	b.awaitBare(b.hub, port(0), port(1))
 }
 
 // TestAddsAtOnce has several processes change the set at the same time.

@@ -113,8 +113,8 @@ func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out
 	complain := func(err error) {
 		fmt.Fprintln(errOut, "ebpftop:", oneLine(err))
 	}
-	follow := func() {
-		if err := wiring.Follow(); err != nil {
+	try := func(follow func() error) {
+		if err := follow(); err != nil {
 			complain(err)
 		}
 	}
@@ -148,9 +148,9 @@ func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out
 				complain(fmt.Errorf("%w: the last good links go on", err))
 			}
 		case <-changed:
-			follow()
+			try(wiring.Follow)
 		case <-again.C:
-			follow()
+			try(wiring.Recheck)
 		}
 	}
 }

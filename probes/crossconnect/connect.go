@@ -6,7 +6,6 @@ import (
 	"runtime"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/cilium/ebpf"
@@ -19,6 +18,7 @@ type connection struct {
 	ingress, egress netlink.Link
 	try             []Datapath // in this order
 	reason          string
+	loaded          chan struct{} // closed when the next two are set
 	program         *ebpf.Program // for the first of them, if it was loaded
 	err             error
 }
@@ -53,6 +53,7 @@ func (w *Wiring) connect(generation int, links links) {
 	connections := w.toConnect(generation, links)
 	w.load(connections)
 	for _, c := range connections {
+		<-c.loaded
 		if c.err == nil {
 			c.err = w.attach(c)
 		}
@@ -135,21 +136,33 @@ func (w *Wiring) datapaths(p *port, wish Datapath, ingress, egress netlink.Link)
 	return datapathsToTry(wish, from, to)
 }
 
-// load loads the programs that are most likely needed, on all CPUs: verifying
-// one takes milliseconds.
+// load begins to load the programs that are most likely needed, on all CPUs, in
+// the order of the connections. To verify one takes milliseconds, and so does to
+// attach one: the kernel attaches one at a time, and waits for a grace period of
+// RCU each time (tcx_entry_sync() in include/net/tcx.h).
 func (w *Wiring) load(connections []*connection) {
-	var group errgroup.Group
-	group.SetLimit(runtime.NumCPU())
+	next := make(chan *connection, len(connections))
 	for _, c := range connections {
-		if c.err != nil || c.port.attached(c.try[0]) != nil {
-			continue
-		}
-		group.Go(func() error {
-			c.program, c.err = w.loader.load(c.port, c.try[0])
-			return nil
-		})
+		c.loaded = make(chan struct{})
+		next <- c
 	}
-	_ = group.Wait() // errors are the connections'
+	close(next)
+	for range min(runtime.NumCPU(), len(connections)) {
+		go func() {
+			for c := range next {
+				w.loadFirst(c)
+				close(c.loaded)
+			}
+		}()
+	}
+}
+
+// loadFirst loads the program for the first of the datapaths to try, unless that
+// is attached already.
+func (w *Wiring) loadFirst(c *connection) {
+	if c.err == nil && c.port.attached(c.try[0]) == nil {
+		c.program, c.err = w.loader.load(c.port, c.try[0])
+	}
 }
 
 // attach attaches the program for the first datapath that the kernel grants.

@@ -2,11 +2,56 @@ package crossconnect
 
 import (
 	"errors"
+	"time"
 
 	"github.com/cilium/ebpf/link"
 
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
+
+// Recheck is Follow for what no message tells of: a pair that waits and could be
+// connected by now, a program that somebody detached, a process that watched and
+// was killed. To be called now and then: it lists the interfaces only if there
+// is something of the kind.
+func (w *Wiring) Recheck() error {
+	due := false
+	err := w.look(func(current word, now time.Duration) (err error) {
+		due, err = w.isDue(current, now)
+		return err
+	})
+	if err != nil || !due {
+		return err
+	}
+	return w.Follow()
+}
+
+// isDue tells whether Follow may find something to do though no interface has
+// changed.
+func (w *Wiring) isDue(current word, now time.Duration) (bool, error) {
+	active, onTrial := current.at(now), current.onTrial(now)
+	if current.deadline() != 0 && !onTrial {
+		return true, nil
+	}
+	for _, p := range w.ports {
+		switch {
+		case !p.isComplete(active), onTrial && !p.isComplete(1-active): // waits
+			return true, nil
+		case !onTrial && !isThere(p.plan(active)): // should be gone
+			return true, nil
+		case p.isWatcherDead():
+			return true, nil
+		}
+		if attached, err := p.isAttached(); err != nil || !attached {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// isComplete tells whether a generation has all that it wants of the port.
+func (p *port) isComplete(generation int) bool {
+	return !isThere(p.plan(generation)) || p.ways[generation].datapath != ""
+}
 
 // followDevices makes ports lose devices that are gone, and take new names.
 func (w *Wiring) followDevices(links links) error {

@@ -1,8 +1,12 @@
 package crossconnect
 
 import (
+	"errors"
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/cilium/ebpf/link"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
@@ -107,5 +111,98 @@ func TestMove(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// detachByHand is what somebody else may do.
+func (a *attachment) detachByHand() error {
+	if l, ok := a.link.(link.Link); ok {
+		return l.Detach()
+	}
+	return a.link.Close()
+}
+
+// TestRecheck puts right what no message tells of, and has nothing to do where
+// all is well.
+func TestRecheck(t *testing.T) {
+	for name, prepare := range hooks {
+		for kind, open := range wirings {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				b := newBench(t, 4)
+				w := open(b)
+				prepare(t, w)
+				b.set(w, pair(0, 1), Pair{A: near(2), B: near(3), Wait: true})
+				isDue := func() (due bool) {
+					b.do(func() error {
+						return w.look(func(current word, now time.Duration) (err error) {
+							due, err = w.isDue(current, now)
+							return err
+						})
+					})
+					return due
+				}
+				expectDue := func(want bool) {
+					t.Helper()
+					if got := isDue(); got != want {
+						t.Errorf("something to do: %v, want %v", got, want)
+					}
+				}
+				expectDue(false)
+				b.do(w.port(near(0)).tc.detachByHand)
+				expectDue(true)
+				b.do(w.Recheck)
+				expectDue(false)
+				b.expectWires(1, 0, 3, 2)
+				b.check(b.hub.DeleteLink(near(2)))
+				b.follow(w)
+				expectDue(true)
+				b.plug(2, 0)
+				b.do(w.Recheck)
+				expectDue(false)
+				b.expectWires(1, 0, 3, 2)
+				b.try(w, time.Minute, pair(0, 1))
+				expectDue(false)
+				b.do(w.Rollback)
+				b.try(w, 10*time.Millisecond, pair(0, 1))
+				b.await("the trial ends", isDue)
+				b.do(w.Recheck)
+				expectDue(false)
+			})
+		}
+	}
+}
+
+// BenchmarkRecheck is what it costs that nothing happens, beside Follow.
+func BenchmarkRecheck(b *testing.B) {
+	const pairs = 50
+	hub := lab.ForTest(b)
+	check := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	var set []Pair
+	for i := range pairs {
+		check(hub.AddBridge(fmt.Sprint("a", i)))
+		check(hub.AddBridge(fmt.Sprint("b", i)))
+		set = append(set, Pair{A: fmt.Sprint("a", i), B: fmt.Sprint("b", i)})
+	}
+	var w *Wiring
+	check(hub.Do(func() (err error) {
+		if w, err = New(); err != nil {
+			return err
+		}
+		b.Cleanup(func() { check(w.Close()) })
+		return w.Set(set, 0)
+	}))
+	for name, keepUp := range map[string]func() error{"recheck": w.Recheck, "follow": w.Follow} {
+		b.Run(fmt.Sprintf("%s/pairs=%d", name, pairs), func(b *testing.B) {
+			check(hub.Do(func() (err error) { // on a thread inside
+				for b.Loop() {
+					err = errors.Join(err, keepUp())
+				}
+				return err
+			}))
+		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/bpf"
 )
 
 // promiscuity makes interfaces take frames for any MAC address, as long as they
@@ -95,12 +97,21 @@ func (flagPromiscuity) leave(p *port) error {
 	if p.record.IsPromiscuous == 0 {
 		return nil
 	}
-	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: p.ifindex()}}
-	if err := netlink.SetPromiscOff(device); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("end promiscuous mode of %s: %w", p.name(), err)
+	if err := setPromiscOff(&p.record); err != nil {
+		return err
 	}
 	p.record.IsPromiscuous = 0
 	return p.write()
+}
+
+// setPromiscOff takes back the flag that a record notes. A device that is gone
+// has none.
+func setPromiscOff(record *bpf.CrossConnectsCrossConnect) error {
+	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: int(record.Ifindex)}}
+	if err := netlink.SetPromiscOff(device); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("end promiscuous mode of %s: %w", text(record.Name), err)
+	}
+	return nil
 }
 
 func (flagPromiscuity) Close() error { return nil }

@@ -134,10 +134,14 @@ func (w *Wiring) unwatch(p *port) error {
 func (w *Wiring) unwatchDead() error {
 	var errs []error
 	for _, p := range w.ports {
-		watcher := int(p.record.Watcher)
-		if watcher != 0 && p.xdp != nil && !hook.IsEbpftop(strconv.Itoa(watcher)) {
+		if p.isWatcherDead() {
 			errs = append(errs, w.unwatch(p))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (p *port) isWatcherDead() bool {
+	watcher := int(p.record.Watcher)
+	return watcher != 0 && p.xdp != nil && !hook.IsEbpftop(strconv.Itoa(watcher))
 }

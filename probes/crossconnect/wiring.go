@@ -91,6 +91,9 @@ func (w *Wiring) Edit(trial time.Duration, edit func([]Pair) ([]Pair, error)) er
 		if err != nil {
 			return err
 		}
+		if links, err = w.makeRoom(plans, now, links); err != nil {
+			return err
+		}
 		return w.replace(plans, current.at(now), trial, links)
 	})
 }

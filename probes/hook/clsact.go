@@ -110,11 +110,27 @@ func removeFilters(ifindex int, parent Parent, match func(name string) bool) err
 		if !ok || !match(bpf.Name) {
 			continue
 		}
-		if err := netlink.FilterDel(bpf); err != nil && !isGone(err) {
-			return fmt.Errorf("remove clsact filter %s: %w", bpf.Name, err)
+		if err := deleteFilter(bpf); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func deleteFilter(filter *netlink.BpfFilter) error {
+	if err := netlink.FilterDel(filter); err != nil && !isGone(err) {
+		return fmt.Errorf("remove clsact filter %s: %w", filter.Name, err)
+	}
+	return nil
+}
+
+// RemoveFilter removes a filter that ListFilters found, and the qdisc with the
+// last filter on it.
+func RemoveFilter(filter *netlink.BpfFilter) error {
+	if err := deleteFilter(filter); err != nil {
+		return err
+	}
+	return removeIfEmpty(filter.LinkIndex)
 }
 
 // ListFilters lists the filters on one side. An interface without the qdisc has

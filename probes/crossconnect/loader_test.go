@@ -1,0 +1,33 @@
+package crossconnect
+
+import (
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+)
+
+// TestTypesAreTaken makes every map once: one that has types, but none in the
+// kernel, was made, refused, and made again without.
+func TestTypesAreTaken(t *testing.T) {
+	lab.RequireRoot(t)
+	l, err := newLoader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spec := range l.spec.Maps {
+		m, err := ebpf.NewMap(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		info, err := m.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, taken := info.BTFID(); taken != (spec.Value != nil) {
+			t.Errorf("%s: types taken: %v, told: %v", name, taken, spec.Value)
+		}
+	}
+}
