@@ -350,7 +350,7 @@ func (w *watched) foreignPrograms(l netlink.Link, lookAt crossconnect.LookAt) []
 func (w *watched) listForeign(l netlink.Link, lookAt crossconnect.LookAt) []string {
 	var own []ebpf.ProgramID
 	if w.tap != nil {
-		own = w.tap.programIDs()
+		own = w.tap.programs
 	}
 	foreign, names := []string{}, make(map[ebpf.ProgramID]string)
 	add := func(where string, id ebpf.ProgramID) {

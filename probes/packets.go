@@ -145,6 +145,7 @@ type tap struct {
 	old *tap
 
 	collection *ebpf.Collection
+	programs   []ebpf.ProgramID // the kernel's numbers of them
 	links      []io.Closer
 	yielded    bool // detached, to make room
 }
@@ -329,6 +330,7 @@ func (t *tap) load(p *packets, l netlink.Link) error {
 	if err != nil {
 		return fmt.Errorf("load the packet program: %w", err)
 	}
+	t.programs = programIDs(t.collection)
 	if t.old != nil {
 		return nil
 	}
@@ -373,10 +375,10 @@ func (t *tap) detach() error {
 	return errors.Join(errs...)
 }
 
-// programIDs are the kernel's numbers of the tap's programs.
-func (t *tap) programIDs() []ebpf.ProgramID {
+// programIDs are the kernel's numbers of programs.
+func programIDs(c *ebpf.Collection) []ebpf.ProgramID {
 	var ids []ebpf.ProgramID
-	for _, program := range t.collection.Programs {
+	for _, program := range c.Programs {
 		info, err := program.Info()
 		if err != nil {
 			continue // an unknown number hides nothing of others
