@@ -98,9 +98,8 @@ func (c *connections) poll(names interfaceNames) (rows []Connection, announced u
 		return nil, 0, c.lost, err
 	}
 	c.lost.ConnectionEvents = eventsLost
-	if gone := c.ipv4.made() + c.ipv6.made(); created > gone {
-		c.lost.ConnectionsEvicted = max(c.lost.ConnectionsEvicted, created-gone+refused)
-	}
+	evicted := max(created, c.ipv4.made()+c.ipv6.made()) - c.ipv4.made() - c.ipv6.made()
+	c.lost.ConnectionsEvicted = max(c.lost.ConnectionsEvicted, evicted+refused)
 	return rows, announced, c.lost, errors.Join(c.ipv4.removeOrphans(), c.ipv6.removeOrphans())
 }
 

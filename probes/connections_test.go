@@ -115,6 +115,24 @@ func TestLostEventsCounted(t *testing.T) {
 	}
 }
 
+// TestRefusedCounted has rows refused while the table has room. The kernel does
+// that where CPUs meet, which cannot be brought about.
+func TestRefusedCounted(t *testing.T) {
+	r := newRig(t, tcHook, 1000)
+	r.check(r.peer.Inject(peerInterface, udp4Frame()))
+	r.await(1)
+	c := r.connections
+	r.check(c.totals.read(c.maps[bpf.PacketsMapConnectionTotals]))
+	counts := c.totals.of(0)
+	counts[0].Refused += 3
+	r.check(c.maps[bpf.PacketsMapConnectionTotals].Put(uint32(0), counts))
+	_, _, lost, err := c.poll(r.watched.name)
+	r.check(err)
+	if lost.ConnectionsEvicted != 3 {
+		t.Errorf("3 rows refused, none evicted: %+v", lost)
+	}
+}
+
 // TestPortFilter narrows tracking to a local port; counting goes on for all.
 func TestPortFilter(t *testing.T) {
 	r := newRig(t, tcHook, 1000, hostPort, 443)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"path"
@@ -19,10 +20,10 @@ import (
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
-// foreignAge is how old the list of other programs on an interface may get.
-// Attaching one sends no message, so it must be asked for, and asking costs
-// two system calls for each interface.
-const foreignAge = 2 * time.Second
+// lookAge is how long ago the last look at what is attached to an interface may
+// be. Attaching sends no message, so it must be asked for, and asking costs some
+// system calls for each interface.
+const lookAge = 2 * time.Second
 
 // watched is an interface that matches the user's choice.
 type watched struct {
@@ -34,8 +35,8 @@ type watched struct {
 	beside uint32
 	past   *tally
 
-	foreign     []string
-	foreignTime time.Time
+	lookTime time.Time
+	foreign  []string
 	// foreignNames are those of the programs that were there then: a program
 	// keeps its name, and to ask for it takes some hundred microseconds.
 	foreignNames map[ebpf.ProgramID]string
@@ -159,7 +160,18 @@ func xdpProgram(attrs *netlink.LinkAttrs) uint32 {
 }
 
 // isStale tells that the tap is not, or no longer, where frames come by.
-func (t *tap) isStale(port crossconnect.XDPPort) bool { return t.yielded || t.port != port }
+func (t *tap) isStale(port crossconnect.XDPPort) bool {
+	return t.yielded || t.lost || t.port != port
+}
+
+// isLost tells that something of the tap is on the interface no more. What cannot
+// be asked is taken to be there.
+func (t *tap) isLost(ifindex int) bool {
+	return slices.ContainsFunc(t.links, func(l io.Closer) bool {
+		attached, err := hook.IsAttached(l, ifindex)
+		return err == nil && !attached
+	})
+}
 
 // yieldXDP makes room for another XDP program of ours, until reconcile. It says
 // whether there was one of ours that could give way.
@@ -262,7 +274,8 @@ func (i *interfaces) poll(links []netlink.Link, p *protocols, interval time.Dura
 			continue
 		}
 		row := describe(l, addresses[l.Attrs().Index])
-		row.Foreign = w.foreignPrograms(l, i.lookAt)
+		w.look(l, i.lookAt)
+		row.Foreign = w.foreign
 		if w.tap != nil {
 			row.HookReason = w.tap.reason
 			if len(w.tap.links) > 0 {
@@ -337,12 +350,17 @@ func listLinks() ([]netlink.Link, error) {
 	return links, nil
 }
 
-// foreignPrograms lists the packet programs of others on the interface.
-func (w *watched) foreignPrograms(l netlink.Link, lookAt crossconnect.LookAt) []string {
-	if now := time.Now(); now.Sub(w.foreignTime) > foreignAge {
-		w.foreign, w.foreignTime = w.listForeign(l, lookAt), now
+// look takes a look at what is attached to the interface, if it is time to.
+func (w *watched) look(l netlink.Link, lookAt crossconnect.LookAt) {
+	now := time.Now()
+	if now.Sub(w.lookTime) <= lookAge {
+		return
 	}
-	return w.foreign
+	w.lookTime = now
+	w.foreign = w.listForeign(l, lookAt)
+	if w.tap != nil {
+		w.tap.lost = w.tap.isLost(l.Attrs().Index)
+	}
 }
 
 // listForeign asks for the programs and leaves out our own. What cannot be

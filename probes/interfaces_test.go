@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -136,6 +137,60 @@ func TestInterfacesComeAndGo(t *testing.T) {
 	r.check(err)
 	if len(rows) != 1 || rows[0].Interface != "host1" || lost != (Lost{}) {
 		t.Errorf("connections of the newcomer: %+v, lost %+v", rows, lost)
+	}
+}
+
+// TestBackWithoutTheProgram has an interface, or another one of the same ifindex,
+// come back between two looks.
+func TestBackWithoutTheProgram(t *testing.T) {
+	for _, hook := range allHooks {
+		for way, comeBack := range map[string]func(r *rig, ifindex int) error{
+			"moved": func(r *rig, _ int) error {
+				elsewhere := lab.ForTest(t)
+				return errors.Join(r.host.Move(hostInterface, elsewhere), elsewhere.Move(hostInterface, r.host))
+			},
+			"made anew": func(r *rig, ifindex int) error {
+				return errors.Join(r.host.DeleteLink(hostInterface),
+					lab.QuietVethAt(ifindex, r.host, hostInterface, r.peer, peerInterface))
+			},
+		} {
+			t.Run(string(hook)+" "+way, func(t *testing.T) {
+				r := newRig(t, hook, 1000)
+				r.check(r.peer.Inject(peerInterface, udp4Frame()))
+				r.await(1)
+				ifindex := r.onlyIndex()
+				r.check(comeBack(r, ifindex))
+				r.reconcile()
+				if w := r.watched.byIndex[ifindex]; w != nil { // or it has another one now
+					w.lookTime = time.Time{}
+				}
+				row, _ := r.poll()
+				r.reconcile()
+				r.check(r.peer.Inject(peerInterface, udp4Frame()))
+				r.await(row.RXPackets + 1)
+			})
+		}
+	}
+}
+
+// TestAttachedBothWaysOrNotAtAll has sent frames refused once received ones are
+// counted.
+func TestAttachedBothWaysOrNotAtAll(t *testing.T) {
+	r := newRig(t, HookXDP, 1000)
+	tap, ifindex := r.watched.byIndex[r.onlyIndex()].tap, r.onlyIndex()
+	r.check(r.host.Do(func() error {
+		if err := tap.detach(); err != nil {
+			return err
+		}
+		e := r.packets.entries
+		e.tcSend = e.receive(tap) // an XDP program, which tc refuses
+		if err := tap.attach(e, HookXDP, ifindex); err == nil {
+			t.Error("tc takes an XDP program")
+		}
+		return nil
+	}))
+	if len(tap.links) != 0 {
+		t.Errorf("%d links are left", len(tap.links))
 	}
 }
 

@@ -54,7 +54,7 @@ func (l load) measure(b *testing.B) (err error) {
 	defer func() { err = errors.Join(err, live.release()) }()
 	const interval = 500 * time.Millisecond
 	for n := 0; b.Loop(); n++ {
-		if n%int(foreignAge/interval) == 0 {
+		if n%int(lookAge/interval) == 0 {
 			live.forgetOthers()
 		}
 		s, err := live.sample(time.Now(), interval)
@@ -74,7 +74,7 @@ func (l load) measure(b *testing.B) (err error) {
 func (l *Live) forgetOthers() {
 	l.rewiring.othersTime = time.Time{}
 	for _, w := range l.interfaces.byIndex {
-		w.foreignTime = time.Time{}
+		w.lookTime = time.Time{}
 	}
 }
 

@@ -148,6 +148,7 @@ type tap struct {
 	programs   []ebpf.ProgramID // the kernel's numbers of them
 	links      []io.Closer
 	yielded    bool // detached, to make room
+	lost       bool // of the interface, by somebody else's doing
 }
 
 // placement is an interface that the packet program is to go to.

@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(beEbpftop) != "" {
 		tellGoroutines()
+		tellReads()
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	// Under nohup the tests ignore SIGHUP, and so would what they start: what

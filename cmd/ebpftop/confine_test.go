@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf/features"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
@@ -120,6 +121,47 @@ func TestConfined(t *testing.T) {
 		awaitConfined(t, d.cmd.Process.Pid, demoNeeds.Capabilities...)
 	})
 	b.awaitBare(b.hub, port(0), port(1))
+}
+
+// TestConfinedToFiles asks the commands themselves for a file that is not theirs.
+func TestConfinedToFiles(t *testing.T) {
+	if version, _, err := confine.Landlock(); err != nil || version == 0 {
+		t.Skip("no Landlock")
+	}
+	b := newBench(t, 2)
+	expect := func(cmd *exec.Cmd, start func(), stop func(), capabilities ...cap.Value) {
+		t.Helper()
+		told, tell, err := os.Pipe()
+		b.check(err)
+		t.Cleanup(func() { told.Close(); tell.Close() })
+		cmd.ExtraFiles = []*os.File{tell}
+		cmd.Env = append(cmd.Env, readsVariable+"=1")
+		start()
+		awaitConfined(t, cmd.Process.Pid, capabilities...)
+		forbidden := false
+		for range 200 { // Landlock comes a moment after the rest
+			b.check(cmd.Process.Signal(syscall.SIGUSR1))
+			b.check(told.SetReadDeadline(time.Now().Add(patience)))
+			_, err = fmt.Fscanln(told, &forbidden)
+			b.check(err)
+			if forbidden {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if !forbidden {
+			t.Errorf("%q reads /etc/passwd", cmd.Args[1:])
+		}
+		stop()
+	}
+	s := newStats(t)
+	expect(s.cmd, func() { s.start(b.hub) }, func() { s.stop(syscall.SIGTERM) }, confine.Watching...)
+	r := b.newRunner(newLinksFile(t, "sw0: sw1"))
+	expect(r.cmd, r.start, func() { r.end(syscall.SIGTERM) }, append(slices.Clone(confine.Watching), cap.DAC_READ_SEARCH)...)
+	d := ebpftop(t)
+	d.Env = append(d.Env, screenEnvironment...)
+	var screen *screen
+	expect(d, func() { screen = openScreen(t, b.hub, d) }, func() { screen.press("q"); screen.ended(0) }, confine.Watching...)
 }
 
 // TestConfinedSeesOthers: what other processes connect, and their programs.

@@ -309,6 +309,7 @@ func TestRefused(t *testing.T) {
 				}
 				refused++
 				wantOneLine(t, got)
+				v.awaitBare(v.hub, port(0), port(1), port(2), port(3)) // before another command puts it right
 				v.sound()
 				if t.Failed() {
 					t.Fatalf("with %d descriptors", descriptors)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -103,6 +104,24 @@ func tellGoroutines() {
 	go func() {
 		for range asked {
 			fmt.Fprintln(tell, runtime.NumGoroutine())
+		}
+	}()
+}
+
+// readsVariable makes the command tell, when asked, whether it reads any file.
+const readsVariable = "EBPFTOP_TEST_READS"
+
+func tellReads() {
+	if os.Getenv(readsVariable) == "" {
+		return
+	}
+	_ = os.Unsetenv(readsVariable)
+	tell, asked := os.NewFile(3, "reads"), make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	go func() {
+		for range asked {
+			_, err := os.ReadFile("/etc/passwd")
+			fmt.Fprintln(tell, errors.Is(err, os.ErrPermission))
 		}
 	}()
 }

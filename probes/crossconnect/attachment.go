@@ -2,7 +2,6 @@ package crossconnect
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/cilium/ebpf"
@@ -151,19 +150,4 @@ func linkPin(at hook.Hook) string {
 		return "link-xdp-generic"
 	}
 	return "link-tc"
-}
-
-// ifindexOf is 0 for a link whose device is gone.
-func ifindexOf(l link.Link) (int, error) {
-	info, err := l.Info()
-	if err != nil {
-		return 0, fmt.Errorf("ask for a link: %w", err)
-	}
-	if xdp := info.XDP(); xdp != nil {
-		return int(xdp.Ifindex), nil
-	}
-	if tcx := info.TCX(); tcx != nil {
-		return int(tcx.Ifindex), nil
-	}
-	return 0, fmt.Errorf("a link of a cross-connect is of type %v", info.Type)
 }

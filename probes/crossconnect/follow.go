@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cilium/ebpf/link"
-
 	"github.com/ebpftop/ebpftop/probes/hook"
 )
 
@@ -88,25 +86,11 @@ func (p *port) isAttached() (bool, error) {
 		if a == nil {
 			continue
 		}
-		at, err := a.ifindex(p.ifindex())
-		if err != nil || at != p.ifindex() {
+		if attached, err := hook.IsAttached(a.link, p.ifindex()); err != nil || !attached {
 			return false, err
 		}
 	}
 	return true, nil
-}
-
-// ifindex is where the program is attached, 0 if nowhere. A filter is looked
-// for at one place.
-func (a *attachment) ifindex(expected int) (int, error) {
-	if l, ok := a.link.(link.Link); ok {
-		return ifindexOf(l)
-	}
-	filter, err := hook.FindFilter(expected, hook.Ingress, a.link.(*hook.Filter).Name)
-	if filter == nil {
-		return 0, err
-	}
-	return expected, nil
 }
 
 // rename follows a device to its new name, in all plans.

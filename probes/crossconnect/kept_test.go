@@ -183,7 +183,7 @@ func TestHalfMadePort(t *testing.T) {
 	b := newBench(t, 4)
 	w := b.kept()
 	b.set(w, pair(0, 1))
-	half := b.pins().below("port-2")
+	half := b.pins().below("port-9")
 	b.check(half.make())
 	m, err := half.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapPort])
 	b.check(err)
@@ -196,6 +196,9 @@ func TestHalfMadePort(t *testing.T) {
 	}
 	b.set(looking, pair(0, 1), pair(2, 3))
 	b.expectWires(1, 0, 3, 2)
+	if half.exists() {
+		t.Error("half a port is left")
+	}
 }
 
 // TestLonelyPort finds half a pair: someone removed files.

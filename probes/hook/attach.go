@@ -45,6 +45,37 @@ func LastTCX(program *ebpf.Program, ifindex int) (io.Closer, error) {
 	return attachTCX(program, ifindex, ebpf.AttachTCXIngress, link.Tail())
 }
 
+// IsAttached tells whether what Receive or Send made still is on the interface of
+// that ifindex. A device takes along what is on it when it goes, and another one,
+// or the same after a stay in another namespace, may have its ifindex. What others
+// made is for them to look after.
+func IsAttached(made io.Closer, ifindex int) (bool, error) {
+	switch made := made.(type) {
+	case *Filter:
+		found, err := FindFilter(ifindex, made.parent, made.Name)
+		return found != nil, err
+	case link.Link:
+		at, err := ifindexOf(made)
+		return at == ifindex, err
+	}
+	return true, nil
+}
+
+// ifindexOf is 0 for a link whose device is gone.
+func ifindexOf(l link.Link) (int, error) {
+	info, err := l.Info()
+	if err != nil {
+		return 0, fmt.Errorf("ask for a link: %w", err)
+	}
+	if xdp := info.XDP(); xdp != nil {
+		return int(xdp.Ifindex), nil
+	}
+	if tcx := info.TCX(); tcx != nil {
+		return int(tcx.Ifindex), nil
+	}
+	return 0, fmt.Errorf("a link on an interface is of type %v", info.Type)
+}
+
 // attachXDP fails where any program is attached already: a bpf_link never
 // replaces one, of whatever mode.
 func attachXDP(program *ebpf.Program, ifindex int, mode link.XDPAttachFlags) (io.Closer, error) {
