@@ -67,6 +67,13 @@ type PacketsConnectionSlot struct {
 	Left    uint64
 }
 
+type PacketsProtocolCounts struct {
+	_         structs.HostLayout
+	Ip        [2][256]PacketsTraffic
+	Malformed [2]uint64
+	_         [48]byte
+}
+
 type PacketsTraffic struct {
 	_       structs.HostLayout
 	Packets uint64
@@ -85,9 +92,7 @@ const (
 	PacketsMapCrossConnectEgress  = "cross_connect_egress"
 	PacketsMapCrossConnectTraffic = "cross_connect_traffic"
 	PacketsMapEthertypes          = "ethertypes"
-	PacketsMapMalformed           = "malformed"
-	PacketsMapProtocolsRx         = "protocols_rx"
-	PacketsMapProtocolsTx         = "protocols_tx"
+	PacketsMapProtocols           = "protocols"
 	PacketsProgProtoConnect       = "proto_connect"
 	PacketsProgProtoTcRx          = "proto_tc_rx"
 	PacketsProgProtoTcTx          = "proto_tc_tx"
@@ -170,9 +175,7 @@ type PacketsMapSpecs struct {
 	CrossConnectEgress  *ebpf.MapSpec `ebpf:"cross_connect_egress"`
 	CrossConnectTraffic *ebpf.MapSpec `ebpf:"cross_connect_traffic"`
 	Ethertypes          *ebpf.MapSpec `ebpf:"ethertypes"`
-	Malformed           *ebpf.MapSpec `ebpf:"malformed"`
-	ProtocolsRx         *ebpf.MapSpec `ebpf:"protocols_rx"`
-	ProtocolsTx         *ebpf.MapSpec `ebpf:"protocols_tx"`
+	Protocols           *ebpf.MapSpec `ebpf:"protocols"`
 }
 
 // PacketsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -217,9 +220,7 @@ type PacketsMaps struct {
 	CrossConnectEgress  *ebpf.Map `ebpf:"cross_connect_egress"`
 	CrossConnectTraffic *ebpf.Map `ebpf:"cross_connect_traffic"`
 	Ethertypes          *ebpf.Map `ebpf:"ethertypes"`
-	Malformed           *ebpf.Map `ebpf:"malformed"`
-	ProtocolsRx         *ebpf.Map `ebpf:"protocols_rx"`
-	ProtocolsTx         *ebpf.Map `ebpf:"protocols_tx"`
+	Protocols           *ebpf.Map `ebpf:"protocols"`
 }
 
 func (m *PacketsMaps) Close() error {
@@ -232,9 +233,7 @@ func (m *PacketsMaps) Close() error {
 		m.CrossConnectEgress,
 		m.CrossConnectTraffic,
 		m.Ethertypes,
-		m.Malformed,
-		m.ProtocolsRx,
-		m.ProtocolsTx,
+		m.Protocols,
 	)
 }
 

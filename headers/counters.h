@@ -15,15 +15,22 @@
 
 enum direction { DIRECTION_RX, DIRECTION_TX, DIRECTIONS };
 
-struct protocols_map {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, IP_PROTOCOLS);
-	__type(key, __u32); /* IP protocol */
-	__type(value, struct traffic);
-};
+/* What one CPU counted; in cache lines that no other one writes to. */
+struct protocol_counts {
+	struct traffic ip[DIRECTIONS][IP_PROTOCOLS];
+	__u64 malformed[DIRECTIONS]; /* packets */
+} __attribute__((aligned(64)));
 
-struct protocols_map protocols_rx SEC(".maps");
-struct protocols_map protocols_tx SEC(".maps");
+/* No BPF_MAP_TYPE_PERCPU_ARRAY, for those cannot be mapped: so user space reads
+ * without a system call, and a program finds its place without a helper where
+ * kernels before 6.10 take one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* user space: as many as there can be CPUs */
+	__type(key, __u32); /* CPU */
+	__type(value, struct protocol_counts);
+} protocols SEC(".maps");
 
 /* Frames that are not IP, or broken before the IP protocol. */
 struct {
@@ -33,13 +40,6 @@ struct {
 	__type(key, __u32); /* direction << 16 | ethertype */
 	__type(value, struct traffic);
 } ethertypes SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, DIRECTIONS);
-	__type(key, __u32); /* direction */
-	__type(value, __u64); /* packets */
-} malformed SEC(".maps");
 
 /*
  * Apart from the hot path: frames that are not IP are few. A global function,
@@ -65,31 +65,25 @@ __noinline int count_ethertype(__u32 key, __u64 packets, __u64 bytes)
 	return 0;
 }
 
-static __always_inline void count_malformed(enum direction direction, __u64 packets)
+/* Where this CPU counts. Asked for before a frame is read: across a call, little of
+ * that can be kept in registers. */
+static __always_inline struct protocol_counts *protocol_counts_here(void)
 {
-	__u32 key = direction;
-	__u64 *count = bpf_map_lookup_elem(&malformed, &key);
+	__u32 cpu = bpf_get_smp_processor_id();
 
-	if (count)
-		*count += packets;
+	return bpf_map_lookup_elem(&protocols, &cpu);
 }
 
 static __always_inline void
-count_protocol(const struct frame *f, enum direction direction, const struct traffic *more)
+count_protocol(struct protocol_counts *here, const struct frame *f, enum direction direction,
+	       const struct traffic *more)
 {
-	if (f->is_ip) {
-		__u32 key = f->protocol;
-		struct traffic *t = direction == DIRECTION_RX ?
-			bpf_map_lookup_elem(&protocols_rx, &key) :
-			bpf_map_lookup_elem(&protocols_tx, &key);
-
-		if (t)
-			traffic_add(t, more);
-	} else {
+	if (f->is_ip)
+		traffic_add(&here->ip[direction][f->protocol], more);
+	else
 		count_ethertype(direction << 16 | f->ethertype, more->packets, more->bytes);
-	}
 	if (f->malformed)
-		count_malformed(direction, more->packets);
+		here->malformed[direction] += more->packets;
 }
 
 #endif

@@ -22,11 +22,12 @@ enum task { COUNT_CONNECTIONS = 1 << 0, CROSS_CONNECT = 1 << 1 };
 
 /* Counts f, which stands for `packets` frames on the wire. */
 static __always_inline void
-frame_count(const struct frame *f, enum direction direction, __u32 packets, __u32 tasks)
+frame_count(struct protocol_counts *here, const struct frame *f, enum direction direction,
+	    __u32 packets, __u32 tasks)
 {
 	struct traffic wire = frame_traffic(f, packets);
 
-	count_protocol(f, direction, &wire);
+	count_protocol(here, f, direction, &wire);
 	if (tasks & COUNT_CONNECTIONS)
 		count_connection(f, direction, &wire);
 }
@@ -37,13 +38,16 @@ frame_count(const struct frame *f, enum direction direction, __u32 packets, __u3
  */
 static __always_inline int count_uncommon_xdp(struct xdp_md *ctx, __u32 tasks)
 {
+	struct protocol_counts *here = protocol_counts_here();
 	struct buffer b = buffer_xdp(ctx);
 	struct frame f = { .len = xdp_bytes(ctx) };
 
+	if (!here)
+		return 0;
 	/* Drivers leave headers in the first buffer. Should one not, the frame
 	 * counts for as much of it as can be seen. */
 	frame_parse(&f, &b, true);
-	frame_count(&f, DIRECTION_RX, 1, tasks);
+	frame_count(here, &f, DIRECTION_RX, 1, tasks);
 	return 0;
 }
 
@@ -62,10 +66,13 @@ static __always_inline int packet_xdp(struct xdp_md *ctx, __u32 tasks)
 	/* What needs calls comes first: across one, little can be kept. */
 	struct frame f = { .len = xdp_bytes(ctx) };
 	int verdict = tasks & CROSS_CONNECT ? cross_connect_xdp(f.len) : XDP_PASS;
+	struct protocol_counts *here = protocol_counts_here();
 	struct buffer b = buffer_xdp(ctx);
 
+	if (!here)
+		return verdict;
 	if (frame_parse_common(&f, &b, true))
-		frame_count(&f, DIRECTION_RX, 1, tasks);
+		frame_count(here, &f, DIRECTION_RX, 1, tasks);
 	else if (tasks & COUNT_CONNECTIONS)
 		uncommon_xdp(ctx);
 	else
@@ -77,11 +84,13 @@ static __always_inline int packet_xdp(struct xdp_md *ctx, __u32 tasks)
 static __always_inline int
 count_uncommon_tc(struct __sk_buff *skb, __u32 direction, __u32 is_pulled, __u32 tasks)
 {
+	struct protocol_counts *here = protocol_counts_here();
 	struct frame f;
 
 	if (frame_parse_skb(&f, skb) == NOT_LINEAR && !is_pulled)
 		return false;
-	frame_count(&f, direction & 1, segments(skb, f.headers), tasks);
+	if (here)
+		frame_count(here, &f, direction & 1, segments(skb, f.headers), tasks);
 	return true;
 }
 
@@ -105,11 +114,14 @@ uncommon(struct __sk_buff *skb, enum direction direction, bool is_pulled, __u32 
 static __always_inline int
 packet_tc(struct __sk_buff *skb, enum direction direction, __u32 tasks)
 {
+	struct protocol_counts *here = protocol_counts_here();
 	struct buffer b = buffer_skb(skb);
 	struct frame f = frame_skb(skb);
 
+	if (!here)
+		return TC_ACT_UNSPEC;
 	if (frame_parse_common(&f, &b, has_ethernet)) {
-		frame_count(&f, direction, segments(skb, f.headers), tasks);
+		frame_count(here, &f, direction, segments(skb, f.headers), tasks);
 	} else if (!uncommon(skb, direction, false, tasks)) {
 		pull_headers(skb);
 		uncommon(skb, direction, true, tasks);

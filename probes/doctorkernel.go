@@ -47,7 +47,7 @@ var kernelFeatures = []feature{
 	},
 	{
 		name: "per-CPU array", look: mapType(ebpf.PerCPUArray), required: true,
-		cost:   "Protocols cannot be counted.",
+		cost:   "Neither connections nor cross-connects can be counted.",
 		remedy: newerKernel,
 	},
 	{

@@ -79,6 +79,11 @@ func newPackets(maxConnections uint32, ports []uint16) (*packets, error) {
 	}
 	spec.Maps[bpf.PacketsMapConnections4].MaxEntries = maxConnections
 	spec.Maps[bpf.PacketsMapConnections6].MaxEntries = maxConnections
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("count CPUs: %w", err)
+	}
+	spec.Maps[bpf.PacketsMapProtocols].MaxEntries = uint32(cpus)
 	if err := configure(spec, ports); err != nil {
 		return nil, fmt.Errorf("configure the packet program: %w", err)
 	}
@@ -145,6 +150,7 @@ type tap struct {
 	old *tap
 
 	collection *ebpf.Collection
+	counts     counts
 	programs   []ebpf.ProgramID // the kernel's numbers of them
 	links      []io.Closer
 	yielded    bool // detached, to make room
@@ -284,8 +290,7 @@ func (t *tap) keep(link io.Closer, err error) error {
 
 // counterMaps are the maps of one interface that count.
 var counterMaps = []string{
-	bpf.PacketsMapProtocolsRx, bpf.PacketsMapProtocolsTx,
-	bpf.PacketsMapEthertypes, bpf.PacketsMapMalformed,
+	bpf.PacketsMapProtocols, bpf.PacketsMapEthertypes,
 }
 
 // replacements are the maps that are there already.
@@ -332,6 +337,9 @@ func (t *tap) load(p *packets, l netlink.Link) error {
 		return fmt.Errorf("load the packet program: %w", err)
 	}
 	t.programs = programIDs(t.collection)
+	if t.counts, err = mapCounts(t.collection.Maps[bpf.PacketsMapProtocols]); err != nil {
+		return err
+	}
 	if t.old != nil {
 		return nil
 	}
@@ -357,7 +365,7 @@ func (t *tap) makeOtherRows() error {
 
 // Close detaches the program and frees its maps.
 func (t *tap) Close() error {
-	err := t.detach()
+	err := errors.Join(t.detach(), t.counts.close())
 	if t.collection != nil {
 		t.collection.Close()
 	}

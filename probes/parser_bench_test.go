@@ -61,17 +61,11 @@ type parserEntry struct {
 type parserBench struct {
 	taps    [parserTaps]*tap
 	entries []parserEntry
-	past    [parserTaps]parserPast
+	past    [parserTaps]bpf.PacketsProtocolCounts // when it was last read
 	oracle  parserOracle
 
 	connections4, connections6, slots *ebpf.Map
 	buffers                           parserBuffers
-}
-
-// parserPast is what a tap had counted when it was last read.
-type parserPast struct {
-	protocols [directionCount][ipProtocolCount]bpf.PacketsTraffic
-	malformed [directionCount]uint64
 }
 
 func newParserBench(t testing.TB) *parserBench {

@@ -66,8 +66,7 @@ func (c parserCensus) expect(e *parserEntry, v parserVerdict, size int) {
 
 // parserBuffers are what the maps are read into.
 type parserBuffers struct {
-	protocols  *perCPUArray[bpf.PacketsTraffic]
-	malformed  *perCPUArray[uint64]
+	protocols  bpf.PacketsProtocolCounts
 	ethertypes []uint32
 	traffic    []bpf.PacketsTraffic // one per CPU for each ethertype
 	keys4      []bpf.PacketsConnectionKey4
@@ -79,16 +78,12 @@ type parserBuffers struct {
 
 func newParserBuffers() (b parserBuffers, err error) {
 	const ethertypes, connections = 1024, parserTaps * directionCount * parserBatch
-	if b.protocols, err = newPerCPUArray[bpf.PacketsTraffic](ipProtocolCount); err != nil {
-		return b, err
-	}
 	if b.slots, err = newPerCPUArray[bpf.PacketsConnectionSlot](2 * connectionSlots); err != nil {
 		return b, err
 	}
 	b.noSlot = make([]bpf.PacketsConnectionSlot, b.slots.cpus)
-	b.malformed, err = newPerCPUArray[uint64](directionCount)
 	b.ethertypes = make([]uint32, ethertypes)
-	b.traffic = make([]bpf.PacketsTraffic, ethertypes*b.protocols.cpus)
+	b.traffic = make([]bpf.PacketsTraffic, ethertypes*b.slots.cpus)
 	b.keys4 = make([]bpf.PacketsConnectionKey4, connections)
 	b.keys6 = make([]bpf.PacketsConnectionKey6, connections)
 	b.rows = make([]bpf.PacketsConnection, connections)
@@ -99,7 +94,8 @@ func newParserBuffers() (b parserBuffers, err error) {
 func (b *parserBench) read(got parserCensus) error {
 	var errs []error
 	for i := range b.taps {
-		errs = append(errs, b.readProtocols(i, got), b.readEthertypes(i, got), b.readMalformed(i, got))
+		b.readProtocols(i, got)
+		errs = append(errs, b.readEthertypes(i, got))
 	}
 	add4 := func(key *bpf.PacketsConnectionKey4, row []bpf.PacketsConnection) {
 		got.addConnection(key.InterfaceProtocol, address4(key.Local), address4(key.Remote), key.LocalPort, key.RemotePort, &row[0])
@@ -136,46 +132,29 @@ func (b *parserBench) takeSlots(
 	return errors.Join(errs...)
 }
 
-func (b *parserBench) readProtocols(i int, got parserCensus) error {
-	for direction, name := range [...]string{bpf.PacketsMapProtocolsRx, bpf.PacketsMapProtocolsTx} {
-		if err := b.buffers.protocols.read(b.taps[i].collection.Maps[name]); err != nil {
-			return err
-		}
+func (b *parserBench) readProtocols(i int, got parserCensus) {
+	now, past := &b.buffers.protocols, &b.past[i]
+	b.taps[i].counts.sum(now)
+	for direction := range directions {
 		for protocol := range ipProtocolCount {
-			past := &b.past[i].protocols[direction][protocol]
-			now := sumTraffic(b.buffers.protocols.of(protocol))
+			now, past := now.Ip[direction][protocol], past.Ip[direction][protocol]
 			got.add(parserCell{tap: i, direction: direction, table: "protocol", number: uint32(protocol)},
 				parserCount{packets: now.Packets - past.Packets, bytes: now.Bytes - past.Bytes})
-			*past = now
 		}
+		got.add(parserCell{tap: i, direction: direction, table: "malformed"},
+			parserCount{packets: now.Malformed[direction] - past.Malformed[direction]})
 	}
-	return nil
+	*past = *now
 }
 
 func (b *parserBench) readEthertypes(i int, got parserCensus) error {
-	cpus := b.buffers.protocols.cpus
+	cpus := b.buffers.slots.cpus
 	return takeRows(b.taps[i].collection.Maps[bpf.PacketsMapEthertypes], b.buffers.ethertypes, b.buffers.traffic, cpus,
 		func(key *uint32, ofCPUs []bpf.PacketsTraffic) {
 			sum := sumTraffic(ofCPUs)
 			got.add(parserCell{tap: i, direction: int(*key >> 16), table: "ethertype", number: *key & 0xffff},
 				parserCount{packets: sum.Packets, bytes: sum.Bytes})
 		})
-}
-
-func (b *parserBench) readMalformed(i int, got parserCensus) error {
-	if err := b.buffers.malformed.read(b.taps[i].collection.Maps[bpf.PacketsMapMalformed]); err != nil {
-		return err
-	}
-	for direction := range directions {
-		var now uint64
-		for _, count := range b.buffers.malformed.of(direction) {
-			now += count
-		}
-		past := &b.past[i].malformed[direction]
-		got.add(parserCell{tap: i, direction: direction, table: "malformed"}, parserCount{packets: now - *past})
-		*past = now
-	}
-	return nil
 }
 
 // addConnection adds a row, whose interface is a tap.

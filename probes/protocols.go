@@ -31,25 +31,16 @@ func ethertypeKey(direction int, ethertype uint16) uint32 {
 // protocols reads the protocol counters of all interfaces. The buffers are
 // shared: one interface is read at a time.
 type protocols struct {
-	traffic   *perCPUArray[bpf.PacketsTraffic]
-	malformed *perCPUArray[uint64]
-	values    []bpf.PacketsTraffic // of one ethertype, one per CPU
+	sum       bpf.PacketsProtocolCounts
+	ethertype []bpf.PacketsTraffic // of one, one per CPU
 }
 
 func newProtocols() (*protocols, error) {
-	traffic, err := newPerCPUArray[bpf.PacketsTraffic](ipProtocolCount)
+	cpus, err := ebpf.PossibleCPU()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("count CPUs: %w", err)
 	}
-	malformed, err := newPerCPUArray[uint64](directionCount)
-	if err != nil {
-		return nil, err
-	}
-	return &protocols{
-		traffic:   traffic,
-		malformed: malformed,
-		values:    make([]bpf.PacketsTraffic, traffic.cpus),
-	}, nil
+	return &protocols{ethertype: make([]bpf.PacketsTraffic, cpus)}, nil
 }
 
 // tally is what was counted on one interface up to the last poll, to take the
@@ -67,21 +58,14 @@ func newTally() *tally {
 // fills in its totals. Rates are over interval.
 func (p *protocols) poll(t *tap, past *tally, interval time.Duration, row *Interface, rows []Protocol) ([]Protocol, error) {
 	first := len(rows)
-	rows, err := p.pollIP(t, past, interval, row.Name, rows)
-	if err != nil {
-		return rows, fmt.Errorf("read protocols of %s: %w", row.Name, err)
-	}
-	rows, err = p.pollEthertypes(t, past, interval, row.Name, rows)
+	t.counts.sum(&p.sum)
+	rows = p.pollIP(past, interval, row.Name, rows)
+	rows, err := p.pollEthertypes(t, past, interval, row.Name, rows)
 	if err != nil {
 		return rows, fmt.Errorf("read ethertypes of %s: %w", row.Name, err)
 	}
-	if err := p.malformed.read(t.collection.Maps[bpf.PacketsMapMalformed]); err != nil {
-		return rows, fmt.Errorf("read malformed frames of %s: %w", row.Name, err)
-	}
-	for direction := range directions {
-		for _, count := range p.malformed.of(direction) {
-			row.Malformed += count
-		}
+	for _, count := range p.sum.Malformed {
+		row.Malformed += count
 	}
 	sortProtocols(rows[first:])
 	addTotals(row, rows[first:])
@@ -116,16 +100,10 @@ func addTotals(row *Interface, rows []Protocol) {
 	}
 }
 
-func (p *protocols) pollIP(t *tap, past *tally, interval time.Duration, name string, rows []Protocol) ([]Protocol, error) {
-	for direction, mapName := range [...]string{
-		directionRX: bpf.PacketsMapProtocolsRx,
-		directionTX: bpf.PacketsMapProtocolsTx,
-	} {
-		if err := p.traffic.read(t.collection.Maps[mapName]); err != nil {
-			return rows, err
-		}
+func (p *protocols) pollIP(past *tally, interval time.Duration, name string, rows []Protocol) []Protocol {
+	for direction := range directions {
 		for number := range ipProtocolCount {
-			total := sumTraffic(p.traffic.of(number))
+			total := p.sum.Ip[direction][number]
 			if total.Packets == 0 {
 				continue
 			}
@@ -142,15 +120,15 @@ func (p *protocols) pollIP(t *tap, past *tally, interval time.Duration, name str
 			rows = append(rows, row)
 		}
 	}
-	return rows, nil
+	return rows
 }
 
 func (p *protocols) pollEthertypes(t *tap, past *tally, interval time.Duration, name string, rows []Protocol) ([]Protocol, error) {
 	m := t.collection.Maps[bpf.PacketsMapEthertypes]
 	var key uint32
 	iterator := m.Iterate()
-	for iterator.Next(&key, p.values) {
-		total := sumTraffic(p.values)
+	for iterator.Next(&key, p.ethertype) {
+		total := sumTraffic(p.ethertype)
 		if total.Packets == 0 {
 			continue
 		}
