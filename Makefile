@@ -48,12 +48,14 @@ bench bench-json: build
 test-kernels:
 	.ci/kernels/run $(KERNELS)
 
-lint:
+lint: build
 	test -z "$$(gofmt -l bpf cmd probes ui)" || { gofmt -l bpf cmd probes ui; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 	go tool errcheck -ignoretests -exclude .errcheck ./...
 	go tool depguard ./...
+	@if go tool nm ebpftop | grep 'T reflect.Value.MethodByName$$'; then \
+		echo "calls methods by name, as templates do: the linker then keeps all there are, 4 MB" && exit 1; fi
 	@! for test in $$(grep -oE '\<(Test|Fuzz)[A-Z]\w+' README.md | sort -u); do \
 		grep -rqs --include='*_test.go' "^func $$test(" . || echo "README.md names $$test, which is no test"; \
 	done | grep .

@@ -41,11 +41,13 @@ func consequences(change Change, connections func(iface string) int, inspector *
 }
 
 func findUses(inspector *Inspector) (uses, error) {
-	links, err := listLinks()
+	var a asker
+	defer a.close()
+	links, err := a.links()
 	if err != nil {
 		return uses{}, err
 	}
-	addresses, err := addressesByIndex()
+	addresses, err := a.addresses()
 	if err != nil {
 		return uses{}, err
 	}

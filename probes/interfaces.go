@@ -46,6 +46,7 @@ type watched struct {
 // packet program on those that the user chose.
 type interfaces struct {
 	packets *packets
+	asker   asker
 	// xdpPorts asks for the interfaces that XDP cross-connects, by ifindex.
 	xdpPorts func() (map[int]crossconnect.XDPPort, error)
 	lookAt   crossconnect.LookAt // at programs of others
@@ -252,6 +253,7 @@ func (i *interfaces) unwatch(ifindex int, w *watched) error {
 
 // Close detaches from all interfaces.
 func (i *interfaces) Close() error {
+	i.asker.close()
 	var errs []error
 	for ifindex, w := range i.byIndex {
 		errs = append(errs, i.unwatch(ifindex, w))
@@ -261,7 +263,7 @@ func (i *interfaces) Close() error {
 
 // poll describes every watched interface and, by way of protocols, counts it.
 func (i *interfaces) poll(links []netlink.Link, p *protocols, interval time.Duration) ([]Interface, []Protocol, error) {
-	addresses, err := addressesByIndex()
+	addresses, err := i.asker.addresses()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -274,7 +276,7 @@ func (i *interfaces) poll(links []netlink.Link, p *protocols, interval time.Dura
 			continue
 		}
 		row := describe(l, addresses[l.Attrs().Index])
-		w.look(l, i.lookAt)
+		w.look(l, &i.asker, i.lookAt)
 		row.Foreign = w.foreign
 		if w.tap != nil {
 			row.HookReason = w.tap.reason
@@ -314,50 +316,14 @@ func describe(l netlink.Link, addresses []netip.Prefix) Interface {
 	return row
 }
 
-// addressesByIndex lists the addresses of all interfaces by ifindex.
-func addressesByIndex() (map[int][]netip.Prefix, error) {
-	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("list addresses: %w", err)
-	}
-	addresses := make(map[int][]netip.Prefix)
-	for _, a := range list {
-		ip, ok := netip.AddrFromSlice(a.IP)
-		if !ok {
-			continue
-		}
-		ones, _ := a.Mask.Size()
-		addresses[a.LinkIndex] = append(addresses[a.LinkIndex], netip.PrefixFrom(ip.Unmap(), ones))
-	}
-	return addresses, nil
-}
-
-// listLinks lists the interfaces of the namespace. A dump that a change
-// interrupted is repeated; the last one counts, since a message of the change
-// is on its way.
-func listLinks() ([]netlink.Link, error) {
-	var links []netlink.Link
-	var err error
-	for range 5 {
-		links, err = netlink.LinkList()
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("list interfaces: %w", err)
-	}
-	return links, nil
-}
-
 // look takes a look at what is attached to the interface, if it is time to.
-func (w *watched) look(l netlink.Link, lookAt crossconnect.LookAt) {
+func (w *watched) look(l netlink.Link, a *asker, lookAt crossconnect.LookAt) {
 	now := time.Now()
 	if now.Sub(w.lookTime) <= lookAge {
 		return
 	}
 	w.lookTime = now
-	w.foreign = w.listForeign(l, lookAt)
+	w.foreign = w.listForeign(l, a, lookAt)
 	if w.tap != nil {
 		w.tap.lost = w.tap.isLost(l.Attrs().Index)
 	}
@@ -365,7 +331,7 @@ func (w *watched) look(l netlink.Link, lookAt crossconnect.LookAt) {
 
 // listForeign asks for the programs and leaves out our own. What cannot be
 // asked (no tcx before Linux 6.6) is not there.
-func (w *watched) listForeign(l netlink.Link, lookAt crossconnect.LookAt) []string {
+func (w *watched) listForeign(l netlink.Link, a *asker, lookAt crossconnect.LookAt) []string {
 	var own []ebpf.ProgramID
 	if w.tap != nil {
 		own = w.tap.programs
@@ -388,7 +354,7 @@ func (w *watched) listForeign(l netlink.Link, lookAt crossconnect.LookAt) []stri
 		add("xdp", ebpf.ProgramID(xdp.ProgId))
 	}
 	for direction, parent := range map[Direction]hook.Parent{RX: hook.Ingress, TX: hook.Egress} {
-		filters, err := hook.ListFilters(l.Attrs().Index, parent)
+		filters, err := a.filters(l.Attrs().Index, parent)
 		if err != nil {
 			continue
 		}

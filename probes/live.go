@@ -161,7 +161,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if e.interfaces, err = crossconnect.Changes(ctx); err != nil {
 		return e, err
 	}
-	links, err := listLinks()
+	links, err := l.interfaces.asker.links()
 	if err != nil {
 		return e, err
 	}
@@ -262,7 +262,7 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 // next sample.
 func (l *Live) follow() error {
 	l.rewiring.follow()
-	links, err := listLinks()
+	links, err := l.interfaces.asker.links()
 	if err != nil {
 		return err
 	}
@@ -273,7 +273,7 @@ func (l *Live) follow() error {
 func (l *Live) sample(now time.Time, interval time.Duration) (s Sample, err error) {
 	l.clock.update()
 	s.Time, s.Interval = now, interval
-	links, err := listLinks()
+	links, err := l.interfaces.asker.links()
 	if err != nil {
 		return s, err
 	}

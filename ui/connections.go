@@ -209,7 +209,7 @@ func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {
 		shown = flags(c.RXFlags | c.TXFlags)
 	}
 	endpoint := func(column int, e probes.Endpoint) cell {
-		return cell{text: fitMiddle(s.Escape(e.String()), t.columns[column].width, s.Glyphs.Ellipsis), ink: s.Text}
+		return cell{safe: fitMiddle(s.Escape(e.String()), t.columns[column].width, s.Glyphs.Ellipsis), ink: s.Text}
 	}
 	return []cell{
 		{text: c.Protocol, ink: s.Faint},

@@ -167,8 +167,8 @@ func (p *crossConnectsPane) ailing() *probes.CrossConnect {
 func (p *crossConnectsPane) row(s *Styles, t *table, c *probes.CrossConnect) []cell {
 	glyph, ink := pairGlyph(s, c)
 	return []cell{
-		{text: glyph, ink: ink},
-		{text: fitPair(s, c, t.columns[1].width), ink: s.Text},
+		{safe: glyph, ink: ink},
+		{safe: fitPair(s, c, t.columns[1].width), ink: s.Text},
 		{text: pairState(c), ink: ink},
 		{text: datapaths(c), ink: s.Text},
 		number(s, c.AToB.BPS), number(s, c.BToA.BPS),

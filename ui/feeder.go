@@ -92,6 +92,7 @@ func newFeeder(source probes.Source) *feeder {
 		frames:  newLatest[*frame](),
 		queries: newLatest[query](),
 		history: newHistory(),
+		meter:   newRateMeter(),
 	}
 }
 

@@ -70,7 +70,7 @@ func TestMatcher(t *testing.T) {
 }
 
 func TestRates(t *testing.T) {
-	var m rateMeter
+	m := newRateMeter()
 	conn := func(port uint16, rx, tx uint64, first, last time.Time) probes.Connection {
 		return probes.Connection{
 			Interface: "eth0", Protocol: "udp",

@@ -117,7 +117,7 @@ func (p *interfacesPane) row(s *Styles, i *probes.Interface) []cell {
 		name = s.Brand
 	}
 	return []cell{
-		{text: dot, ink: ink},
+		{safe: dot, ink: ink},
 		{text: i.Name, ink: name},
 		{text: i.State, ink: ink},
 		{text: hook, ink: hookInk},

@@ -24,7 +24,7 @@ func BenchmarkConnections(b *testing.B) {
 		{"newest/filter", 100, query{order: newest, need: minRows, filter: "10.1.7 udp"}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			var m rateMeter
+			m := newRateMeter()
 			s := probes.Sample{Time: fakeStart, Interval: time.Second, Connections: manyConnections(n, c.active, fakeStart)}
 			m.measure(&s)
 			b.ReportAllocs()

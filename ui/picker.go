@@ -160,11 +160,11 @@ func (p *picker) row(s *Styles, c *candidate) []cell {
 		note = cell{text: c.taken, ink: s.Warn}
 	}
 	if c.iface == nil {
-		return []cell{{text: s.Glyphs.Unknown, ink: s.Warn}, {text: c.name, ink: s.Text}, {}, {}, note}
+		return []cell{{safe: s.Glyphs.Unknown, ink: s.Warn}, {text: c.name, ink: s.Text}, {}, {}, note}
 	}
 	dot, ink := stateGlyph(s, c.iface.State)
 	return []cell{
-		{text: dot, ink: ink}, {text: c.name, ink: s.Text},
+		{safe: dot, ink: ink}, {text: c.name, ink: s.Text},
 		number(s, c.iface.RXBPS), number(s, c.iface.TXBPS), note,
 	}
 }

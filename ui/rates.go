@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"hash/maphash"
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -23,9 +24,14 @@ type byteRate struct{ rx, tx float64 }
 // samples. Only connections that saw a packet lately are looked up: of the
 // tens of thousands in the table most are idle, and have not changed.
 type rateMeter struct {
-	seen map[connKey]byteTotal
-	at   time.Time // of the sample before
+	seed maphash.Seed
+	seen map[uint64]byteTotal // by hash: the keys would take five times the memory
+	at   time.Time            // of the sample before
 }
+
+func newRateMeter() rateMeter { return rateMeter{seed: maphash.MakeSeed()} }
+
+func (m *rateMeter) hash(c *probes.Connection) uint64 { return maphash.Comparable(m.seed, keyOf(c)) }
 
 type byteTotal struct{ rx, tx uint64 }
 
@@ -51,7 +57,7 @@ func (m *rateMeter) measure(s *probes.Sample) []byteRate {
 		if c.LastSeen.Before(lately) {
 			continue
 		}
-		key := keyOf(c)
+		key := m.hash(c)
 		before, known := m.seen[key]
 		now := byteTotal{rx: c.RXBytes, tx: c.TXBytes}
 		if now != before || !known {
@@ -70,10 +76,10 @@ func (m *rateMeter) measure(s *probes.Sample) []byteRate {
 
 // forget drops what is no longer in the table.
 func (m *rateMeter) forget(s *probes.Sample) {
-	kept := make(map[connKey]byteTotal, len(s.Connections))
+	kept := make(map[uint64]byteTotal, len(s.Connections))
 	if len(m.seen) > 0 {
 		for i := range s.Connections {
-			key := keyOf(&s.Connections[i])
+			key := m.hash(&s.Connections[i])
 			if t, ok := m.seen[key]; ok {
 				kept[key] = t
 			}

@@ -85,6 +85,7 @@ func (s *screen) draw(p picture) {
 func (s *screen) clear(width, height int) {
 	s.pen.clear()
 	s.next = uv.NewScreenBuffer(width, 1)
+	s.next.Method = ansi.GraphemeWidth // as the panes count: the other way fills tables of two megabytes
 	s.shown = picture{width: width, height: height, lines: make([]string, height)}
 	s.cells = make([]uv.Line, height)
 	for y := range s.cells {

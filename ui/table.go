@@ -79,12 +79,13 @@ type table struct {
 	styles  *Styles
 }
 
-// cell is the text of one field and its ink. A raw cell brings its own
-// escape sequences and has exactly the column's width.
+// cell is the text of one field and its ink. Safe text is our own, or escaped
+// before: to look at characters beyond ASCII anew takes tables of two megabytes. A
+// raw cell brings its own escape sequences and has exactly the column's width.
 type cell struct {
-	text string
-	ink  Ink
-	raw  func(width int, plain bool) string
+	text, safe string
+	ink        Ink
+	raw        func(width int, plain bool) string
 }
 
 // newTable leaves out what does not fit, then shares out what is left.
@@ -201,7 +202,7 @@ func (t *table) row(row []cell, width int, selected bool) string {
 			run.WriteString(f.raw(c.width, selected))
 		} else {
 			// Escaped here, so that no pane can forget to.
-			run.WriteString(fit(t.styles.Escape(f.text), c.width, c.right, t.styles.Glyphs.Ellipsis))
+			run.WriteString(fit(f.safe+t.styles.Escape(f.text), c.width, c.right, t.styles.Glyphs.Ellipsis))
 		}
 	}
 	flush()

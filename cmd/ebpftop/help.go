@@ -1,32 +1,39 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"strings"
 
-// usageTemplate is cobra's, made short: the help of every command fits on a
-// screen of 80 columns and 24 lines.
-const usageTemplate = `Usage: {{.UseLine}}
-{{- if .HasExample}}
+	"github.com/spf13/cobra"
+)
 
-Examples:
-{{.Example}}
-{{- end}}
-{{- if .HasAvailableSubCommands}}
-
-Commands, each with its own --help:
-{{- range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name 8}} {{.Short}}
-{{- end}}{{end}}
-{{- end}}
-{{- if .HasAvailableFlags}}
-
-Flags:
-{{.Flags.FlagUsages | trimTrailingWhitespaces}}
-{{- end}}
-`
+// usage is cobra's, made short: the help of every command fits on a screen of 80
+// columns and 24 lines. No template: with those, which call by name, the linker
+// has to keep every method there is, two megabytes that nobody calls.
+func usage(cmd *cobra.Command) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: %s\n", cmd.UseLine())
+	if cmd.HasExample() {
+		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
+	}
+	if cmd.HasAvailableSubCommands() {
+		b.WriteString("\nCommands, each with its own --help:\n")
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				fmt.Fprintf(&b, "  %-8s %s\n", c.Name(), c.Short)
+			}
+		}
+	}
+	if cmd.HasAvailableFlags() {
+		fmt.Fprintf(&b, "\nFlags:\n%s\n", strings.TrimRight(cmd.Flags().FlagUsages(), " \n"))
+	}
+	_, err := fmt.Fprint(cmd.OutOrStderr(), b.String())
+	return err
+}
 
 func shortenHelp(root *cobra.Command) {
 	root.PersistentFlags().BoolP("help", "h", false, "show help")
 	root.PersistentFlags().Lookup("help").Hidden = true // who reads it knows
-	root.SetUsageTemplate(usageTemplate)
+	root.SetUsageFunc(usage)
 	root.SetHelpCommand(&cobra.Command{Hidden: true})
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -9,6 +11,7 @@ import (
 func newRootCommand() *cobra.Command {
 	var watch watchFlags
 	var links string
+	var showVersion bool
 	root := &cobra.Command{
 		Use:   "ebpftop",
 		Short: "See live what the Linux kernel sees",
@@ -18,8 +21,11 @@ func newRootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Version:       version(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if showVersion {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "ebpftop", version())
+				return err
+			}
 			opts, err := watch.options()
 			if err != nil {
 				return err
@@ -37,9 +43,9 @@ func newRootCommand() *cobra.Command {
 	}
 	watch.register(root, defaultDashboardInterval)
 	root.Flags().StringVar(&links, "links", "", "connect the interfaces of `FILE`, and follow it")
+	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for ebpftop")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	shortenHelp(root)
-	root.SetVersionTemplate("ebpftop {{.Version}}\n")
 	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newVersionCommand(),
 		newInspectCommand())
 	return root

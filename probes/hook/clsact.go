@@ -136,8 +136,13 @@ func RemoveFilter(filter *netlink.BpfFilter) error {
 // ListFilters lists the filters on one side. An interface without the qdisc has
 // none.
 func ListFilters(ifindex int, parent Parent) ([]netlink.Filter, error) {
+	return ListFiltersOver(new(netlink.Handle), ifindex, parent) // a socket for once
+}
+
+// ListFiltersOver is ListFilters over a socket that lasts.
+func ListFiltersOver(h *netlink.Handle, ifindex int, parent Parent) ([]netlink.Filter, error) {
 	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
-	filters, err := netlink.FilterList(device, uint32(parent))
+	filters, err := h.FilterList(device, uint32(parent))
 	if err != nil && !isGone(err) {
 		return nil, fmt.Errorf("list clsact filters: %w", err)
 	}
