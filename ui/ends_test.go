@@ -149,6 +149,12 @@ func fill(t *testing.T, tty *os.File) {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Close(fd) }()
+	// As the program has it: otherwise the kernel stops a little earlier.
+	state, err := term.MakeRaw(tty.Fd())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = term.Restore(tty.Fd(), state) }()
 	// The kernel moves some on to the reader's side after a while.
 	for wrote := 1; wrote > 0; time.Sleep(20 * time.Millisecond) {
 		wrote = 0
