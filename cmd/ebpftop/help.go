@@ -9,7 +9,7 @@ import (
 
 // usage is cobra's, made short: the help of every command fits on a screen of 80
 // columns and 24 lines. No template: with those, which call by name, the linker
-// has to keep every method there is, two megabytes that nobody calls.
+// has to keep every method there is, four megabytes that nobody calls.
 func usage(cmd *cobra.Command) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s\n", cmd.UseLine())
