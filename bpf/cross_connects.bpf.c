@@ -14,28 +14,26 @@ int connect_xdp(struct xdp_md *ctx)
 	return cross_connect_xdp(xdp_bytes(ctx));
 }
 
-/* Of an aggregate, whose headers tell of how many bytes it is on the wire. A
- * global function: see frame.h. Negative if they have to be pulled together. */
+/* Set by user space before loading. */
+const volatile bool has_ethernet = true; /* frames begin with an Ethernet header */
+
+/* The headers of an aggregate, which tell how many bytes it is on the wire. A global
+ * function: see parse_slow.h. */
 __noinline int headers_tc(struct __sk_buff *skb)
 {
+	union ip_header ip;
 	struct frame f;
 
-	if (frame_parse_skb(&f, skb) == NOT_LINEAR)
-		return -1;
+	parse_slow_tc(&f, skb, has_ethernet, &ip);
 	return f.headers;
 }
 
 static __always_inline struct traffic aggregate_traffic(struct __sk_buff *skb)
 {
-	struct frame f = frame_skb(skb);
-	int headers = headers_tc(skb);
+	struct frame f = frame_tc(skb);
 
-	if (headers < 0) {
-		pull_headers(skb);
-		headers = headers_tc(skb);
-	}
-	f.headers = headers < 0 ? 0 : headers;
-	return frame_traffic(&f, segments(skb, f.headers));
+	f.headers = headers_tc(skb);
+	return frame_traffic(&f, segments_tc(skb, f.headers));
 }
 
 /* For tcx as for a classifier on a clsact qdisc. */

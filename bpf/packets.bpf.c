@@ -1,9 +1,12 @@
 //go:build ignore
 
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* The packet program's entries, one for each hook. All there is to know about
- * them is in headers/packets.h. */
-#include "packets.h"
+/*
+ * The packet program's entries, one for each hook and task. All there is to know
+ * about them is in headers/packets.h and headers/traced_packets.h. User space
+ * loads those that it attaches.
+ */
+#include "traced_packets.h"
 
 SEC("xdp")
 int xdp_rx(struct xdp_md *ctx)
@@ -53,5 +56,29 @@ int proto_tc_tx(struct __sk_buff *skb)
 {
 	return packet_tc(skb, DIRECTION_TX, 0);
 }
+
+/*
+ * Tracepoints, whose arguments are in ctx: the skb; and of net_dev_xmit, what the
+ * driver returned. Those called copy_* do without bpf_rdonly_cast().
+ */
+#define SKB ((struct sk_buff *)ctx[0])
+#define TRACED_ENTRIES(prefix, kind, tasks)                                    \
+	SEC("tp_btf/netif_receive_skb") int prefix##_rx(__u64 *ctx)            \
+	{                                                                      \
+		return packet_traced(SKB, DIRECTION_RX, kind, tasks);          \
+	}                                                                      \
+	SEC("tp_btf/net_dev_start_xmit") int prefix##_tx(__u64 *ctx)           \
+	{                                                                      \
+		return packet_traced(SKB, DIRECTION_TX, kind, tasks);          \
+	}                                                                      \
+	SEC("tp_btf/net_dev_xmit") int prefix##_busy(__u64 *ctx)               \
+	{                                                                      \
+		return packet_given_back(SKB, ctx[1], kind, tasks);            \
+	}
+
+TRACED_ENTRIES(trace, BUFFER_KERNEL, COUNT_CONNECTIONS)
+TRACED_ENTRIES(proto_trace, BUFFER_KERNEL, 0)
+TRACED_ENTRIES(copy, BUFFER_COPY, COUNT_CONNECTIONS)
+TRACED_ENTRIES(proto_copy, BUFFER_COPY, 0)
 
 char __license[] SEC("license") = "Dual MIT/GPL";

@@ -67,11 +67,28 @@ type PacketsConnectionSlot struct {
 	Left    uint64
 }
 
-type PacketsProtocolCounts struct {
+type PacketsInterface struct {
+	_                structs.HostLayout
+	Ifindex          uint32
+	NetworkNamespace uint32
+	Id               uint32
+	Block            uint16
+	Flags            uint16
+	Next             uint32
+	Padding          uint32
+}
+
+type PacketsOtherKey struct {
 	_         structs.HostLayout
-	Ip        [2][256]PacketsTraffic
-	Malformed [2]uint64
-	_         [48]byte
+	Interface uint32
+	Direction uint8
+	Kind      uint8
+	Number    uint16
+}
+
+type PacketsProtocolCounts struct {
+	_  structs.HostLayout
+	Ip [2][8]PacketsTraffic
 }
 
 type PacketsTraffic struct {
@@ -91,24 +108,40 @@ const (
 	PacketsMapConnections6        = "connections6"
 	PacketsMapCrossConnectEgress  = "cross_connect_egress"
 	PacketsMapCrossConnectTraffic = "cross_connect_traffic"
-	PacketsMapEthertypes          = "ethertypes"
+	PacketsMapInterfaces          = "interfaces"
+	PacketsMapOthers              = "others"
 	PacketsMapProtocols           = "protocols"
+	PacketsMapScatteredHeaders    = "scattered_headers"
+	PacketsProgCopyBusy           = "copy_busy"
+	PacketsProgCopyRx             = "copy_rx"
+	PacketsProgCopyTx             = "copy_tx"
 	PacketsProgProtoConnect       = "proto_connect"
+	PacketsProgProtoCopyBusy      = "proto_copy_busy"
+	PacketsProgProtoCopyRx        = "proto_copy_rx"
+	PacketsProgProtoCopyTx        = "proto_copy_tx"
 	PacketsProgProtoTcRx          = "proto_tc_rx"
 	PacketsProgProtoTcTx          = "proto_tc_tx"
+	PacketsProgProtoTraceBusy     = "proto_trace_busy"
+	PacketsProgProtoTraceRx       = "proto_trace_rx"
+	PacketsProgProtoTraceTx       = "proto_trace_tx"
 	PacketsProgProtoXdpRx         = "proto_xdp_rx"
 	PacketsProgTcRx               = "tc_rx"
 	PacketsProgTcTx               = "tc_tx"
+	PacketsProgTraceBusy          = "trace_busy"
+	PacketsProgTraceRx            = "trace_rx"
+	PacketsProgTraceTx            = "trace_tx"
 	PacketsProgXdpConnect         = "xdp_connect"
 	PacketsProgXdpRx              = "xdp_rx"
 	PacketsVarCrossConnectControl = "cross_connect_control"
 	PacketsVarCrossConnectHere    = "cross_connect_here"
 	PacketsVarFilterPorts         = "filter_ports"
-	PacketsVarHasEthernet         = "has_ethernet"
 	PacketsVarHasXdpFrags         = "has_xdp_frags"
-	PacketsVarInterfaceId         = "interface_id"
+	PacketsVarInterfacesMask      = "interfaces_mask"
 	PacketsVarIsLeased            = "is_leased"
 	PacketsVarLocalPorts          = "local_ports"
+	PacketsVarNetworkNamespace    = "network_namespace"
+	PacketsVarProtocolCpus        = "protocol_cpus"
+	PacketsVarProtocolSlots       = "protocol_slots"
 )
 
 // LoadPackets returns the embedded CollectionSpec for Packets.
@@ -153,14 +186,26 @@ type PacketsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type PacketsProgramSpecs struct {
-	ProtoConnect *ebpf.ProgramSpec `ebpf:"proto_connect"`
-	ProtoTcRx    *ebpf.ProgramSpec `ebpf:"proto_tc_rx"`
-	ProtoTcTx    *ebpf.ProgramSpec `ebpf:"proto_tc_tx"`
-	ProtoXdpRx   *ebpf.ProgramSpec `ebpf:"proto_xdp_rx"`
-	TcRx         *ebpf.ProgramSpec `ebpf:"tc_rx"`
-	TcTx         *ebpf.ProgramSpec `ebpf:"tc_tx"`
-	XdpConnect   *ebpf.ProgramSpec `ebpf:"xdp_connect"`
-	XdpRx        *ebpf.ProgramSpec `ebpf:"xdp_rx"`
+	CopyBusy       *ebpf.ProgramSpec `ebpf:"copy_busy"`
+	CopyRx         *ebpf.ProgramSpec `ebpf:"copy_rx"`
+	CopyTx         *ebpf.ProgramSpec `ebpf:"copy_tx"`
+	ProtoConnect   *ebpf.ProgramSpec `ebpf:"proto_connect"`
+	ProtoCopyBusy  *ebpf.ProgramSpec `ebpf:"proto_copy_busy"`
+	ProtoCopyRx    *ebpf.ProgramSpec `ebpf:"proto_copy_rx"`
+	ProtoCopyTx    *ebpf.ProgramSpec `ebpf:"proto_copy_tx"`
+	ProtoTcRx      *ebpf.ProgramSpec `ebpf:"proto_tc_rx"`
+	ProtoTcTx      *ebpf.ProgramSpec `ebpf:"proto_tc_tx"`
+	ProtoTraceBusy *ebpf.ProgramSpec `ebpf:"proto_trace_busy"`
+	ProtoTraceRx   *ebpf.ProgramSpec `ebpf:"proto_trace_rx"`
+	ProtoTraceTx   *ebpf.ProgramSpec `ebpf:"proto_trace_tx"`
+	ProtoXdpRx     *ebpf.ProgramSpec `ebpf:"proto_xdp_rx"`
+	TcRx           *ebpf.ProgramSpec `ebpf:"tc_rx"`
+	TcTx           *ebpf.ProgramSpec `ebpf:"tc_tx"`
+	TraceBusy      *ebpf.ProgramSpec `ebpf:"trace_busy"`
+	TraceRx        *ebpf.ProgramSpec `ebpf:"trace_rx"`
+	TraceTx        *ebpf.ProgramSpec `ebpf:"trace_tx"`
+	XdpConnect     *ebpf.ProgramSpec `ebpf:"xdp_connect"`
+	XdpRx          *ebpf.ProgramSpec `ebpf:"xdp_rx"`
 }
 
 // PacketsMapSpecs contains maps before they are loaded into the kernel.
@@ -174,8 +219,10 @@ type PacketsMapSpecs struct {
 	Connections6        *ebpf.MapSpec `ebpf:"connections6"`
 	CrossConnectEgress  *ebpf.MapSpec `ebpf:"cross_connect_egress"`
 	CrossConnectTraffic *ebpf.MapSpec `ebpf:"cross_connect_traffic"`
-	Ethertypes          *ebpf.MapSpec `ebpf:"ethertypes"`
+	Interfaces          *ebpf.MapSpec `ebpf:"interfaces"`
+	Others              *ebpf.MapSpec `ebpf:"others"`
 	Protocols           *ebpf.MapSpec `ebpf:"protocols"`
+	ScatteredHeaders    *ebpf.MapSpec `ebpf:"scattered_headers"`
 }
 
 // PacketsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -185,11 +232,13 @@ type PacketsVariableSpecs struct {
 	CrossConnectControl *ebpf.VariableSpec `ebpf:"cross_connect_control"`
 	CrossConnectHere    *ebpf.VariableSpec `ebpf:"cross_connect_here"`
 	FilterPorts         *ebpf.VariableSpec `ebpf:"filter_ports"`
-	HasEthernet         *ebpf.VariableSpec `ebpf:"has_ethernet"`
 	HasXdpFrags         *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
-	InterfaceId         *ebpf.VariableSpec `ebpf:"interface_id"`
+	InterfacesMask      *ebpf.VariableSpec `ebpf:"interfaces_mask"`
 	IsLeased            *ebpf.VariableSpec `ebpf:"is_leased"`
 	LocalPorts          *ebpf.VariableSpec `ebpf:"local_ports"`
+	NetworkNamespace    *ebpf.VariableSpec `ebpf:"network_namespace"`
+	ProtocolCpus        *ebpf.VariableSpec `ebpf:"protocol_cpus"`
+	ProtocolSlots       *ebpf.VariableSpec `ebpf:"protocol_slots"`
 }
 
 // PacketsObjects contains all objects after they have been loaded into the kernel.
@@ -219,8 +268,10 @@ type PacketsMaps struct {
 	Connections6        *ebpf.Map `ebpf:"connections6"`
 	CrossConnectEgress  *ebpf.Map `ebpf:"cross_connect_egress"`
 	CrossConnectTraffic *ebpf.Map `ebpf:"cross_connect_traffic"`
-	Ethertypes          *ebpf.Map `ebpf:"ethertypes"`
+	Interfaces          *ebpf.Map `ebpf:"interfaces"`
+	Others              *ebpf.Map `ebpf:"others"`
 	Protocols           *ebpf.Map `ebpf:"protocols"`
+	ScatteredHeaders    *ebpf.Map `ebpf:"scattered_headers"`
 }
 
 func (m *PacketsMaps) Close() error {
@@ -232,8 +283,10 @@ func (m *PacketsMaps) Close() error {
 		m.Connections6,
 		m.CrossConnectEgress,
 		m.CrossConnectTraffic,
-		m.Ethertypes,
+		m.Interfaces,
+		m.Others,
 		m.Protocols,
+		m.ScatteredHeaders,
 	)
 }
 
@@ -244,35 +297,61 @@ type PacketsVariables struct {
 	CrossConnectControl *ebpf.Variable `ebpf:"cross_connect_control"`
 	CrossConnectHere    *ebpf.Variable `ebpf:"cross_connect_here"`
 	FilterPorts         *ebpf.Variable `ebpf:"filter_ports"`
-	HasEthernet         *ebpf.Variable `ebpf:"has_ethernet"`
 	HasXdpFrags         *ebpf.Variable `ebpf:"has_xdp_frags"`
-	InterfaceId         *ebpf.Variable `ebpf:"interface_id"`
+	InterfacesMask      *ebpf.Variable `ebpf:"interfaces_mask"`
 	IsLeased            *ebpf.Variable `ebpf:"is_leased"`
 	LocalPorts          *ebpf.Variable `ebpf:"local_ports"`
+	NetworkNamespace    *ebpf.Variable `ebpf:"network_namespace"`
+	ProtocolCpus        *ebpf.Variable `ebpf:"protocol_cpus"`
+	ProtocolSlots       *ebpf.Variable `ebpf:"protocol_slots"`
 }
 
 // PacketsPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to LoadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PacketsPrograms struct {
-	ProtoConnect *ebpf.Program `ebpf:"proto_connect"`
-	ProtoTcRx    *ebpf.Program `ebpf:"proto_tc_rx"`
-	ProtoTcTx    *ebpf.Program `ebpf:"proto_tc_tx"`
-	ProtoXdpRx   *ebpf.Program `ebpf:"proto_xdp_rx"`
-	TcRx         *ebpf.Program `ebpf:"tc_rx"`
-	TcTx         *ebpf.Program `ebpf:"tc_tx"`
-	XdpConnect   *ebpf.Program `ebpf:"xdp_connect"`
-	XdpRx        *ebpf.Program `ebpf:"xdp_rx"`
+	CopyBusy       *ebpf.Program `ebpf:"copy_busy"`
+	CopyRx         *ebpf.Program `ebpf:"copy_rx"`
+	CopyTx         *ebpf.Program `ebpf:"copy_tx"`
+	ProtoConnect   *ebpf.Program `ebpf:"proto_connect"`
+	ProtoCopyBusy  *ebpf.Program `ebpf:"proto_copy_busy"`
+	ProtoCopyRx    *ebpf.Program `ebpf:"proto_copy_rx"`
+	ProtoCopyTx    *ebpf.Program `ebpf:"proto_copy_tx"`
+	ProtoTcRx      *ebpf.Program `ebpf:"proto_tc_rx"`
+	ProtoTcTx      *ebpf.Program `ebpf:"proto_tc_tx"`
+	ProtoTraceBusy *ebpf.Program `ebpf:"proto_trace_busy"`
+	ProtoTraceRx   *ebpf.Program `ebpf:"proto_trace_rx"`
+	ProtoTraceTx   *ebpf.Program `ebpf:"proto_trace_tx"`
+	ProtoXdpRx     *ebpf.Program `ebpf:"proto_xdp_rx"`
+	TcRx           *ebpf.Program `ebpf:"tc_rx"`
+	TcTx           *ebpf.Program `ebpf:"tc_tx"`
+	TraceBusy      *ebpf.Program `ebpf:"trace_busy"`
+	TraceRx        *ebpf.Program `ebpf:"trace_rx"`
+	TraceTx        *ebpf.Program `ebpf:"trace_tx"`
+	XdpConnect     *ebpf.Program `ebpf:"xdp_connect"`
+	XdpRx          *ebpf.Program `ebpf:"xdp_rx"`
 }
 
 func (p *PacketsPrograms) Close() error {
 	return _PacketsClose(
+		p.CopyBusy,
+		p.CopyRx,
+		p.CopyTx,
 		p.ProtoConnect,
+		p.ProtoCopyBusy,
+		p.ProtoCopyRx,
+		p.ProtoCopyTx,
 		p.ProtoTcRx,
 		p.ProtoTcTx,
+		p.ProtoTraceBusy,
+		p.ProtoTraceRx,
+		p.ProtoTraceTx,
 		p.ProtoXdpRx,
 		p.TcRx,
 		p.TcTx,
+		p.TraceBusy,
+		p.TraceRx,
+		p.TraceTx,
 		p.XdpConnect,
 		p.XdpRx,
 	)

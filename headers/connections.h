@@ -110,7 +110,6 @@ struct {
 /* Set by user space before loading; the verifier removes what is off. */
 const volatile bool filter_ports;
 const volatile __u8 local_ports[65536 / 8]; /* bit set: tracked, if filter_ports */
-const volatile __u32 interface_id; /* 24 bits */
 
 static __always_inline bool is_tracked(__u16 local_port)
 {
@@ -290,7 +289,7 @@ slot_enter(struct connection_slot *slot, __u32 number, void *table, const __u64 
 	row = bpf_map_lookup_elem(table, &slot->key);
 	if (row) {
 		connection_add(row, direction, more->packets, more->bytes, f->tcp_flags, time);
-	} else {
+	} else if ((__s64)more->packets > 0) { /* else it takes back what a row had that is gone */
 		slot_count(slot, f, direction, more, time);
 		slot_settle(number);
 		slot_empty(slot);
@@ -316,20 +315,21 @@ connection_count(__u32 number, void *table, const __u64 *key, __u32 words, const
 }
 
 /* Interfaces keep the two ends of a forwarded connection apart. */
-static __always_inline __u32 slot_number(const struct frame *f)
+static __always_inline __u32 slot_number(const struct interface *i, const struct frame *f)
 {
-	__u32 hash = f->source_port ^ f->destination_port ^ interface_id;
+	__u32 hash = f->source_port ^ f->destination_port ^ i->id;
 
 	return (hash ^ hash >> 8) % CONNECTION_SLOTS;
 }
 
 static __always_inline void
-count_connection(const struct frame *f, enum direction direction, const struct traffic *more)
+count_connection(const struct interface *i, const struct frame *f, enum direction direction,
+		 const struct traffic *more)
 {
 	bool received = direction == DIRECTION_RX;
 	__be16 local_port = received ? f->destination_port : f->source_port;
 	__be16 remote_port = received ? f->source_port : f->destination_port;
-	__u32 interface_protocol = interface_id << 8 | f->protocol;
+	__u32 interface_protocol = i->id << 8 | f->protocol;
 
 	if (!f->is_ip || f->malformed)
 		return;
@@ -344,7 +344,7 @@ count_connection(const struct frame *f, enum direction direction, const struct t
 		};
 		__builtin_memcpy(key.local, received ? &ip->daddr : &ip->saddr, 16);
 		__builtin_memcpy(key.remote, received ? &ip->saddr : &ip->daddr, 16);
-		connection_count(CONNECTION_SLOTS + slot_number(f), &connections6, (const __u64 *)&key,
+		connection_count(CONNECTION_SLOTS + slot_number(i, f), &connections6, (const __u64 *)&key,
 				 sizeof(key) / sizeof(__u64), f, direction, more);
 	} else {
 		const struct iphdr *ip = f->ip;
@@ -355,7 +355,7 @@ count_connection(const struct frame *f, enum direction direction, const struct t
 			.remote_port = remote_port,
 			.interface_protocol = interface_protocol,
 		};
-		connection_count(slot_number(f), &connections4, (const __u64 *)&key,
+		connection_count(slot_number(i, f), &connections4, (const __u64 *)&key,
 				 sizeof(key) / sizeof(__u64), f, direction, more);
 	}
 }

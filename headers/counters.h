@@ -1,89 +1,156 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * Protocol counters of one interface. Every interface has maps of its own, so
- * no packet pays for finding out which interface it is on.
+ * Protocol counters of all interfaces.
+ *
+ * The protocols that make up most traffic have counters in memory, apart for
+ * each CPU, so that a frame costs no call and no atomic addition, and that user
+ * space reads them without a system call. All other protocols, ethertypes, and
+ * malformed frames are rows of a hash table. So are those that find no counters:
+ * of interfaces beyond the blocks there are, and of CPUs beyond those that were
+ * there at the start.
  */
 #ifndef EBPFTOP_COUNTERS_H
 #define EBPFTOP_COUNTERS_H
 
 #include "frame.h"
+#include "interfaces.h"
 #include "traffic.h"
 
-#define IP_PROTOCOLS 256
-#define ETHERTYPES_MAX 1024 /* rows of both directions together */
-#define ETHERTYPE_OTHER 0xffff /* counts what the table has no room for */
+#define PROTOCOL_SLOTS 8
+#define OTHER_ROWS_MAX 16384
+#define OTHER_ROWS_EACH 1024 /* of an interface in a direction; the rest count as OTHER_REST */
 
-enum direction { DIRECTION_RX, DIRECTION_TX, DIRECTIONS };
-
-/* What one CPU counted; in cache lines that no other one writes to. */
+/* What one CPU counted on one interface; in cache lines that no other one writes to. */
 struct protocol_counts {
-	struct traffic ip[DIRECTIONS][IP_PROTOCOLS];
-	__u64 malformed[DIRECTIONS]; /* packets */
+	struct traffic ip[DIRECTIONS][PROTOCOL_SLOTS];
 } __attribute__((aligned(64)));
 
-/* No BPF_MAP_TYPE_PERCPU_ARRAY, for those cannot be mapped: so user space reads
- * without a system call. A program finds its place by the number of its CPU, for
- * as many calls as the other took: none from Linux 6.10 on, one before. */
+/* No BPF_MAP_TYPE_PERCPU_ARRAY, because those cannot be mmap()ed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* user space: as many as there can be CPUs */
-	__type(key, __u32); /* CPU */
+	__uint(max_entries, 1); /* user space: blocks times CPUs */
+	__type(key, __u32); /* block * protocol_cpus + CPU */
 	__type(value, struct protocol_counts);
 } protocols SEC(".maps");
 
-/* Frames that are not IP, or broken before the IP protocol. */
+/* Set by user space before loading. */
+const volatile __u32 protocol_cpus = 1; /* that have counters in each block */
+const volatile __u8 protocol_slots[256]; /* by IP protocol; PROTOCOL_SLOTS and more: none */
+
+enum other_kind {
+	OTHER_PROTOCOL,  /* number is an IP protocol */
+	OTHER_ETHERTYPE, /* number is an ethertype: not IP, or broken before the IP protocol */
+	OTHER_MALFORMED, /* packets that are counted elsewhere, too */
+	OTHER_REST,      /* what the table has no room for; user space makes its rows */
+	OTHER_ROWS,      /* packets is how many rows there are */
+};
+
+struct other_key {
+	__u32 interface; /* id */
+	__u8 direction;
+	__u8 kind;
+	__u16 number;
+};
+
+/* Not per CPU, because these are few, and its size must not grow with the number of
+ * CPUs: counted by atomic additions. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, ETHERTYPES_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32); /* direction << 16 | ethertype */
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, OTHER_ROWS_MAX);
+	__type(key, struct other_key);
 	__type(value, struct traffic);
-} ethertypes SEC(".maps");
+} others SEC(".maps");
+
+static __always_inline void traffic_add_atomic(struct traffic *t, __u64 packets, __u64 bytes)
+{
+	__sync_fetch_and_add(&t->packets, packets);
+	__sync_fetch_and_add(&t->bytes, bytes);
+}
+
+/* Whether an interface may have one row more in a direction. */
+static __always_inline bool other_may_add(struct other_key key)
+{
+	struct traffic *rows;
+
+	key.kind = OTHER_ROWS;
+	key.number = 0;
+	rows = bpf_map_lookup_elem(&others, &key);
+	if (!rows || rows->packets >= OTHER_ROWS_EACH)
+		return false;
+	__sync_fetch_and_add(&rows->packets, 1);
+	return true;
+}
 
 /*
- * Apart from the hot path: frames that are not IP are few. A global function,
- * verified by itself: the verifiers of old kernels (5.10 is one) lose track of
- * what the caller knows across the call of a static one, take states that
- * differ for the same, and remove branches that are needed.
+ * Apart from the hot path. A global function, verified by itself, because the
+ * verifiers of old kernels (5.10 is one) lose track of what the caller knows
+ * across the call of a static one.
  */
-__noinline int count_ethertype(__u32 key, __u64 packets, __u64 bytes)
+__noinline int count_other(__u64 key_bits, __u64 packets, __u64 bytes)
 {
-	const struct traffic zero = {}, more = { .packets = packets, .bytes = bytes };
-	struct traffic *t = bpf_map_lookup_elem(&ethertypes, &key);
+	union {
+		__u64 bits;
+		struct other_key key;
+	} row = { .bits = key_bits };
+	const struct traffic zero = {};
+	struct traffic *t = bpf_map_lookup_elem(&others, &row.key);
 
-	if (!t) {
-		bpf_map_update_elem(&ethertypes, &key, &zero, BPF_NOEXIST);
-		t = bpf_map_lookup_elem(&ethertypes, &key);
+	if (!t && other_may_add(row.key)) {
+		bpf_map_update_elem(&others, &row.key, &zero, BPF_NOEXIST);
+		t = bpf_map_lookup_elem(&others, &row.key);
 	}
-	if (!t) { /* full; user space made the rows for the rest */
-		key |= ETHERTYPE_OTHER;
-		t = bpf_map_lookup_elem(&ethertypes, &key);
+	if (!t) {
+		row.key.kind = OTHER_REST;
+		row.key.number = 0;
+		t = bpf_map_lookup_elem(&others, &row.key);
 	}
 	if (t)
-		traffic_add(t, &more);
+		traffic_add_atomic(t, packets, bytes);
 	return 0;
 }
 
-/* Where this CPU counts. Asked for before a frame is read: across a call, little of
- * that can be kept in registers. */
-static __always_inline struct protocol_counts *protocol_counts_here(void)
+static __always_inline void
+count_other_kind(const struct interface *i, enum direction direction, enum other_kind kind,
+		 __u16 number, const struct traffic *more)
+{
+	union {
+		struct other_key key;
+		__u64 bits;
+	} row = {
+		.key = { .interface = i->id, .direction = direction, .kind = kind, .number = number },
+	};
+
+	count_other(row.bits, more->packets, more->bytes);
+}
+
+/* protocol_counts_here() returns this CPU's counters for an interface, NULL if it has
+ * none. Call it before a frame is read, because little of that can be kept in
+ * registers across a call, which asking for the CPU is before Linux 6.10. */
+static __always_inline struct protocol_counts *protocol_counts_here(const struct interface *i)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 place = i->block * protocol_cpus + cpu;
 
-	return bpf_map_lookup_elem(&protocols, &cpu);
+	if (i->block == NO_BLOCK || cpu >= protocol_cpus)
+		return NULL;
+	return bpf_map_lookup_elem(&protocols, &place);
 }
 
 static __always_inline void
-count_protocol(struct protocol_counts *here, const struct frame *f, enum direction direction,
-	       const struct traffic *more)
+count_protocol(const struct interface *i, struct protocol_counts *here, const struct frame *f,
+	       enum direction direction, const struct traffic *more)
 {
-	if (f->is_ip)
-		traffic_add(&here->ip[direction][f->protocol], more);
+	__u32 slot = protocol_slots[f->protocol];
+
+	if (f->is_ip && here && slot < PROTOCOL_SLOTS)
+		traffic_add(&here->ip[direction][slot], more);
+	else if (f->is_ip)
+		count_other_kind(i, direction, OTHER_PROTOCOL, f->protocol, more);
 	else
-		count_ethertype(direction << 16 | f->ethertype, more->packets, more->bytes);
+		count_other_kind(i, direction, OTHER_ETHERTYPE, f->ethertype, more);
 	if (f->malformed)
-		here->malformed[direction] += more->packets;
+		count_other_kind(i, direction, OTHER_MALFORMED, 0, more);
 }
 
 #endif

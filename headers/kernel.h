@@ -43,6 +43,32 @@ struct net_device {
 	possible_net_t nd_net;
 } CORE;
 
+struct sk_buff {
+	struct net_device *dev;
+	unsigned int len, data_len;
+	int skb_iif; /* ifindex of the device that it was received by before */
+	__be16 protocol;
+	__u16 vlan_tci;
+	__u16 network_header; /* bytes from head */
+	unsigned int end; /* bytes from head: where skb_shared_info is */
+	unsigned char *head, *data;
+	__u8 pkt_type:3; /* PACKET_* in linux/if_packet.h */
+} CORE;
+
+/* Linux 6.2 has one word for the tag that is beside the data, older ones a bit. */
+struct sk_buff___tag_word {
+	__u32 vlan_all;
+} CORE;
+
+struct sk_buff___tag_bit {
+	__u8 vlan_present:1;
+} CORE;
+
+struct skb_shared_info {
+	unsigned short gso_size; /* bytes of payload in a segment; 0: no aggregate */
+	unsigned short gso_segs; /* 0: not counted yet */
+} CORE;
+
 /* Why a frame is in several buffers: Linux 5.18. */
 struct xdp_buff {
 	__u32 flags;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The packet program: one pass over a frame, whatever hook it came by.
- * Parse, count by protocol, count by connection, and pass on; or send on by
- * another interface, where XDP does that, which has room for one program only.
+ * The packet program on XDP and tc: parse, count by protocol, count by
+ * connection, and pass on; or send on by another interface, where XDP does
+ * that, which has room for one program only.
  */
 #ifndef EBPFTOP_PACKETS_H
 #define EBPFTOP_PACKETS_H
 
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 
 #include "connections.h"
 #include "cross_connect.h"
+#include "parse_fast.h"
 #include "wire.h"
 
 /*
@@ -20,45 +22,55 @@
  */
 enum task { COUNT_CONNECTIONS = 1 << 0, CROSS_CONNECT = 1 << 1 };
 
+/* Counts f, whose traffic that is. */
+static __always_inline void
+count_traffic(const struct interface *i, struct protocol_counts *here, const struct frame *f,
+	      enum direction direction, const struct traffic *wire, __u32 tasks)
+{
+	count_protocol(i, here, f, direction, wire);
+	if (tasks & COUNT_CONNECTIONS)
+		count_connection(i, f, direction, wire);
+}
+
 /* Counts f, which stands for `packets` frames on the wire. */
 static __always_inline void
-frame_count(struct protocol_counts *here, const struct frame *f, enum direction direction,
-	    __u32 packets, __u32 tasks)
+count_frame(const struct interface *i, struct protocol_counts *here, const struct frame *f,
+	    enum direction direction, __u32 packets, __u32 tasks)
 {
 	struct traffic wire = frame_traffic(f, packets);
 
-	count_protocol(here, f, direction, &wire);
-	if (tasks & COUNT_CONNECTIONS)
-		count_connection(f, direction, &wire);
+	count_traffic(i, here, f, direction, &wire, tasks);
 }
 
 /*
- * Any frame but the common ones. In global functions: few frames come here, and
- * the common ones are spared what the compiler would keep in mind for these.
+ * The slow path is in global functions: few frames come here, and the others
+ * are spared what the compiler would keep in mind for these.
  */
-static __always_inline int count_uncommon_xdp(struct xdp_md *ctx, __u32 tasks)
+static __always_inline int slow_path_xdp(struct xdp_md *ctx, __u32 tasks)
 {
-	struct protocol_counts *here = protocol_counts_here();
+	__u32 place;
+	const struct interface *i = interface_find(ctx->ingress_ifindex, network_namespace, &place);
 	struct buffer b = buffer_xdp(ctx);
 	struct frame f = { .len = xdp_bytes(ctx) };
+	union ip_header ip;
 
-	if (!here)
+	if (!i)
 		return 0;
 	/* Drivers leave headers in the first buffer. Should one not, the frame
 	 * counts for as much of it as can be seen. */
-	frame_parse(&f, &b, true);
-	frame_count(here, &f, DIRECTION_RX, 1, tasks);
+	parse_slow_ethernet(&f, &b, &ip);
+	count_frame(i, protocol_counts_here(i), &f, DIRECTION_RX, 1, tasks);
 	return 0;
 }
 
-__noinline int uncommon_xdp(struct xdp_md *ctx)
+__noinline int slow_xdp(struct xdp_md *ctx)
 {
-	return count_uncommon_xdp(ctx, COUNT_CONNECTIONS);
+	return slow_path_xdp(ctx, COUNT_CONNECTIONS);
 }
 
-__noinline int uncommon_xdp_protocols(struct xdp_md *ctx)
+__noinline int slow_xdp_protocols(struct xdp_md *ctx)
 {
-	return count_uncommon_xdp(ctx, 0);
+	return slow_path_xdp(ctx, 0);
 }
 
 static __always_inline int packet_xdp(struct xdp_md *ctx, __u32 tasks)
@@ -66,66 +78,71 @@ static __always_inline int packet_xdp(struct xdp_md *ctx, __u32 tasks)
 	/* What needs calls comes first: across one, little can be kept. */
 	struct frame f = { .len = xdp_bytes(ctx) };
 	int verdict = tasks & CROSS_CONNECT ? cross_connect_xdp(f.len) : XDP_PASS;
-	struct protocol_counts *here = protocol_counts_here();
-	struct buffer b = buffer_xdp(ctx);
+	__u32 place;
+	const struct interface *i = interface_find(ctx->ingress_ifindex, network_namespace, &place);
+	struct protocol_counts *here;
+	struct buffer b;
 
-	if (!here)
+	if (!i)
 		return verdict;
-	if (frame_parse_common(&f, &b, true))
-		frame_count(here, &f, DIRECTION_RX, 1, tasks);
+	here = protocol_counts_here(i);
+	b = buffer_xdp(ctx);
+	if (buffer_has(&b, 0, sizeof(struct ethhdr)) &&
+	    parse_fast(&f, &b, ((const __be16 *)b.data)[6], sizeof(struct ethhdr), sizeof(struct ethhdr)))
+		count_frame(i, here, &f, DIRECTION_RX, 1, tasks);
 	else if (tasks & COUNT_CONNECTIONS)
-		uncommon_xdp(ctx);
+		slow_xdp(ctx);
 	else
-		uncommon_xdp_protocols(ctx);
+		slow_xdp_protocols(ctx);
 	return verdict;
 }
 
-/* False, and nothing is counted, if headers have to be pulled together first. */
-static __always_inline int
-count_uncommon_tc(struct __sk_buff *skb, __u32 direction, __u32 is_pulled, __u32 tasks)
+static __always_inline int slow_path_tc(struct __sk_buff *skb, __u32 direction, __u32 tasks)
 {
-	struct protocol_counts *here = protocol_counts_here();
+	__u32 place;
+	const struct interface *i = interface_find(skb->ifindex, network_namespace, &place);
 	struct frame f;
+	union ip_header ip;
 
-	if (frame_parse_skb(&f, skb) == NOT_LINEAR && !is_pulled)
-		return false;
-	if (here)
-		frame_count(here, &f, direction & 1, segments(skb, f.headers), tasks);
-	return true;
+	if (!i)
+		return 0;
+	parse_slow_tc(&f, skb, i->flags & INTERFACE_ETHERNET, &ip);
+	count_frame(i, protocol_counts_here(i), &f, direction & 1, segments_tc(skb, f.headers), tasks);
+	return 0;
 }
 
-__noinline int uncommon_tc(struct __sk_buff *skb, __u32 direction, __u32 is_pulled)
+__noinline int slow_tc(struct __sk_buff *skb, __u32 direction)
 {
-	return count_uncommon_tc(skb, direction, is_pulled, COUNT_CONNECTIONS);
+	return slow_path_tc(skb, direction, COUNT_CONNECTIONS);
 }
 
-__noinline int uncommon_tc_protocols(struct __sk_buff *skb, __u32 direction, __u32 is_pulled)
+__noinline int slow_tc_protocols(struct __sk_buff *skb, __u32 direction)
 {
-	return count_uncommon_tc(skb, direction, is_pulled, 0);
-}
-
-static __always_inline int
-uncommon(struct __sk_buff *skb, enum direction direction, bool is_pulled, __u32 tasks)
-{
-	return tasks & COUNT_CONNECTIONS ? uncommon_tc(skb, direction, is_pulled) :
-					   uncommon_tc_protocols(skb, direction, is_pulled);
+	return slow_path_tc(skb, direction, 0);
 }
 
 static __always_inline int
 packet_tc(struct __sk_buff *skb, enum direction direction, __u32 tasks)
 {
-	struct protocol_counts *here = protocol_counts_here();
-	struct buffer b = buffer_skb(skb);
-	struct frame f = frame_skb(skb);
+	__u32 place;
+	const struct interface *i = interface_find(skb->ifindex, network_namespace, &place);
+	struct protocol_counts *here;
+	struct buffer b;
+	struct frame f;
 
-	if (!here)
+	/* What the host loops back to itself, its own multicast, was not received. */
+	if (!i || (direction == DIRECTION_RX && skb->pkt_type == PACKET_LOOPBACK))
 		return TC_ACT_UNSPEC;
-	if (frame_parse_common(&f, &b, has_ethernet)) {
-		frame_count(here, &f, direction, segments(skb, f.headers), tasks);
-	} else if (!uncommon(skb, direction, false, tasks)) {
-		pull_headers(skb);
-		uncommon(skb, direction, true, tasks);
-	}
+	here = protocol_counts_here(i);
+	b = buffer_tc(skb);
+	f = frame_tc(skb);
+	if (i->flags & INTERFACE_ETHERNET && buffer_has(&b, 0, sizeof(struct ethhdr)) &&
+	    parse_fast(&f, &b, ((const __be16 *)b.data)[6], sizeof(struct ethhdr), sizeof(struct ethhdr)))
+		count_frame(i, here, &f, direction, segments_tc(skb, f.headers), tasks);
+	else if (tasks & COUNT_CONNECTIONS)
+		slow_tc(skb, direction);
+	else
+		slow_tc_protocols(skb, direction);
 	return TC_ACT_UNSPEC; /* the next program, if any, decides */
 }
 

@@ -5,16 +5,14 @@
 #ifndef EBPFTOP_WIRE_H
 #define EBPFTOP_WIRE_H
 
-#include "frame.h"
 #include "kernel.h"
+#include "parse_slow.h"
 #include "traffic.h"
 
 /* Set by user space before loading. */
-const volatile bool has_ethernet = true; /* false: tunnels that begin with IP */
 const volatile bool has_xdp_frags; /* bpf_xdp_get_buff_len, Linux 5.18 */
 
 #define VLAN_TAG_BYTES 4
-#define PULL_MAX 2048 /* bytes pulled to linear memory to find the headers */
 
 /* Linux 6.2; costs nothing, unlike a helper. */
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
@@ -38,67 +36,68 @@ static __always_inline __u64 xdp_bytes(struct xdp_md *ctx)
 		(void *)(long)ctx->data_end - (void *)(long)ctx->data;
 }
 
-/*
- * How many frames on the wire an skb stands for. A guest behind a tap device
- * may have left gso_segs for the kernel to compute, and so do we.
- */
-static __always_inline __u32 segments(const struct __sk_buff *skb, __u32 headers)
+/* segments() returns how many frames on the wire an aggregate of len bytes, of
+ * which `headers` are headers, stands for. A guest behind a tap device may have
+ * left gso_segs for the kernel to compute, and so do we. */
+static __always_inline __u32 segments(__u32 gso_size, __u32 gso_segs, __u32 len, __u32 headers)
 {
-	if (!skb->gso_size)
+	if (!gso_size)
 		return 1;
-	if (skb->gso_segs)
-		return skb->gso_segs;
-	if (skb->len <= headers)
+	if (gso_segs)
+		return gso_segs;
+	if (len <= headers)
 		return 1;
-	return (skb->len - headers + skb->gso_size - 1) / skb->gso_size;
+	return (len - headers + gso_size - 1) / gso_size;
+}
+
+static __always_inline __u32 segments_tc(const struct __sk_buff *skb, __u32 headers)
+{
+	return segments(skb->gso_size, skb->gso_segs, skb->len, headers);
 }
 
 static __always_inline struct buffer buffer_xdp(struct xdp_md *ctx)
 {
 	return (struct buffer){
-		.ctx = ctx, .data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end,
+		.kind = BUFFER_XDP, .ctx = ctx,
+		.data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end,
 	};
 }
 
-static __always_inline struct buffer buffer_skb(struct __sk_buff *skb)
+static __always_inline struct buffer buffer_tc(struct __sk_buff *skb)
 {
 	return (struct buffer){
-		.ctx = skb, .data = (void *)(long)skb->data, .end = (void *)(long)skb->data_end,
-		.is_skb = true,
+		.kind = BUFFER_TC, .ctx = skb,
+		.data = (void *)(long)skb->data, .end = (void *)(long)skb->data_end,
 	};
 }
 
-/* What an skb tells of a frame before that is parsed. */
-static __always_inline struct frame frame_skb(const struct __sk_buff *skb)
+/* What an skb says of a frame before that is parsed. */
+static __always_inline struct frame frame_tc(const struct __sk_buff *skb)
 {
 	return (struct frame){
 		.len = skb->len,
 		.outer_tags = skb->vlan_present,
 		.is_aggregate = skb->gso_size,
-		.ethertype = has_ethernet ? 0 : bpf_ntohs(skb->protocol),
 	};
 }
 
-static __always_inline enum parse_result
-frame_parse_skb(struct frame *f, struct __sk_buff *skb)
+static __always_inline void
+parse_slow_tc(struct frame *f, struct __sk_buff *skb, bool has_ethernet, union ip_header *ip)
 {
-	struct buffer b = buffer_skb(skb);
+	struct buffer b = buffer_tc(skb);
 
-	*f = frame_skb(skb);
-	return frame_parse(f, &b, has_ethernet);
-}
-
-/* Pulls headers together that are scattered over pages. */
-static __always_inline void pull_headers(struct __sk_buff *skb)
-{
-	bpf_skb_pull_data(skb, skb->len < PULL_MAX ? skb->len : PULL_MAX);
+	*f = frame_tc(skb);
+	if (has_ethernet)
+		parse_slow_ethernet(f, &b, ip);
+	else
+		parse_slow(f, &b, 0, bpf_ntohs(skb->protocol), ip);
 }
 
 /* The traffic of f, which stands for `packets` frames. */
 static __always_inline struct traffic frame_traffic(const struct frame *f, __u32 packets)
 {
-	/* Every frame has the tag that tc holds beside the data, and every
-	 * segment but the first, which the buffer has, its own headers. */
+	/* Every frame has the tag that is beside the data, and every segment but
+	 * the first, which the buffer has, its own headers. */
 	__u32 tag = f->outer_tags * VLAN_TAG_BYTES;
 
 	return (struct traffic){

@@ -26,7 +26,7 @@ func newTable(tb testing.TB, connections int) *connections {
 	tb.Helper()
 	lab.RequireRoot(tb)
 	// The kernel evicts before the last place is taken.
-	p, err := newPackets(uint32(2*connections+1024), nil)
+	p, err := newPackets(packetOptions{maxConnections: uint32(2*connections + 1024)})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -24,8 +24,13 @@ func diagnosePacketHooks() []Finding {
 			remedy: newerKernel,
 		},
 		{
+			name: "packet tracepoints", look: packetTracepoints,
+			cost:   "Frames are counted by tc, which takes long to attach to many interfaces, and behind which programs of others can hide frames.",
+			remedy: "Use a kernel with BTF (CONFIG_DEBUG_INFO_BTF), not locked down.",
+		},
+		{
 			name: "XDP link", look: tried(hooks, HookXDPGeneric, "Linux 5.9"),
-			cost:   "Received frames are counted by tc, which costs more on fast NICs.",
+			cost:   "No hook xdp or xdp-generic.",
 			remedy: newerKernel,
 		},
 		{
@@ -43,18 +48,31 @@ func diagnosePacketHooks() []Finding {
 
 // packetProgram has the verifier accept the program for every hook.
 func packetProgram() (string, error) {
-	packets, err := newPackets(64, nil)
+	packets, err := newPackets(packetOptions{maxConnections: 64})
 	if err != nil {
 		return "", err
 	}
-	for _, hook := range []Hook{HookXDP, HookTC} {
-		t := &tap{hook: hook}
-		err = errors.Join(err, t.load(packets, &netlink.Dummy{}), t.Close())
+	for _, name := range []string{packets.entries.xdp, packets.entries.tc, packets.entries.tcSend} {
+		_, loadErr := packets.program(name)
+		err = errors.Join(err, loadErr)
 	}
 	if err := errors.Join(err, packets.Close()); err != nil {
 		return "", err
 	}
 	return "accepted by the verifier", nil
+}
+
+// packetTracepoints attaches the program to the tracepoints for a moment, for no
+// interface.
+func packetTracepoints() (string, error) {
+	packets, err := newPackets(packetOptions{maxConnections: 64})
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(packets.trace(), packets.Close()); err != nil {
+		return "", err
+	}
+	return "attached", nil
 }
 
 func tried(results map[Hook]error, hook Hook, since string) func() (string, error) {

@@ -3,6 +3,7 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -11,12 +12,13 @@ import (
 )
 
 // Hook is where in the kernel received frames are counted. Sent frames are
-// always counted by tc egress.
+// counted by a tracepoint where that is attached anyway, else by tc egress.
 type Hook = hook.Hook
 
 // The hooks, as package hook has them.
 const (
 	HookAuto       = hook.Auto
+	HookTracepoint = hook.Tracepoint
 	HookXDP        = hook.XDP
 	HookXDPGeneric = hook.XDPGeneric
 	HookTC         = hook.TC
@@ -32,18 +34,21 @@ type linkFacts struct {
 	kind        string // "device" for hardware, else what it is made of: veth, bridge, ...
 	hasEthernet bool   // frames begin with an Ethernet header
 	foreignXDP  bool   // someone else's XDP program is attached
-	carriesSSH  bool   // the user's own session runs over it
 }
 
-func factsOf(link netlink.Link, carriesSSH bool) linkFacts {
+func factsOf(link netlink.Link) linkFacts {
 	attrs := link.Attrs()
 	return linkFacts{
 		kind:        link.Type(),
 		hasEthernet: attrs.EncapType == "ether" || attrs.EncapType == "loopback",
 		foreignXDP:  attrs.Xdp != nil && attrs.Xdp.Attached,
-		carriesSSH:  carriesSSH,
 	}
 }
+
+// standingKinds are the devices that receive by another round of the kernel's loop
+// over a frame, __netif_receive_skb_core() in net/core/dev.c, in which the tracepoint
+// does not fire again.
+var standingKinds = []string{"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "bond", "team"}
 
 // hooksToTry lists the hooks for received frames in the order to try them,
 // and why the first one is preferred. XDP generic comes before tc only on
@@ -51,7 +56,14 @@ func factsOf(link netlink.Link, carriesSSH bool) linkFacts {
 // virtual device it would take a 64 KiB aggregate for one frame.
 func hooksToTry(wish Hook, facts linkFacts) (hooks []Hook, reason string) {
 	tc := []Hook{HookTC, HookClsact}
+	traced := wish == HookAuto || wish == HookTracepoint
 	switch {
+	case traced && slices.Contains(standingKinds, facts.kind):
+		return tc, "what a " + facts.kind + " receives passes the tracepoint on the device below only"
+	case wish == HookAuto:
+		return append([]Hook{HookTracepoint}, tc...), "sees every frame; nothing is attached to the interface"
+	case wish == HookTracepoint:
+		return append([]Hook{HookTracepoint}, tc...), "asked for"
 	case wish == HookTC:
 		return tc, "asked for"
 	case wish == HookClsact:
@@ -62,14 +74,8 @@ func hooksToTry(wish Hook, facts linkFacts) (hooks []Hook, reason string) {
 		return tc, "XDP needs an Ethernet header"
 	case wish == HookXDPGeneric:
 		return append([]Hook{HookXDPGeneric}, tc...), "asked for"
-	case wish == HookXDP:
-		return append([]Hook{HookXDP, HookXDPGeneric}, tc...), "asked for"
-	case facts.carriesSSH:
-		return tc, "carries your SSH session, which attaching XDP could interrupt"
-	case facts.kind != "device":
-		return tc, "virtual device: " + facts.kind
 	}
-	return append([]Hook{HookXDP, HookXDPGeneric}, tc...), "native XDP in the driver"
+	return append([]Hook{HookXDP, HookXDPGeneric}, tc...), "asked for"
 }
 
 // refusals collects why hooks were refused, for the reason shown to the user.

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"path"
@@ -28,8 +28,9 @@ const lookAge = 2 * time.Second
 // watched is an interface that matches the user's choice.
 type watched struct {
 	name    string
-	tap     *tap  // nil if nothing could be attached
-	refusal error // why not; or why the tap is not where it should be
+	probe   *packetProbe // nil if it could not be made
+	pending bool         // yet to be attached
+	refusal error        // why it is not attached; or not where it should be
 	// beside is the number of the XDP program that was there when it was
 	// refused, 0 for none.
 	beside uint32
@@ -42,8 +43,8 @@ type watched struct {
 	foreignNames map[ebpf.ProgramID]string
 }
 
-// interfaces follows the network interfaces of the namespace and keeps the
-// packet program on those that the user chose.
+// interfaces follows the network interfaces of the namespace and counts on those
+// that the user chose.
 type interfaces struct {
 	packets *packets
 	asker   asker
@@ -52,10 +53,10 @@ type interfaces struct {
 	lookAt   crossconnect.LookAt // at programs of others
 	wish     Hook
 	globs    []string // names or patterns; empty: all that are up but loopback
-	ssh      sessions // whose interfaces are kept from XDP
 
 	byIndex map[int]*watched
 	names   map[uint32]string // of interfaces by id
+	queue   attachQueue
 }
 
 func newInterfaces(p *packets, wish Hook, globs []string) (*interfaces, error) {
@@ -107,17 +108,16 @@ func (i *interfaces) check(links []netlink.Link) error {
 	return nil
 }
 
-// reconcile attaches to interfaces that came, lets go of those that went, and
-// attaches anew where XDP came to cross-connect or no longer does. An interface
-// that cannot be watched is shown with the reason: it does not keep the others
-// from being watched.
+// reconcile counts on interfaces that came, lets go of those that went, and counts
+// at another hook where XDP came to cross-connect or no longer does. What takes the
+// kernel long is queued, for attachNext. An interface that cannot be watched is
+// shown with the reason: it does not keep the others from being watched.
 func (i *interfaces) reconcile(links []netlink.Link) error {
-	ports, err := i.xdpPorts()
+	ports, err := i.portsToCount()
 	if err != nil {
 		return err
 	}
 	present := make(map[int]bool, len(links))
-	var fresh []netlink.Link
 	for _, l := range links {
 		attrs := l.Attrs()
 		present[attrs.Index] = true
@@ -126,11 +126,8 @@ func (i *interfaces) reconcile(links []netlink.Link) error {
 			i.rename(w, attrs.Name)
 		}
 		if w == nil && i.matches(attrs) || w != nil && w.wantsAnew(attrs, ports[attrs.Index]) {
-			fresh = append(fresh, l)
+			i.watch(l, ports[attrs.Index])
 		}
-	}
-	if len(fresh) > 0 {
-		i.watch(fresh, ports, i.ssh.carriers(links))
 	}
 	var errs []error
 	for ifindex, w := range i.byIndex {
@@ -141,14 +138,27 @@ func (i *interfaces) reconcile(links []netlink.Link) error {
 	return errors.Join(errs...)
 }
 
+// portsToCount are the interfaces that XDP cross-connects, by ifindex, where only the
+// program that redirects can count. The tracepoint comes before generic XDP.
+func (i *interfaces) portsToCount() (map[int]crossconnect.XDPPort, error) {
+	ports, err := i.xdpPorts()
+	if i.packets.tracing != nil {
+		maps.DeleteFunc(ports, func(_ int, port crossconnect.XDPPort) bool { return port.Hook == HookXDPGeneric })
+	}
+	return ports, err
+}
+
 // wantsAnew tells that the interface is to be attached to again. What was
 // refused is asked for again when the XDP program is another: that in the way
 // may be gone.
 func (w *watched) wantsAnew(attrs *netlink.LinkAttrs, port crossconnect.XDPPort) bool {
+	if w.pending {
+		return false
+	}
 	if w.refusal != nil {
 		return xdpProgram(attrs) != w.beside
 	}
-	return w.tap.isStale(port)
+	return w.probe.isStale(port)
 }
 
 // xdpProgram is the number of the XDP program on an interface, 0 if there is
@@ -160,29 +170,11 @@ func xdpProgram(attrs *netlink.LinkAttrs) uint32 {
 	return attrs.Xdp.ProgId
 }
 
-// isStale tells that the tap is not, or no longer, where frames come by.
-func (t *tap) isStale(port crossconnect.XDPPort) bool {
-	return t.yielded || t.lost || t.port != port
-}
-
-// isLost tells that something of the tap is on the interface no more. What cannot
-// be asked is taken to be there.
-func (t *tap) isLost(ifindex int) bool {
-	return slices.ContainsFunc(t.links, func(l io.Closer) bool {
-		attached, err := hook.IsAttached(l, ifindex)
-		return err == nil && !attached
-	})
-}
-
 // yieldXDP makes room for another XDP program of ours, until reconcile. It says
 // whether there was one of ours that could give way.
 func (i *interfaces) yieldXDP(ifindex int) bool {
 	w := i.byIndex[ifindex]
-	if w == nil || w.tap == nil || !isXDP(w.tap.hook) {
-		return false
-	}
-	w.tap.yielded = true
-	return w.tap.detach() == nil
+	return w != nil && w.probe != nil && w.probe.yieldXDP()
 }
 
 func (i *interfaces) rename(w *watched, name string) {
@@ -190,8 +182,8 @@ func (i *interfaces) rename(w *watched, name string) {
 		return
 	}
 	w.name = name
-	if w.tap != nil {
-		i.names[w.tap.id] = name
+	if w.probe != nil {
+		i.names[w.probe.id] = name
 	}
 }
 
@@ -200,7 +192,7 @@ func (i *interfaces) rename(w *watched, name string) {
 func (i *interfaces) refused() error {
 	var refusal error
 	for _, w := range i.byIndex {
-		if w.tap != nil {
+		if w.refusal == nil {
 			return nil
 		}
 		refusal = fmt.Errorf("cannot watch any interface: %s: %w", w.name, w.refusal)
@@ -208,68 +200,77 @@ func (i *interfaces) refused() error {
 	return refusal
 }
 
-// watch attaches to interfaces, of which those in carriers run the user's SSH
-// session. Where XDP cross-connects, its program is to count as well.
-func (i *interfaces) watch(fresh []netlink.Link, ports map[int]crossconnect.XDPPort, carriers []int) {
-	placements := make([]*placement, len(fresh))
-	for n, l := range fresh {
-		ifindex := l.Attrs().Index
-		pl := &placement{link: l, port: ports[ifindex]}
-		pl.hooks, pl.reason = hooksToTry(i.wish, factsOf(l, slices.Contains(carriers, ifindex)))
-		if pl.port != (crossconnect.XDPPort{}) {
-			pl.hooks, pl.reason = []Hook{pl.port.Hook}, "cross-connected by XDP"
-		}
-		if w := i.byIndex[ifindex]; w != nil {
-			pl.old = w.tap
-		}
-		placements[n] = pl
+// watch begins to count on an interface, or to count elsewhere on it. Where XDP
+// cross-connects, its program is to count as well.
+func (i *interfaces) watch(l netlink.Link, port crossconnect.XDPPort) {
+	attrs := l.Attrs()
+	w := i.byIndex[attrs.Index]
+	if w == nil {
+		w = &watched{name: attrs.Name}
+		i.byIndex[attrs.Index] = w
 	}
-	i.packets.place(placements)
-	for _, pl := range placements {
-		attrs := pl.link.Attrs()
-		w := i.byIndex[attrs.Index]
-		if w == nil {
-			w = &watched{past: newTally()}
-			i.byIndex[attrs.Index] = w
+	w.refusal, w.beside = nil, xdpProgram(attrs)
+	if w.probe == nil {
+		if w.probe, w.refusal = i.packets.newProbe(l); w.refusal != nil {
+			return
 		}
-		w.name, w.tap, w.refusal, w.beside = attrs.Name, pl.tap, pl.err, xdpProgram(attrs)
-		if pl.tap != nil {
-			i.names[pl.tap.id] = attrs.Name
-		}
+		w.past = i.packets.counters.newTally(w.probe.block)
+		i.names[w.probe.id] = attrs.Name
 	}
+	hooks, why := hooksToTry(i.wish, factsOf(l))
+	job := attachJob{w: w, hooks: hooks, why: why, port: port}
+	if job.isShort() {
+		job.run()
+		return
+	}
+	w.pending = true
+	i.queue.add(job)
 }
 
 func (i *interfaces) unwatch(ifindex int, w *watched) error {
 	delete(i.byIndex, ifindex)
-	if w.tap == nil {
+	i.queue.drop(w)
+	if w.probe == nil {
 		return nil
 	}
-	delete(i.names, w.tap.id)
-	if err := w.tap.Close(); err != nil {
+	delete(i.names, w.probe.id)
+	if err := w.probe.Close(); err != nil {
 		return fmt.Errorf("detach from %s: %w", w.name, err)
 	}
 	return nil
 }
 
-// Close detaches from all interfaces.
-func (i *interfaces) Close() error {
+// Close detaches from all interfaces. It tells detaching, if that is not nil, how many
+// are left, since to leave one by tc takes the kernel some ten milliseconds.
+func (i *interfaces) Close(detaching func(left int)) error {
 	i.asker.close()
+	i.queue = attachQueue{}
 	var errs []error
+	var pause rtnlPause
 	for ifindex, w := range i.byIndex {
-		errs = append(errs, i.unwatch(ifindex, w))
+		if w.probe == nil || len(w.probe.links) == 0 {
+			errs = append(errs, i.unwatch(ifindex, w))
+			continue
+		}
+		if detaching != nil {
+			detaching(len(i.byIndex))
+		}
+		time.Sleep(pause.after(func() { errs = append(errs, i.unwatch(ifindex, w)) }))
 	}
 	return errors.Join(errs...)
 }
 
-// poll describes every watched interface and, by way of protocols, counts it.
-func (i *interfaces) poll(links []netlink.Link, p *protocols, interval time.Duration) ([]Interface, []Protocol, error) {
+// poll describes every watched interface, and what was counted on it.
+func (i *interfaces) poll(links []netlink.Link, interval time.Duration) ([]Interface, []Protocol, error) {
 	addresses, err := i.asker.addresses()
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := i.packets.counters.others.read(); err != nil {
+		return nil, nil, err
+	}
 	rows := make([]Interface, 0, len(i.byIndex))
 	var traffic []Protocol
-	var errs []error
 	for _, l := range links {
 		w := i.byIndex[l.Attrs().Index]
 		if w == nil {
@@ -278,21 +279,20 @@ func (i *interfaces) poll(links []netlink.Link, p *protocols, interval time.Dura
 		row := describe(l, addresses[l.Attrs().Index])
 		w.look(l, &i.asker, i.lookAt)
 		row.Foreign = w.foreign
-		if w.tap != nil {
-			row.HookReason = w.tap.reason
-			if len(w.tap.links) > 0 {
-				row.Hook = w.tap.hook
-			}
-			traffic, err = p.poll(w.tap, w.past, interval, &row, traffic)
-			errs = append(errs, err)
+		if w.probe != nil {
+			row.Hook, row.HookReason = w.probe.hook, w.probe.reason
+			traffic = i.packets.counters.poll(w.probe, w.past, interval, &row, traffic)
 		}
-		if w.refusal != nil {
+		switch {
+		case w.pending:
+			row.HookReason = "waits to be attached"
+		case w.refusal != nil:
 			row.HookReason = oneLine(w.refusal)
 		}
 		rows = append(rows, row)
 	}
 	slices.SortFunc(rows, func(a, b Interface) int { return cmp.Compare(a.Ifindex, b.Ifindex) })
-	return rows, traffic, errors.Join(errs...)
+	return rows, traffic, nil
 }
 
 // describe fills in what the kernel says of an interface.
@@ -324,8 +324,8 @@ func (w *watched) look(l netlink.Link, a *asker, lookAt crossconnect.LookAt) {
 	}
 	w.lookTime = now
 	w.foreign = w.listForeign(l, a, lookAt)
-	if w.tap != nil {
-		w.tap.lost = w.tap.isLost(l.Attrs().Index)
+	if w.probe != nil {
+		w.probe.lost = w.probe.isLost()
 	}
 }
 
@@ -333,8 +333,8 @@ func (w *watched) look(l netlink.Link, a *asker, lookAt crossconnect.LookAt) {
 // asked (no tcx before Linux 6.6) is not there.
 func (w *watched) listForeign(l netlink.Link, a *asker, lookAt crossconnect.LookAt) []string {
 	var own []ebpf.ProgramID
-	if w.tap != nil {
-		own = w.tap.programs
+	if w.probe != nil {
+		own = w.probe.programs
 	}
 	foreign, names := []string{}, make(map[ebpf.ProgramID]string)
 	add := func(where string, id ebpf.ProgramID) {

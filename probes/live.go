@@ -34,7 +34,8 @@ type Options struct {
 	// MaxConnections bounds the table of each of IPv4 and IPv6.
 	MaxConnections uint32
 	Interval       time.Duration
-	// AtOnce has a first sample come at once, of no time and so without rates.
+	// AtOnce has a first sample come at once, of no time and so without rates, and
+	// interfaces attached to behind it that the kernel takes long for.
 	AtOnce bool
 	// Links is a file of cross-connects to follow, none if empty.
 	Links string
@@ -59,7 +60,6 @@ func (e *PanicError) Error() string {
 type Live struct {
 	packets     *packets
 	interfaces  *interfaces
-	protocols   *protocols
 	connections *connections
 	execs       *execs
 	rewiring    *rewiring
@@ -67,6 +67,9 @@ type Live struct {
 	inspector   *Inspector
 	seen        []Connection // of the last sample
 	clock       *clock
+
+	// Detaching, if not nil, is told how many interfaces Close has yet to leave.
+	Detaching func(left int)
 
 	mailbox   *mailbox
 	intervals chan time.Duration
@@ -79,8 +82,9 @@ type Live struct {
 	closeErr  error
 }
 
-// NewLive attaches everything before it returns; what happens after that is
-// counted. Until Close, or the end of ctx, samples come once an interval.
+// NewLive attaches everything before it returns, unless opts.AtOnce; what happens
+// after that is counted. Until Close, or the end of ctx, samples come once an
+// interval.
 func NewLive(ctx context.Context, opts Options) (*Live, error) {
 	if _, err := capabilities(); err != nil {
 		return nil, fmt.Errorf("%w: run as root, or see `ebpftop doctor`", err)
@@ -136,14 +140,22 @@ type events struct {
 func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	types := kernelbtf.Cache()
 	defer runtime.KeepAlive(types)
+	// Subscribed before the list is taken, so that no interface falls between.
+	if e.interfaces, err = crossconnect.Changes(ctx); err != nil {
+		return e, err
+	}
+	var asker asker
+	links, err := asker.links()
+	if err != nil {
+		return e, err
+	}
 	// The kernel takes tens of milliseconds to verify programs.
 	var group errgroup.Group
-	group.Go(func() error { return l.openPackets(opts) })
+	group.Go(func() error { return l.openPackets(opts, len(links)) })
 	group.Go(func() (err error) {
 		l.execs, err = newExecs(l.clock)
 		return err
 	})
-	ssh := findSession() // meanwhile
 	if err := group.Wait(); err != nil {
 		return e, err
 	}
@@ -154,17 +166,9 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if l.interfaces, err = newInterfaces(l.packets, opts.Hook, opts.Interfaces); err != nil {
 		return e, err
 	}
-	l.interfaces.ssh = ssh
+	l.interfaces.asker = asker
 	l.interfaces.lookAt = l.inspector.LookAt
 	l.interfaces.xdpPorts = l.rewiring.xdpPorts
-	// Subscribed before the list is taken, so that no interface falls between.
-	if e.interfaces, err = crossconnect.Changes(ctx); err != nil {
-		return e, err
-	}
-	links, err := l.interfaces.asker.links()
-	if err != nil {
-		return e, err
-	}
 	if err := l.interfaces.check(links); err != nil {
 		return e, err
 	}
@@ -173,6 +177,9 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	}
 	if err := l.interfaces.reconcile(links); err != nil {
 		return e, err
+	}
+	if !opts.AtOnce {
+		l.interfaces.queue.all()
 	}
 	if err := l.interfaces.refused(); err != nil {
 		return e, err
@@ -188,20 +195,26 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if err := l.follow(); err != nil {
 		return e, err
 	}
+	if !opts.AtOnce {
+		l.interfaces.queue.all()
+	}
 	_, err = l.self.poll(0) // what the start cost is no part of an interval
 	return e, err
 }
 
 // openPackets makes what counts packets, on no interface yet.
-func (l *Live) openPackets(opts Options) (err error) {
-	if l.packets, err = newPackets(opts.MaxConnections, opts.Ports); err != nil {
+func (l *Live) openPackets(opts Options, interfaces int) (err error) {
+	l.packets, err = newPackets(packetOptions{
+		interfaces:     interfaces,
+		maxConnections: opts.MaxConnections,
+		ports:          opts.Ports,
+		protocolsOnly:  opts.ProtocolsOnly,
+	})
+	if err != nil {
 		return err
 	}
-	if opts.ProtocolsOnly {
-		l.packets.leaveOutConnections()
-	}
-	if l.protocols, err = newProtocols(); err != nil {
-		return err
+	if opts.Hook == HookAuto || opts.Hook == HookTracepoint {
+		_ = l.packets.trace() // where it fails, another hook says why
 	}
 	l.connections, err = newConnections(l.packets, l.clock)
 	return err
@@ -227,7 +240,11 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	// to read the kernel's types. To give it back takes all CPUs, which are busy
 	// with the first frame now.
 	started := time.After(startTime)
+	var attach <-chan time.Time // nil while no interface waits
 	for l.err == nil {
+		if attach == nil && l.interfaces.queue.isWaiting() {
+			attach = time.After(0)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -235,6 +252,11 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 			ticker.Reset(interval)
 		case <-started:
 			debug.FreeOSMemory()
+		case <-attach:
+			attach = nil
+			if wait, more := l.interfaces.queue.next(); more {
+				attach = time.After(wait)
+			}
 		case <-e.interfaces:
 			l.err = l.follow()
 		case request := <-l.requests:
@@ -280,9 +302,10 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s Sample, err erro
 	if err := l.interfaces.reconcile(links); err != nil {
 		return s, err
 	}
-	if s.Interfaces, s.Protocols, err = l.interfaces.poll(links, l.protocols, interval); err != nil {
+	if s.Interfaces, s.Protocols, err = l.interfaces.poll(links, interval); err != nil {
 		return s, err
 	}
+	s.Attaching = l.interfaces.queue.progress()
 	if s.CrossConnects, err = l.rewiring.poll(links); err != nil {
 		return s, err
 	}
@@ -338,7 +361,7 @@ func (l *Live) Close() error {
 func (l *Live) release() error {
 	var errs []error
 	if l.interfaces != nil {
-		errs = append(errs, l.interfaces.Close())
+		errs = append(errs, l.interfaces.Close(l.Detaching))
 	}
 	if l.rewiring != nil {
 		errs = append(errs, l.rewiring.Close())

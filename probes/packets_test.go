@@ -18,7 +18,6 @@ type rig struct {
 	host, peer  *lab.Namespace
 	packets     *packets
 	connections *connections
-	protocols   *protocols
 	watched     *interfaces
 }
 
@@ -63,18 +62,16 @@ func (r *rig) open(wish Hook, maxConnections uint32, ports ...uint16) {
 func (r *rig) openOn(iface string, wish Hook, maxConnections uint32, ports ...uint16) {
 	r.t.Helper()
 	var err error
-	r.packets, err = newPackets(maxConnections, ports)
+	r.packets, err = newPackets(packetOptions{interfaces: 2, maxConnections: maxConnections, ports: ports})
 	r.check(err)
 	r.t.Cleanup(func() { r.check(r.packets.Close()) })
 	r.connections, err = newConnections(r.packets, newClock())
 	r.check(err)
 	r.t.Cleanup(func() { r.check(r.connections.Close()) })
-	r.protocols, err = newProtocols()
-	r.check(err)
 	r.watched, err = newInterfaces(r.packets, wish, []string{iface})
 	r.check(err)
 	r.reconcile()
-	r.t.Cleanup(func() { r.check(r.host.Do(r.watched.Close)) })
+	r.t.Cleanup(func() { r.check(r.host.Do(func() error { return r.watched.Close(nil) })) })
 }
 
 func (r *rig) check(err error) {
@@ -91,7 +88,11 @@ func (r *rig) reconcile() {
 		if err != nil {
 			return err
 		}
-		return r.watched.reconcile(links)
+		if err := r.watched.reconcile(links); err != nil {
+			return err
+		}
+		r.watched.queue.all()
+		return nil
 	}))
 }
 
@@ -103,7 +104,7 @@ func (r *rig) poll() (row Interface, protocols []Protocol) {
 		if err != nil {
 			return err
 		}
-		rows, traffic, err := r.watched.poll(links, r.protocols, time.Second)
+		rows, traffic, err := r.watched.poll(links, time.Second)
 		if len(rows) > 0 {
 			row, protocols = rows[0], traffic
 		}
@@ -237,19 +238,9 @@ func (k *frameKind) ends() (local, remote Endpoint) {
 // TestVerdict expects every frame to be passed on, by BPF_PROG_TEST_RUN.
 func TestVerdict(t *testing.T) {
 	lab.RequireRoot(t)
-	p, err := newPackets(1000, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	collection, err := ebpf.NewCollectionWithOptions(p.spec, ebpf.CollectionOptions{MapReplacements: p.shared})
-	if err != nil {
-		t.Fatalf("%+v", err)
-	}
-	defer collection.Close()
 	const xdpPass, tcUnspec uint32 = 2, 1<<32 - 1
-	for name, program := range collection.Programs {
-		want := tcUnspec
+	for _, program := range verdictPrograms(t) {
+		name, want := program.String(), tcUnspec
 		if program.Type() == ebpf.XDP {
 			want = xdpPass
 		}
@@ -265,4 +256,24 @@ func TestVerdict(t *testing.T) {
 			}
 		}
 	}
+}
+
+// verdictPrograms loads the packet programs that have a verdict.
+func verdictPrograms(t *testing.T) (programs []*ebpf.Program) {
+	t.Helper()
+	p, err := newPackets(packetOptions{interfaces: 1, maxConnections: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	for _, entries := range []entries{connectionEntries, protocolEntries} {
+		for _, name := range []string{entries.xdp, entries.xdpConnect, entries.tc, entries.tcSend} {
+			program, err := p.program(name)
+			if err != nil {
+				t.Fatalf("%+v", err)
+			}
+			programs = append(programs, program)
+		}
+	}
+	return programs
 }

@@ -27,92 +27,117 @@ const (
 	parserConnections = 8192
 )
 
-// The copies of the program that a bench has, as so many interfaces would. The
-// last is given frames as a driver gives them that takes the VLAN tag out.
+// The packet programs that a bench has, each with maps of its own. Untagged is given
+// frames as a driver gives them that takes the VLAN tag out. Traced is given frames by
+// a real interface, because tracepoints have no test runs.
 const (
 	parserXDP = iota
 	parserTC
 	parserProtocolsXDP
 	parserProtocolsTC
 	parserUntagged
-	parserTaps
+	parserRunKinds
+	parserTraced = iota - 1
+	parserCopied
+	parserKindCount
 )
 
-var parserKinds = [parserTaps]struct {
-	name    string
-	hook    Hook
-	entries entries
+var parserKinds = [parserKindCount]struct {
+	name          string
+	hook          Hook
+	protocolsOnly bool
 }{
-	parserXDP:          {"xdp", HookXDP, connectionEntries},
-	parserTC:           {"tc", HookTC, connectionEntries},
-	parserProtocolsXDP: {"xdp, protocols only", HookXDP, protocolEntries},
-	parserProtocolsTC:  {"tc, protocols only", HookTC, protocolEntries},
-	parserUntagged:     {"tc behind a tag", HookTC, connectionEntries},
+	parserXDP:          {"xdp", HookXDP, false},
+	parserTC:           {"tc", HookTC, false},
+	parserProtocolsXDP: {"xdp, protocols only", HookXDP, true},
+	parserProtocolsTC:  {"tc, protocols only", HookTC, true},
+	parserUntagged:     {"tc behind a tag", HookTC, false},
+	parserTraced:       {"tracepoint", HookTracepoint, false},
+	parserCopied:       {"tracepoint, by copies", HookTracepoint, false},
 }
 
 // parserEntry is one way for a frame into the program.
 type parserEntry struct {
-	tap, direction int
-	program        *ebpf.Program
-	pass           uint32 // the verdict that lets a frame pass
+	kind, direction int
+	program         *ebpf.Program
+	pass            uint32 // the verdict that lets a frame pass
+}
+
+// parserSubject is a packet program that counts on one interface.
+type parserSubject struct {
+	kind    int
+	packets *packets
+	probe   *packetProbe
+	past    bpf.PacketsProtocolCounts // when it was last read
 }
 
 // parserBench runs the packet program, without any interface, and the oracle.
 type parserBench struct {
-	taps    [parserTaps]*tap
-	entries []parserEntry
-	past    [parserTaps]bpf.PacketsProtocolCounts // when it was last read
-	oracle  parserOracle
-
-	connections4, connections6, slots *ebpf.Map
-	buffers                           parserBuffers
+	subjects []*parserSubject
+	entries  []parserEntry
+	oracle   parserOracle
+	buffers  parserBuffers
 }
+
+// loopback is the interface that frames of a test run are on.
+var loopback = &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 1, EncapType: "ether"}}
 
 func newParserBench(t testing.TB) *parserBench {
 	t.Helper()
-	shared, err := newPackets(parserConnections, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = shared.Close() })
-	b := &parserBench{
-		connections4: shared.shared[bpf.PacketsMapConnections4],
-		connections6: shared.shared[bpf.PacketsMapConnections6],
-		slots:        shared.shared[bpf.PacketsMapConnectionSlots],
-	}
-	for i, kind := range parserKinds {
-		b.taps[i] = &tap{id: uint32(i + 1), hook: kind.hook}
-		shared.entries = kind.entries
-		t.Cleanup(func() { _ = b.taps[i].Close() })
-		link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{EncapType: "ether"}}
-		if err := b.taps[i].load(shared, link); err != nil {
-			t.Fatalf("%+v", err)
-		}
-	}
+	b := &parserBench{}
+	var err error
 	if b.buffers, err = newParserBuffers(); err != nil {
 		t.Fatal(err)
+	}
+	for kind := range parserRunKinds {
+		b.subjects = append(b.subjects, newParserSubject(t, kind, loopback))
 	}
 	b.entries = b.allEntries(t)
 	return b
 }
 
+// newParserSubject must be called on a thread in the network namespace of the link.
+func newParserSubject(t testing.TB, kind int, link netlink.Link) *parserSubject {
+	t.Helper()
+	packets, err := newPackets(packetOptions{
+		interfaces: 1, maxConnections: parserConnections, protocolsOnly: parserKinds[kind].protocolsOnly,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = packets.Close() })
+	probe, err := packets.newProbe(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &parserSubject{kind: kind, packets: packets, probe: probe}
+}
+
 func (b *parserBench) allEntries(t testing.TB) []parserEntry {
 	const xdpPass, tcUnspec = 2, ^uint32(0)
 	var all []parserEntry
-	for i, kind := range parserKinds {
-		programs := b.taps[i].collection.Programs
-		receive := programs[kind.entries.receive(b.taps[i])]
+	for i, s := range b.subjects {
+		receive := s.program(t, s.packets.entries.receive(parserKinds[i].hook))
 		switch {
 		case i == parserUntagged:
 			all = append(all, parserEntry{i, directionRX, behindTag(t, receive), tcUnspec})
-		case isXDP(kind.hook):
+		case isXDP(parserKinds[i].hook):
 			all = append(all, parserEntry{i, directionRX, receive, xdpPass})
 		default:
 			all = append(all, parserEntry{i, directionRX, receive, tcUnspec},
-				parserEntry{i, directionTX, programs[kind.entries.tcSend], tcUnspec})
+				parserEntry{i, directionTX, s.program(t, s.packets.entries.tcSend), tcUnspec})
 		}
 	}
 	return all
+}
+
+func (s *parserSubject) program(t testing.TB, name string) *ebpf.Program {
+	t.Helper()
+	program, err := s.packets.program(name)
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	return program
 }
 
 // The tag that a frame has beside its data. A driver leaves any other tags.
@@ -155,7 +180,7 @@ func behindTag(t testing.TB, program *ebpf.Program) *ebpf.Program {
 
 // onTheWire is the frame whose data an entry is given.
 func (e *parserEntry) onTheWire(frame []byte) []byte {
-	if e.tap != parserUntagged {
+	if e.kind != parserUntagged {
 		return frame
 	}
 	wire := append(make([]byte, 0, len(frame)+len(parserOuterTag)), frame[:12]...)
@@ -181,17 +206,17 @@ func (b *parserBench) runFrame(frame []byte, want, got parserCensus) error {
 	for i := range b.entries {
 		e := &b.entries[i]
 		result, err := e.program.Run(&ebpf.RunOptions{Data: frame, Repeat: 1})
-		if errors.Is(err, unix.EINVAL) && !isXDP(parserKinds[e.tap].hook) && endsInIPHeader(frame) {
+		if errors.Is(err, unix.EINVAL) && !isXDP(parserKinds[e.kind].hook) && endsInIPHeader(frame) {
 			continue // the kernel makes no skb of it
 		}
 		if err != nil {
 			return fmt.Errorf("frame of %d bytes: %w", len(frame), err)
 		}
 		if result != e.pass {
-			got.add(parserCell{tap: e.tap, direction: e.direction, table: "verdict", number: result}, parserCount{packets: 1})
+			got.add(parserCell{kind: e.kind, direction: e.direction, table: "verdict", number: result}, parserCount{packets: 1})
 		}
 		wire := e.onTheWire(frame)
-		if e.tap == parserUntagged {
+		if e.kind == parserUntagged {
 			verdict = b.oracle.judge(wire)
 		}
 		want.expect(e, verdict, len(wire))

@@ -20,10 +20,10 @@ type parserCensus map[parserCell]parserCount
 
 // parserCell is one row of one of the program's tables.
 type parserCell struct {
-	tap, direction int
-	table          string
-	number         uint32 // IP protocol, ethertype or verdict
-	local, remote  netip.AddrPort
+	kind, direction int
+	table           string
+	number          uint32 // IP protocol, ethertype or verdict
+	local, remote   netip.AddrPort
 }
 
 type parserCount struct {
@@ -45,16 +45,16 @@ func (c parserCensus) add(cell parserCell, more parserCount) {
 
 // expect adds what a frame must count as.
 func (c parserCensus) expect(e *parserEntry, v parserVerdict, size int) {
-	cell := parserCell{tap: e.tap, direction: e.direction, table: "ethertype", number: v.number}
+	cell := parserCell{kind: e.kind, direction: e.direction, table: "ethertype", number: v.number}
 	if v.isIP {
 		cell.table = "protocol"
 	}
 	one := parserCount{packets: 1, bytes: uint64(size)}
 	c.add(cell, one)
 	if v.malformed {
-		c.add(parserCell{tap: e.tap, direction: e.direction, table: "malformed"}, parserCount{packets: 1})
+		c.add(parserCell{kind: e.kind, direction: e.direction, table: "malformed"}, parserCount{packets: 1})
 	}
-	if v.source.IsValid() && parserKinds[e.tap].entries == connectionEntries {
+	if v.source.IsValid() && !parserKinds[e.kind].protocolsOnly {
 		cell.table, cell.local, cell.remote = "connection", v.destination, v.source
 		if e.direction == directionTX {
 			cell.local, cell.remote = v.source, v.destination
@@ -66,24 +66,23 @@ func (c parserCensus) expect(e *parserEntry, v parserVerdict, size int) {
 
 // parserBuffers are what the maps are read into.
 type parserBuffers struct {
-	protocols  bpf.PacketsProtocolCounts
-	ethertypes []uint32
-	traffic    []bpf.PacketsTraffic // one per CPU for each ethertype
-	keys4      []bpf.PacketsConnectionKey4
-	keys6      []bpf.PacketsConnectionKey6
-	rows       []bpf.PacketsConnection
-	slots      *perCPUArray[bpf.PacketsConnectionSlot]
-	noSlot     []bpf.PacketsConnectionSlot // one per CPU, of nothing
+	others  []bpf.PacketsOtherKey
+	traffic []bpf.PacketsTraffic
+	keys4   []bpf.PacketsConnectionKey4
+	keys6   []bpf.PacketsConnectionKey6
+	rows    []bpf.PacketsConnection
+	slots   *perCPUArray[bpf.PacketsConnectionSlot]
+	noSlot  []bpf.PacketsConnectionSlot // one per CPU, of nothing
 }
 
 func newParserBuffers() (b parserBuffers, err error) {
-	const ethertypes, connections = 1024, parserTaps * directionCount * parserBatch
+	const others, connections = 4096, directionCount * parserBatch
 	if b.slots, err = newPerCPUArray[bpf.PacketsConnectionSlot](2 * connectionSlots); err != nil {
 		return b, err
 	}
 	b.noSlot = make([]bpf.PacketsConnectionSlot, b.slots.cpus)
-	b.ethertypes = make([]uint32, ethertypes)
-	b.traffic = make([]bpf.PacketsTraffic, ethertypes*b.slots.cpus)
+	b.others = make([]bpf.PacketsOtherKey, others)
+	b.traffic = make([]bpf.PacketsTraffic, others)
 	b.keys4 = make([]bpf.PacketsConnectionKey4, connections)
 	b.keys6 = make([]bpf.PacketsConnectionKey6, connections)
 	b.rows = make([]bpf.PacketsConnection, connections)
@@ -93,74 +92,83 @@ func newParserBuffers() (b parserBuffers, err error) {
 // read adds what was counted since it last read.
 func (b *parserBench) read(got parserCensus) error {
 	var errs []error
-	for i := range b.taps {
-		b.readProtocols(i, got)
-		errs = append(errs, b.readEthertypes(i, got))
-	}
-	add4 := func(key *bpf.PacketsConnectionKey4, row []bpf.PacketsConnection) {
-		got.addConnection(key.InterfaceProtocol, address4(key.Local), address4(key.Remote), key.LocalPort, key.RemotePort, &row[0])
-	}
-	add6 := func(key *bpf.PacketsConnectionKey6, row []bpf.PacketsConnection) {
-		got.addConnection(key.InterfaceProtocol, address6(key.Local), address6(key.Remote), key.LocalPort, key.RemotePort, &row[0])
-	}
-	return errors.Join(append(errs,
-		takeRows(b.connections4, b.buffers.keys4, b.buffers.rows, 1, add4),
-		takeRows(b.connections6, b.buffers.keys6, b.buffers.rows, 1, add6),
-		b.takeSlots(add4, add6))...)
-}
-
-// takeSlots empties the slots, too.
-func (b *parserBench) takeSlots(
-	add4 func(*bpf.PacketsConnectionKey4, []bpf.PacketsConnection),
-	add6 func(*bpf.PacketsConnectionKey6, []bpf.PacketsConnection),
-) error {
-	if err := b.buffers.slots.read(b.slots); err != nil {
-		return err
-	}
-	var errs []error
-	for number := range 2 * connectionSlots {
-		for _, slot := range b.buffers.slots.of(number) {
-			more := []bpf.PacketsConnection{slot.More}
-			if number < connectionSlots {
-				add4((*bpf.PacketsConnectionKey4)(unsafe.Pointer(&slot.Key)), more)
-			} else {
-				add6(&slot.Key, more)
-			}
-		}
-		errs = append(errs, b.slots.Put(uint32(number), b.buffers.noSlot))
+	for _, s := range b.subjects {
+		errs = append(errs, s.read(&b.buffers, got))
 	}
 	return errors.Join(errs...)
 }
 
-func (b *parserBench) readProtocols(i int, got parserCensus) {
-	now, past := &b.buffers.protocols, &b.past[i]
-	b.taps[i].counts.sum(now)
-	for direction := range directions {
-		for protocol := range ipProtocolCount {
-			now, past := now.Ip[direction][protocol], past.Ip[direction][protocol]
-			got.add(parserCell{tap: i, direction: direction, table: "protocol", number: uint32(protocol)},
-				parserCount{packets: now.Packets - past.Packets, bytes: now.Bytes - past.Bytes})
-		}
-		got.add(parserCell{tap: i, direction: direction, table: "malformed"},
-			parserCount{packets: now.Malformed[direction] - past.Malformed[direction]})
+func (s *parserSubject) read(b *parserBuffers, got parserCensus) error {
+	add4 := func(key *bpf.PacketsConnectionKey4, row *bpf.PacketsConnection) {
+		got.addConnection(s.kind, key.InterfaceProtocol, address4(key.Local), address4(key.Remote), key.LocalPort, key.RemotePort, row)
 	}
-	*past = *now
+	add6 := func(key *bpf.PacketsConnectionKey6, row *bpf.PacketsConnection) {
+		got.addConnection(s.kind, key.InterfaceProtocol, address6(key.Local), address6(key.Remote), key.LocalPort, key.RemotePort, row)
+	}
+	s.readSlots(got)
+	return errors.Join(
+		s.readOthers(b, got),
+		takeRows(s.packets.shared[bpf.PacketsMapConnections4], b.keys4, b.rows, add4),
+		takeRows(s.packets.shared[bpf.PacketsMapConnections6], b.keys6, b.rows, add6),
+		s.takeConnectionSlots(b, add4, add6))
 }
 
-func (b *parserBench) readEthertypes(i int, got parserCensus) error {
-	cpus := b.buffers.slots.cpus
-	return takeRows(b.taps[i].collection.Maps[bpf.PacketsMapEthertypes], b.buffers.ethertypes, b.buffers.traffic, cpus,
-		func(key *uint32, ofCPUs []bpf.PacketsTraffic) {
-			sum := sumTraffic(ofCPUs)
-			got.add(parserCell{tap: i, direction: int(*key >> 16), table: "ethertype", number: *key & 0xffff},
-				parserCount{packets: sum.Packets, bytes: sum.Bytes})
+// takeConnectionSlots empties the slots, too.
+func (s *parserSubject) takeConnectionSlots(
+	b *parserBuffers,
+	add4 func(*bpf.PacketsConnectionKey4, *bpf.PacketsConnection),
+	add6 func(*bpf.PacketsConnectionKey6, *bpf.PacketsConnection),
+) error {
+	slots := s.packets.shared[bpf.PacketsMapConnectionSlots]
+	if err := b.slots.read(slots); err != nil {
+		return err
+	}
+	var errs []error
+	for number := range 2 * connectionSlots {
+		for _, slot := range b.slots.of(number) {
+			if number < connectionSlots {
+				add4((*bpf.PacketsConnectionKey4)(unsafe.Pointer(&slot.Key)), &slot.More)
+			} else {
+				add6(&slot.Key, &slot.More)
+			}
+		}
+		errs = append(errs, slots.Put(uint32(number), b.noSlot))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *parserSubject) readSlots(got parserCensus) {
+	now := s.packets.counters.sum(s.probe.block)
+	for direction := range directions {
+		for slot, protocol := range slotProtocols {
+			more := less(now.Ip[direction][slot], s.past.Ip[direction][slot])
+			got.add(parserCell{kind: s.kind, direction: direction, table: "protocol", number: uint32(protocol)},
+				parserCount{packets: more.Packets, bytes: more.Bytes})
+		}
+	}
+	s.past = now
+}
+
+func (s *parserSubject) readOthers(b *parserBuffers, got parserCensus) error {
+	err := takeRows(s.packets.shared[bpf.PacketsMapOthers], b.others, b.traffic,
+		func(key *bpf.PacketsOtherKey, traffic *bpf.PacketsTraffic) {
+			if key.Kind == otherRows {
+				return
+			}
+			table := [...]string{otherProtocol: "protocol", otherEthertype: "ethertype", otherMalformed: "malformed", otherRest: "rest"}[key.Kind]
+			count := parserCount{packets: traffic.Packets, bytes: traffic.Bytes}
+			if key.Kind == otherMalformed {
+				count.bytes = 0
+			}
+			got.add(parserCell{kind: s.kind, direction: int(key.Direction), table: table, number: uint32(key.Number)}, count)
 		})
+	return errors.Join(err, s.packets.counters.others.add(s.probe.id))
 }
 
-// addConnection adds a row, whose interface is a tap.
-func (c parserCensus) addConnection(interfaceProtocol uint32, local, remote netip.Addr, localPort, remotePort uint16, row *bpf.PacketsConnection) {
+// addConnection adds a row.
+func (c parserCensus) addConnection(kind int, interfaceProtocol uint32, local, remote netip.Addr, localPort, remotePort uint16, row *bpf.PacketsConnection) {
 	cell := parserCell{
-		tap: int(interfaceProtocol>>8) - 1, table: "connection", number: interfaceProtocol & 0xff,
+		kind: kind, table: "connection", number: interfaceProtocol & 0xff,
 		local:  netip.AddrPortFrom(local, fromNetwork(localPort)),
 		remote: netip.AddrPortFrom(remote, fromNetwork(remotePort)),
 	}
@@ -170,8 +178,8 @@ func (c parserCensus) addConnection(interfaceProtocol uint32, local, remote neti
 	c.add(cell, parserCount{packets: row.TxPackets, bytes: row.TxBytes, flags: row.TxFlags})
 }
 
-// takeRows calls each for every row of m with its values, and empties m.
-func takeRows[K, V any](m *ebpf.Map, keys []K, values []V, valuesOfRow int, each func(*K, []V)) error {
+// takeRows calls each for every row of m, and empties m.
+func takeRows[K, V any](m *ebpf.Map, keys []K, values []V, each func(*K, *V)) error {
 	var cursor ebpf.MapBatchCursor
 	for {
 		n, err := m.BatchLookupAndDelete(&cursor, keys, values, nil)
@@ -179,7 +187,7 @@ func takeRows[K, V any](m *ebpf.Map, keys []K, values []V, valuesOfRow int, each
 			return err
 		}
 		for i := range n {
-			each(&keys[i], values[i*valuesOfRow:(i+1)*valuesOfRow])
+			each(&keys[i], &values[i])
 		}
 		if err != nil {
 			return nil
@@ -188,7 +196,7 @@ func takeRows[K, V any](m *ebpf.Map, keys []K, values []V, valuesOfRow int, each
 }
 
 func (c parserCell) String() string {
-	name := parserKinds[c.tap].name + " " + string(directions[c.direction])
+	name := parserKinds[c.kind].name + " " + string(directions[c.direction])
 	switch c.table {
 	case "connection":
 		return fmt.Sprintf("%s: connection %d, local %v, remote %v", name, c.number, c.local, c.remote)

@@ -2,17 +2,11 @@ package probes
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/cilium/ebpf"
-
 	"github.com/ebpftop/ebpftop/bpf"
 )
-
-const ipProtocolCount = 256
 
 // Values of enum direction in headers/counters.h.
 const (
@@ -23,53 +17,70 @@ const (
 
 var directions = [directionCount]Direction{directionRX: RX, directionTX: TX}
 
-// ethertypeKey is the key of map ethertypes.
-func ethertypeKey(direction int, ethertype uint16) uint32 {
-	return uint32(direction)<<16 | uint32(ethertype)
-}
-
-// protocols reads the protocol counters of all interfaces. The buffers are
-// shared: one interface is read at a time.
-type protocols struct {
-	sum       bpf.PacketsProtocolCounts
-	ethertype []bpf.PacketsTraffic // of one, one per CPU
-}
-
-func newProtocols() (*protocols, error) {
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
-		return nil, fmt.Errorf("count CPUs: %w", err)
-	}
-	return &protocols{ethertype: make([]bpf.PacketsTraffic, cpus)}, nil
-}
-
 // tally is what was counted on one interface up to the last poll, to take the
 // next rates from.
 type tally struct {
-	ip        [directionCount][ipProtocolCount]bpf.PacketsTraffic
-	ethertype map[uint32]bpf.PacketsTraffic // by ethertypeKey
+	base   bpf.PacketsProtocolCounts // what was in its block before
+	ip     bpf.PacketsProtocolCounts
+	others map[bpf.PacketsOtherKey]bpf.PacketsTraffic
 }
 
-func newTally() *tally {
-	return &tally{ethertype: make(map[uint32]bpf.PacketsTraffic)}
+// newTally is for an interface that begins to count in a block.
+func (c *counters) newTally(block uint16) *tally {
+	return &tally{base: c.sum(block), others: make(map[bpf.PacketsOtherKey]bpf.PacketsTraffic)}
 }
 
-// poll reads the counters of one interface: appends its protocol rows and
-// fills in its totals. Rates are over interval.
-func (p *protocols) poll(t *tap, past *tally, interval time.Duration, row *Interface, rows []Protocol) ([]Protocol, error) {
+// poll reads the counters of one interface: it appends its protocol rows and fills
+// in its totals. Rates are over interval. The table of others was read before.
+func (c *counters) poll(probe *packetProbe, past *tally, interval time.Duration, row *Interface, rows []Protocol) []Protocol {
 	first := len(rows)
-	t.counts.sum(&p.sum)
-	rows = p.pollIP(past, interval, row.Name, rows)
-	rows, err := p.pollEthertypes(t, past, interval, row.Name, rows)
-	if err != nil {
-		return rows, fmt.Errorf("read ethertypes of %s: %w", row.Name, err)
-	}
-	for _, count := range p.sum.Malformed {
-		row.Malformed += count
+	rows = c.pollSlots(probe, past, interval, row.Name, rows)
+	for _, other := range c.others.of(probe.id) {
+		if other.key.Kind == otherMalformed {
+			row.Malformed += other.total.Packets
+			continue
+		}
+		protocol := protocolOf(other.key)
+		protocol.Interface = row.Name
+		protocol.count(other.total, past.others[other.key], interval)
+		past.others[other.key] = other.total
+		rows = addProtocol(rows, first, protocol)
 	}
 	sortProtocols(rows[first:])
 	addTotals(row, rows[first:])
-	return rows, nil
+	return rows
+}
+
+// protocolOf names a row of the table of others.
+func protocolOf(key bpf.PacketsOtherKey) Protocol {
+	protocol := Protocol{Direction: directions[key.Direction]}
+	if key.Kind == otherProtocol {
+		number := uint8(key.Number)
+		protocol.Name, protocol.Number = ipProtocolName(number), &number
+		return protocol
+	}
+	ethertype := key.Number
+	if key.Kind == otherRest {
+		ethertype = ethertypeOther
+	}
+	protocol.Name, protocol.Ethertype = ethertypeName(ethertype), &ethertype
+	return protocol
+}
+
+// addProtocol appends a row, or adds it to that of the same protocol: one that has
+// counters in memory is in the table, too, where a CPU found none.
+func addProtocol(rows []Protocol, first int, more Protocol) []Protocol {
+	for i := first; i < len(rows) && more.Number != nil; i++ {
+		row := &rows[i]
+		if row.Direction == more.Direction && row.Name == more.Name && row.Number != nil {
+			row.Packets += more.Packets
+			row.Bytes += more.Bytes
+			row.PPS += more.PPS
+			row.BPS += more.BPS
+			return rows
+		}
+	}
+	return append(rows, more)
 }
 
 // sortProtocols orders the rows of one interface by direction, then packets.
@@ -100,15 +111,16 @@ func addTotals(row *Interface, rows []Protocol) {
 	}
 }
 
-func (p *protocols) pollIP(past *tally, interval time.Duration, name string, rows []Protocol) []Protocol {
+func (c *counters) pollSlots(probe *packetProbe, past *tally, interval time.Duration, name string, rows []Protocol) []Protocol {
+	sum := c.sum(probe.block)
 	for direction := range directions {
-		for number := range ipProtocolCount {
-			total := p.sum.Ip[direction][number]
+		for slot := range slotProtocols {
+			total := less(sum.Ip[direction][slot], past.base.Ip[direction][slot])
 			if total.Packets == 0 {
 				continue
 			}
-			before := &past.ip[direction][number]
-			protocol := uint8(number)
+			before := &past.ip.Ip[direction][slot]
+			protocol := slotProtocols[slot]
 			row := Protocol{
 				Interface: name,
 				Direction: directions[direction],
@@ -123,31 +135,8 @@ func (p *protocols) pollIP(past *tally, interval time.Duration, name string, row
 	return rows
 }
 
-func (p *protocols) pollEthertypes(t *tap, past *tally, interval time.Duration, name string, rows []Protocol) ([]Protocol, error) {
-	m := t.collection.Maps[bpf.PacketsMapEthertypes]
-	var key uint32
-	iterator := m.Iterate()
-	for iterator.Next(&key, p.ethertype) {
-		total := sumTraffic(p.ethertype)
-		if total.Packets == 0 {
-			continue
-		}
-		ethertype := uint16(key)
-		row := Protocol{
-			Interface: name,
-			Direction: directions[key>>16],
-			Name:      ethertypeName(ethertype),
-			Ethertype: &ethertype,
-		}
-		row.count(total, past.ethertype[key], interval)
-		past.ethertype[key] = total
-		rows = append(rows, row)
-	}
-	// A row that appears meanwhile can end the walk early: the next one sees it.
-	if err := iterator.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
-		return rows, err
-	}
-	return rows, nil
+func less(traffic, by bpf.PacketsTraffic) bpf.PacketsTraffic {
+	return bpf.PacketsTraffic{Packets: traffic.Packets - by.Packets, Bytes: traffic.Bytes - by.Bytes}
 }
 
 // count sets totals and rates.
@@ -163,13 +152,4 @@ func perSecond(count uint64, interval time.Duration) float64 {
 		return 0
 	}
 	return float64(count) / interval.Seconds()
-}
-
-// sumTraffic adds up the values of all CPUs.
-func sumTraffic(perCPU []bpf.PacketsTraffic) (sum bpf.PacketsTraffic) {
-	for i := range perCPU {
-		sum.Packets += perCPU[i].Packets
-		sum.Bytes += perCPU[i].Bytes
-	}
-	return sum
 }

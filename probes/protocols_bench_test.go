@@ -16,26 +16,19 @@ import (
 func BenchmarkProtocolsPoll(b *testing.B) {
 	lab.RequireRoot(b)
 	b.Run(fmt.Sprintf("cpus=%d", ebpf.MustPossibleCPU()), func(b *testing.B) {
-		shared, err := newPackets(1000, nil)
+		p, err := newPackets(packetOptions{interfaces: 1, maxConnections: 1000})
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer shared.Close()
-		t := &tap{id: 1, hook: HookTC}
-		defer t.Close()
-		if err := t.load(shared, &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{EncapType: "ether"}}); err != nil {
-			b.Fatal(err)
-		}
-		p, err := newProtocols()
+		defer p.Close()
+		probe, err := p.newProbe(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 1, EncapType: "ether"}})
 		if err != nil {
 			b.Fatal(err)
 		}
-		past := newTally()
+		past := p.counters.newTally(probe.block)
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := p.poll(t, past, time.Second, &Interface{}, nil); err != nil {
-				b.Fatal(err)
-			}
+			p.counters.poll(probe, past, time.Second, &Interface{}, nil)
 		}
 	})
 }

@@ -46,10 +46,16 @@ type Sample struct {
 	// announced them: those already evicted from the table are among them, those
 	// that it could not announce are Lost.ConnectionEvents.
 	NewConnections uint64
-	Execs          Execs
-	Lost           Lost
-	Self           Self
+	// Attaching says how far the attaching to interfaces has come, 0 of 0 where it is
+	// done.
+	Attaching Progress
+	Execs     Execs
+	Lost      Lost
+	Self      Self
 }
+
+// Progress is how many of how many are done.
+type Progress struct{ Done, All int }
 
 // Interface is one network interface: what ebpftop counted on it, and what
 // the kernel itself says of it. Packets are frames on the wire, bytes run from

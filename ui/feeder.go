@@ -234,6 +234,7 @@ func (f *feeder) show() {
 	f.frame = frame{
 		time:       s.Time,
 		hooks:      countHooks(s.Interfaces),
+		attaching:  s.Attaching,
 		interfaces: s.Interfaces,
 		protocols:  f.mixed.remember(f.history),
 		conns:      newConnFrame(s, f.rates, f.q),

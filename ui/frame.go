@@ -13,6 +13,7 @@ import (
 type frame struct {
 	time       time.Time
 	hooks      []hookCount
+	attaching  probes.Progress
 	interfaces []probes.Interface
 	protocols  protocolFrame
 	conns      connFrame
@@ -36,7 +37,7 @@ type hookCount struct {
 
 func countHooks(interfaces []probes.Interface) []hookCount {
 	var out []hookCount
-	for _, hook := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact} {
+	for _, hook := range []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact} {
 		n := 0
 		for i := range interfaces {
 			if interfaces[i].Hook == hook {

@@ -54,6 +54,9 @@ func (h *header) hooks(s *Styles, f *frame) string {
 	for _, c := range f.hooks {
 		parts = append(parts, fmt.Sprintf("%s %d", c.hook, c.n))
 	}
+	if a := f.attaching; a.All > 0 {
+		parts = append(parts, s.Warn.Paint(fmt.Sprintf("attaching %d of %d", a.Done, a.All)))
+	}
 	packets := strings.Join(parts, s.Glyphs.Separator)
 	if packets == "" {
 		packets = s.Warn.Paint("none")

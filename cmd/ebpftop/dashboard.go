@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,7 +27,12 @@ func runDashboard(ctx context.Context, opts probes.Options, needs confine.Needs)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, source.Close()) }()
+	leaving := progressLine{out: os.Stderr}
+	source.Detaching = leaving.show
+	defer func() {
+		err = errors.Join(err, source.Close())
+		leaving.clear()
+	}()
 	if err := confine.Process(needs); err != nil {
 		return err
 	}
@@ -45,4 +52,32 @@ func hostAndKernel() (host, kernel string, err error) {
 		return "", "", fmt.Errorf("uname: %w", err)
 	}
 	return unix.ByteSliceToString(name.Nodename[:]), unix.ByteSliceToString(name.Release[:]), nil
+}
+
+// progressLine says how many interfaces are yet to be left, once that takes longer than
+// anybody notices. It is for a terminal.
+type progressLine struct {
+	out   io.Writer
+	begun time.Time
+	shown bool
+}
+
+const progressDelay = 300 * time.Millisecond
+
+func (p *progressLine) show(left int) {
+	if p.begun.IsZero() {
+		p.begun = time.Now()
+	}
+	if time.Since(p.begun) < progressDelay {
+		return
+	}
+	p.shown = true
+	fmt.Fprintf(p.out, "\rebpftop: detaching, %d interfaces left \x1b[K", left) // a lost line is no failure
+}
+
+// clear removes the line.
+func (p *progressLine) clear() {
+	if p.shown {
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
@@ -51,7 +52,7 @@ func TestStatsFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"name": "host0", "hook": string(tcHook), "malformed": 0.0,
+		"name": "host0", "hook": string(probes.HookTracepoint), "malformed": 0.0,
 		"rx_packets": 3.0, "rx_bytes": 300.0, "rx_pps": 0.0, "rx_bps": 0.0,
 		"tx_packets": 0.0, "tx_bytes": 0.0, "tx_pps": 0.0, "tx_bps": 0.0,
 	}
@@ -178,7 +179,7 @@ func TestInterfacesLater(t *testing.T) {
 	if err := lab.QuietVeth(host, "later0", peer, "peer1"); err != nil {
 		t.Fatal(err)
 	}
-	s.until(func(o sample) bool { return len(o.Interfaces) == 2 && o.Interfaces[1].Hook == tcHook })
+	s.until(func(o sample) bool { return len(o.Interfaces) == 2 && o.Interfaces[1].Hook == probes.HookTracepoint })
 	if err := peer.Inject("peer1", udpFrame(t, 4000)); err != nil {
 		t.Fatal(err)
 	}

@@ -213,14 +213,14 @@ func TestTwoWatchers(t *testing.T) {
 	watcher.awaitReceived(port(1), 2*count)
 	other.awaitReceived(port(1), count)
 	watchedBy := fmt.Sprint("watched by process ", watcher.cmd.Process.Pid)
-	b.check(other.errHook(port(1), tcHook, watchedBy))
+	b.check(other.errHook(port(1), probes.HookTracepoint, watchedBy))
 
 	watcher.stop(syscall.SIGTERM)
 	b.await(func() error { return other.errHook(port(1), probes.HookXDP, "") })
 	b.sendUDP(count)
 	other.awaitReceived(port(1), 2*count)
 	b.run("del", port(1))
-	b.await(func() error { return other.errHook(port(1), tcHook, "") })
+	b.await(func() error { return other.errHook(port(1), probes.HookTracepoint, "") })
 	b.check(b.wires[1].Send(slices.Repeat([][]byte{udpFrame(t, 4000)}, count)...))
 	other.awaitReceived(port(1), 3*count)
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/internal/netns"
 	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
@@ -74,11 +75,11 @@ func startDrops() (*drops, error) {
 	if err != nil {
 		return nil, err
 	}
-	namespace, err := namespaceInode()
+	namespace, err := netns.Inode()
 	if err != nil {
 		return nil, err
 	}
-	if err := spec.Variables[bpf.DropsVarNetworkNamespace].Set(uint32(namespace)); err != nil {
+	if err := spec.Variables[bpf.DropsVarNetworkNamespace].Set(namespace); err != nil {
 		return nil, err
 	}
 	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernelbtf.Cache()})

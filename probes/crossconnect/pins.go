@@ -11,6 +11,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/internal/netns"
 )
 
 // bpffs is where kept pairs are pinned, below it a directory for each network
@@ -45,20 +47,11 @@ func namespaceName() (string, error) {
 	if cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE); err == nil {
 		return "net-" + strconv.FormatUint(cookie, 10), nil
 	}
-	inode, err := namespaceInode()
+	inode, err := netns.Inode()
 	if err != nil {
 		return "", err
 	}
-	return "inode-" + strconv.FormatUint(inode, 10), nil
-}
-
-// namespaceInode is the number in the name of the thread's network namespace.
-func namespaceInode() (uint64, error) {
-	var stat unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &stat); err != nil {
-		return 0, fmt.Errorf("look up the network namespace: %w", err)
-	}
-	return stat.Ino, nil
+	return "inode-" + strconv.FormatUint(uint64(inode), 10), nil
 }
 
 // MakePinRoot makes the directory that kept pairs are pinned below, and mounts

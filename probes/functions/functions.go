@@ -3,6 +3,7 @@
 package functions
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -12,9 +13,13 @@ import (
 	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
-// castToKernelContext is the only one that the programs call. It is declared
-// weak: where its address is 0, they do without.
-const castToKernelContext = "bpf_cast_to_kern_ctx"
+// The functions that programs call. All are declared weak: where its address is 0,
+// a program does without.
+const (
+	castToKernelContext = "bpf_cast_to_kern_ctx"
+	ReadOnlyCast        = "bpf_rdonly_cast"
+	DynptrFromSkb       = "bpf_dynptr_from_skb"
+)
 
 // Settle is for a spec that is not loaded yet. Loading sees to kernels that do
 // not have a function; one that has no JIT compiler, or has it switched off,
@@ -22,15 +27,17 @@ const castToKernelContext = "bpf_cast_to_kern_ctx"
 // in a branch that is never taken.
 func Settle(spec *ebpf.CollectionSpec) {
 	if !callable() {
-		forgo(spec)
+		Forgo(spec, castToKernelContext)
 	}
 }
 
-func forgo(spec *ebpf.CollectionSpec) {
+// Forgo has the programs of spec do without functions, as if the kernel had none of
+// them.
+func Forgo(spec *ebpf.CollectionSpec, names ...string) {
 	for _, program := range spec.Programs {
 		for i := range program.Instructions {
 			instruction := &program.Instructions[i]
-			if instruction.Reference() != castToKernelContext {
+			if !slices.Contains(names, instruction.Reference()) {
 				continue
 			}
 			without := asm.Mov.Imm(asm.R0, 0) // never reached

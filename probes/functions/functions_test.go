@@ -31,7 +31,7 @@ func TestForgo(t *testing.T) {
 				calls++
 			}
 		}
-		forgo(spec)
+		Forgo(spec, castToKernelContext)
 		for _, i := range spec.Programs[name].Instructions {
 			if i.IsKfuncCall() || i.Reference() == castToKernelContext {
 				t.Errorf("%s still refers to a function: %v", name, i)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The interfaces that are watched. One program serves them all, and finds here
+ * what it has to know about the one that a frame is on.
+ *
+ * An interface is at place `ifindex & interfaces_mask`. One whose place is taken
+ * is chained to the one that is there, and has a place behind all of those.
+ */
+#ifndef EBPFTOP_INTERFACES_H
+#define EBPFTOP_INTERFACES_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+
+#define INTERFACE_CHAIN_MAX 8 /* interfaces that can share a place */
+#define NO_BLOCK 0xffff
+
+enum interface_flag {
+	INTERFACE_ETHERNET = 1 << 0,  /* its frames have an Ethernet header */
+	INTERFACE_TRACE_RX = 1 << 1,  /* received frames are counted by tracepoint */
+	INTERFACE_TRACE_TX = 1 << 2,  /* and sent ones */
+};
+
+/* User space writes ifindex last, and clears it first. */
+struct interface {
+	__u32 ifindex; /* 0: nothing is here */
+	__u32 network_namespace; /* inode number */
+	__u32 id; /* never used twice; 24 bits */
+	__u16 block; /* of protocol counters; NO_BLOCK: none */
+	__u16 flags; /* enum interface_flag */
+	__u32 next; /* place of the next one in the chain; 0: none */
+	__u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* user space: twice as many as the mask has places */
+	__type(key, __u32); /* place */
+	__type(value, struct interface);
+} interfaces SEC(".maps");
+
+/* Set by user space before loading. */
+const volatile __u32 interfaces_mask;
+const volatile __u32 network_namespace; /* the one that tc and XDP programs are in */
+
+static __always_inline bool
+is_interface(const struct interface *i, __u32 ifindex, __u32 network_namespace)
+{
+	return i->ifindex == ifindex && i->network_namespace == network_namespace;
+}
+
+/* interface_chained() returns the place of an interface in the chain that begins
+ * at place `next`, 0 if it is not there. A global function: few come here. */
+__noinline __u32 interface_chained(__u32 next, __u32 ifindex, __u32 network_namespace)
+{
+	for (int n = 0; n < INTERFACE_CHAIN_MAX; n++) {
+		const struct interface *i = bpf_map_lookup_elem(&interfaces, &next);
+
+		if (!next || !i)
+			return 0;
+		if (is_interface(i, ifindex, network_namespace))
+			return next;
+		next = i->next;
+	}
+	return 0;
+}
+
+/* interface_find() returns the place of a watched interface, and sets *place. It
+ * returns NULL if the interface is not watched. */
+static __always_inline const struct interface *
+interface_find(__u32 ifindex, __u32 network_namespace, __u32 *place)
+{
+	const struct interface *i;
+
+	*place = ifindex & interfaces_mask;
+	i = bpf_map_lookup_elem(&interfaces, place);
+	if (!i || is_interface(i, ifindex, network_namespace))
+		return i;
+	if (!i->next)
+		return NULL;
+	*place = interface_chained(i->next, ifindex, network_namespace);
+	return *place ? bpf_map_lookup_elem(&interfaces, place) : NULL;
+}
+
+#endif

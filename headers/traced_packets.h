@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The packet program on the kernel's own tracepoints, which every frame of every
+ * interface passes:
+ *
+ * - netif_receive_skb, once for an skb's way up from a device
+ *   (__netif_receive_skb_core() in net/core/dev.c): before generic XDP and tc, so
+ *   no program of others hides a frame. It does not fire again where the kernel
+ *   hands a frame from a device to the one that stands on it by another round of
+ *   that function: bond, team, VLAN, macvlan, ipvlan.
+ * - net_dev_start_xmit, before each call of a driver (xmit_one(), same file):
+ *   behind tc and the queueing discipline, so sent means sent.
+ * - net_dev_xmit, after it. A driver that was busy is called again with the same
+ *   skb, so what was counted for the first call is taken back.
+ *
+ * Only what lies in linear memory can be read there. Where the kernel lets us
+ * (bpf_dynptr_from_skb(), Linux 6.12), headers outside it are copied; before,
+ * such a frame counts for as much of it as can be read.
+ */
+#ifndef EBPFTOP_TRACED_PACKETS_H
+#define EBPFTOP_TRACED_PACKETS_H
+
+#include <linux/if_packet.h>
+
+#include "packets.h"
+
+#define NETDEV_TX_BUSY 0x10 /* include/linux/netdevice.h */
+
+/* The bytes that are copied for parse_fast() where the kernel cannot be read in place.
+ * Those behind the Ethernet header are less than struct skb_shared_info has, which
+ * is behind linear memory, so they can always be read. */
+struct copied_headers {
+	__u8 unused[2]; /* aligns ip */
+	struct ethhdr ethernet;
+	__u8 ip[IPV6_BYTES + TCP_BYTES];
+};
+
+/* Bytes of headers that are copied if they are outside linear memory. */
+#define SCATTERED_BYTES 512
+
+struct scattered {
+	__u8 bytes[SCATTERED_BYTES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scattered);
+} scattered_headers SEC(".maps");
+
+extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
+
+/* What an skb says of a frame before that is parsed. */
+struct traced {
+	__u64 frame; /* address of the first byte */
+	__u64 end; /* of linear memory */
+	__u32 len, link; /* bytes of the frame, and of its link layer: 0 or 14 */
+	__u16 gso_size, gso_segs;
+	__be16 ethertype; /* of what follows the link layer */
+	__u8 outer_tags;
+};
+
+static __always_inline bool traced_has_tag(const struct sk_buff *skb)
+{
+	const struct sk_buff___tag_word *word = (const void *)skb;
+	const struct sk_buff___tag_bit *bit = (const void *)skb;
+
+	if (bpf_core_field_exists(word->vlan_all))
+		return word->vlan_all;
+	return BPF_CORE_READ_BITFIELD(bit, vlan_present);
+}
+
+/* Received frames are here without their Ethernet header, which is before them. */
+static __always_inline struct traced traced_rx(const struct sk_buff *skb, bool has_ethernet)
+{
+	__u32 link = has_ethernet ? sizeof(struct ethhdr) : 0;
+
+	return (struct traced){
+		.frame = (__u64)skb->data - link,
+		.end = (__u64)skb->data + skb->len - skb->data_len,
+		.len = skb->len + link,
+		.link = link,
+		.ethertype = skb->protocol,
+		.outer_tags = traced_has_tag(skb),
+	};
+}
+
+/* What a device without Ethernet puts before the network header (GRE does) is no
+ * part of its frames. */
+static __always_inline struct traced traced_tx(const struct sk_buff *skb, bool has_ethernet)
+{
+	struct traced t = {
+		.frame = (__u64)skb->data,
+		.end = (__u64)skb->data + skb->len - skb->data_len,
+		.len = skb->len,
+		.ethertype = skb->protocol,
+		.outer_tags = traced_has_tag(skb),
+	};
+	__u64 network = (__u64)skb->head + skb->network_header;
+
+	if (has_ethernet) {
+		t.link = sizeof(struct ethhdr);
+	} else if (network > t.frame && network <= t.end) {
+		t.len -= network - t.frame;
+		t.frame = network;
+	}
+	return t;
+}
+
+/*
+ * The slow path. A global function that takes numbers, because before Linux 6.8 one
+ * of a tracing program cannot be given the context. Negative packets take back what
+ * was counted.
+ */
+struct slow_traced {
+	__u32 place; /* of the interface */
+	__u8 link;
+	__u8 direction : 1, outer_tags : 1, take_back : 1;
+	__be16 ethertype;
+};
+
+union slow_traced_bits {
+	struct slow_traced args;
+	__u64 bits;
+};
+
+static __always_inline int
+slow_path_traced(__u64 frame, __u64 end, __u64 bits, __u32 len, __u32 gso, __u32 tasks)
+{
+	union slow_traced_bits from = { .bits = bits };
+	const struct interface *i = bpf_map_lookup_elem(&interfaces, &from.args.place);
+	const struct buffer b = loads_kernel(frame, end);
+	__u16 gso_size = gso >> 16, ethertype = bpf_ntohs(from.args.ethertype);
+	struct frame f = {
+		.len = len, .outer_tags = from.args.outer_tags, .is_aggregate = gso_size,
+	};
+	union ip_header ip;
+	struct traffic wire;
+
+	if (!i)
+		return 0;
+	if (!from.args.link)
+		parse_slow(&f, &b, 0, ethertype, &ip);
+	else if (from.args.direction == DIRECTION_TX || ethertype < ETH_P_802_3_MIN)
+		parse_slow_ethernet(&f, &b, &ip);
+	else
+		parse_slow(&f, &b, sizeof(struct ethhdr), ethertype, &ip);
+	wire = frame_traffic(&f, segments(gso_size, gso, len, f.headers));
+	if (from.args.take_back) {
+		wire.packets = -wire.packets;
+		wire.bytes = -wire.bytes;
+	}
+	count_traffic(i, protocol_counts_here(i), &f, from.args.direction, &wire, tasks);
+	return 0;
+}
+
+__noinline int slow_traced(__u64 frame, __u64 end, __u64 bits, __u32 len, __u32 gso)
+{
+	return slow_path_traced(frame, end, bits, len, gso, COUNT_CONNECTIONS);
+}
+
+__noinline int slow_traced_protocols(__u64 frame, __u64 end, __u64 bits, __u32 len, __u32 gso)
+{
+	return slow_path_traced(frame, end, bits, len, gso, 0);
+}
+
+/* An address as a number: what may be read as a pointer (skb->data from Linux 6.17
+ * on) becomes one only by way of memory. It returns 0 if that cannot be read. */
+static __always_inline __u64 address_of(const void *pointer)
+{
+	const void *volatile there = pointer;
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), (const void *)&there);
+	return address;
+}
+
+/* Copies headers that are outside linear memory, and points t to the copy. Headers
+ * before skb->data, the received Ethernet header, are always inside. */
+static __always_inline void gather_headers(struct sk_buff *skb, struct traced *t, enum direction direction)
+{
+	__u32 zero = 0, before = direction == DIRECTION_RX ? t->link : 0;
+	__u32 bytes = t->len - before;
+	struct scattered *copy;
+	struct bpf_dynptr all;
+
+	if (t->end - t->frame >= t->len || t->end - t->frame >= SCATTERED_BYTES || !bpf_dynptr_from_skb)
+		return;
+	copy = bpf_map_lookup_elem(&scattered_headers, &zero);
+	if (!copy || bpf_dynptr_from_skb(skb, 0, &all))
+		return;
+	if (bytes > SCATTERED_BYTES - sizeof(struct ethhdr))
+		bytes = SCATTERED_BYTES - sizeof(struct ethhdr);
+	if (before && bpf_probe_read_kernel(copy->bytes, sizeof(struct ethhdr), (void *)t->frame))
+		return;
+	if (bpf_dynptr_read(copy->bytes + (before ? sizeof(struct ethhdr) : 0), bytes, &all, 0, 0))
+		return;
+	t->frame = (__u64)copy->bytes;
+	t->end = t->frame + before + bytes;
+}
+
+static __always_inline void
+traced_slowly(struct sk_buff *skb, struct traced *t, __u32 place, enum direction direction,
+	      bool take_back, __u32 tasks)
+{
+	__u32 gso = (__u32)t->gso_size << 16 | t->gso_segs;
+	__u64 frame, linear;
+	union slow_traced_bits to = {
+		.args = {
+			.place = place, .link = t->link, .direction = direction,
+			.outer_tags = t->outer_tags, .take_back = take_back, .ethertype = t->ethertype,
+		},
+	};
+
+	gather_headers(skb, t, direction);
+	linear = t->end - t->frame;
+	frame = address_of((void *)t->frame);
+	if (tasks & COUNT_CONNECTIONS)
+		slow_traced(frame, frame + linear, to.bits, t->len, gso);
+	else
+		slow_traced_protocols(frame, frame + linear, to.bits, t->len, gso);
+}
+
+/* Where a watched frame is counted from, NULL if it is not. */
+static __always_inline const struct interface *
+traced_interface(const struct sk_buff *skb, enum interface_flag traced, __u32 *place)
+{
+	const struct net_device *dev = skb->dev;
+	const struct interface *i = interface_find(dev->ifindex, dev->nd_net.net->ns.inum, place);
+
+	return i && i->flags & traced ? i : NULL;
+}
+
+/*
+ * Whether the frame comes from outside: not the host's own multicast, which it
+ * loops back to itself (dev_loopback_xmit()), and not for the second time, as a
+ * packet does that IPsec decrypted (xfrm_input()) or that comes back from an ifb.
+ */
+static __always_inline bool is_received(const struct sk_buff *skb)
+{
+	return skb->skb_iif != skb->dev->ifindex &&
+		BPF_CORE_READ_BITFIELD(skb, pkt_type) != PACKET_LOOPBACK;
+}
+
+/* Aggregates say so behind linear memory. */
+static __always_inline void
+traced_aggregate(struct traced *t, const struct sk_buff *skb, enum buffer_kind kind)
+{
+	const struct skb_shared_info *shared = (void *)skb->head + skb->end;
+	__u16 size_segs[2];
+
+	if (kind == BUFFER_KERNEL) {
+		shared = bpf_rdonly_cast(shared, bpf_core_type_id_kernel(struct skb_shared_info));
+		t->gso_size = shared->gso_size;
+		t->gso_segs = shared->gso_segs;
+	} else if (!bpf_probe_read_kernel(size_segs, sizeof(size_segs), &shared->gso_size)) {
+		t->gso_size = size_segs[0]; /* one follows the other */
+		t->gso_segs = size_segs[1];
+	}
+}
+
+/* Sent frames may have any protocol noted (packet(7)), so what counts is their
+ * Ethernet header. */
+static __always_inline bool
+traced_parse_fast(struct frame *f, struct traced *t, enum direction direction, enum buffer_kind kind)
+{
+	bool is_ethernet_tx = direction == DIRECTION_TX && t->link;
+	struct copied_headers copy;
+	struct buffer b = { .kind = kind };
+
+	if (t->frame + t->link + FAST_BYTES > t->end)
+		return false;
+	if (kind == BUFFER_KERNEL) {
+		b.data = (void *)t->frame + t->link;
+		b.end = (void *)t->end;
+		if (is_ethernet_tx)
+			t->ethertype = ((const struct ethhdr *)bpf_rdonly_cast(
+				(void *)t->frame, bpf_core_type_id_kernel(struct ethhdr)))->h_proto;
+	} else {
+		b.data = copy.ip;
+		b.copied = t->end - t->frame - t->link;
+		if (bpf_probe_read_kernel(&copy.ethernet, sizeof(copy) - sizeof(copy.unused),
+					  (void *)t->frame + t->link - sizeof(struct ethhdr)))
+			return false;
+		if (is_ethernet_tx)
+			t->ethertype = copy.ethernet.h_proto;
+	}
+	return parse_fast(f, &b, t->ethertype, 0, t->link);
+}
+
+static __always_inline struct traced
+traced_skb(const struct sk_buff *skb, enum direction direction, bool has_ethernet, enum buffer_kind kind)
+{
+	struct traced t = direction == DIRECTION_RX ? traced_rx(skb, has_ethernet) : traced_tx(skb, has_ethernet);
+
+	traced_aggregate(&t, skb, kind);
+	return t;
+}
+
+static __always_inline int
+packet_traced(struct sk_buff *skb, enum direction direction, enum buffer_kind kind, __u32 tasks)
+{
+	enum interface_flag traced = direction == DIRECTION_RX ? INTERFACE_TRACE_RX : INTERFACE_TRACE_TX;
+	__u32 place;
+	const struct interface *i = traced_interface(skb, traced, &place);
+	struct protocol_counts *here;
+	struct traced t;
+	struct frame f;
+
+	if (!i || (direction == DIRECTION_RX && !is_received(skb)))
+		return 0;
+	here = protocol_counts_here(i);
+	t = traced_skb(skb, direction, i->flags & INTERFACE_ETHERNET, kind);
+	f = (struct frame){
+		.len = t.len, .outer_tags = t.outer_tags, .is_aggregate = t.gso_size,
+	};
+	if (traced_parse_fast(&f, &t, direction, kind))
+		count_frame(i, here, &f, direction,
+			    segments(t.gso_size, t.gso_segs, t.len, f.headers), tasks);
+	else
+		traced_slowly(skb, &t, place, direction, false, tasks);
+	return 0;
+}
+
+/* Takes back a frame that the driver gave back. */
+static __always_inline int
+packet_given_back(struct sk_buff *skb, int result, enum buffer_kind kind, __u32 tasks)
+{
+	__u32 place;
+	const struct interface *i;
+	struct traced t;
+
+	if (result != NETDEV_TX_BUSY)
+		return 0;
+	i = traced_interface(skb, INTERFACE_TRACE_TX, &place);
+	if (!i)
+		return 0;
+	t = traced_skb(skb, DIRECTION_TX, i->flags & INTERFACE_ETHERNET, kind);
+	traced_slowly(skb, &t, place, DIRECTION_TX, true, tasks);
+	return 0;
+}
+
+#endif
