@@ -62,23 +62,23 @@ int proto_tc_tx(struct __sk_buff *skb)
  * driver returned. Those called copy_* do without bpf_rdonly_cast().
  */
 #define SKB ((struct sk_buff *)ctx[0])
-#define TRACED_ENTRIES(prefix, kind, tasks)                                    \
+#define TRACED_ENTRIES(prefix, reading, tasks)                                 \
 	SEC("tp_btf/netif_receive_skb") int prefix##_rx(__u64 *ctx)            \
 	{                                                                      \
-		return packet_traced(SKB, DIRECTION_RX, kind, tasks);          \
+		return packet_traced(SKB, DIRECTION_RX, reading, tasks);          \
 	}                                                                      \
 	SEC("tp_btf/net_dev_start_xmit") int prefix##_tx(__u64 *ctx)           \
 	{                                                                      \
-		return packet_traced(SKB, DIRECTION_TX, kind, tasks);          \
+		return packet_traced(SKB, DIRECTION_TX, reading, tasks);          \
 	}                                                                      \
 	SEC("tp_btf/net_dev_xmit") int prefix##_busy(__u64 *ctx)               \
 	{                                                                      \
-		return packet_given_back(SKB, ctx[1], kind, tasks);            \
+		return packet_given_back(SKB, ctx[1], reading, tasks);            \
 	}
 
-TRACED_ENTRIES(trace, BUFFER_KERNEL, COUNT_CONNECTIONS)
-TRACED_ENTRIES(proto_trace, BUFFER_KERNEL, 0)
-TRACED_ENTRIES(copy, BUFFER_COPY, COUNT_CONNECTIONS)
-TRACED_ENTRIES(proto_copy, BUFFER_COPY, 0)
+TRACED_ENTRIES(trace, READ_IN_PLACE, COUNT_CONNECTIONS)
+TRACED_ENTRIES(proto_trace, READ_IN_PLACE, 0)
+TRACED_ENTRIES(copy, READ_BY_CALLS, COUNT_CONNECTIONS)
+TRACED_ENTRIES(proto_copy, READ_BY_CALLS, 0)
 
 char __license[] SEC("license") = "Dual MIT/GPL";

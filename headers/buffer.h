@@ -3,9 +3,8 @@
  * The bytes of a frame, however a hook hands them over.
  *
  * XDP and tc give pointers that the verifier checks. A tracepoint gives an
- * address in kernel memory: from Linux 6.2 on, programs read there by an
- * instruction, once bpf_rdonly_cast() has said what is there; before, they
- * copy the bytes first.
+ * address in kernel memory, from where bytes are copied before they are looked
+ * at: each load that may fault costs several instructions.
  */
 #ifndef EBPFTOP_BUFFER_H
 #define EBPFTOP_BUFFER_H
@@ -13,14 +12,13 @@
 #include <linux/bpf.h>
 #include <stdbool.h>
 
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 enum buffer_kind {
 	BUFFER_XDP,    /* ctx is a struct xdp_md */
 	BUFFER_TC,     /* ctx is a struct __sk_buff */
-	BUFFER_KERNEL, /* data is an address in kernel memory */
-	BUFFER_COPY,   /* data is a copy on the stack; only parse_fast() reads those */
+	BUFFER_KERNEL, /* data is an address in kernel memory; only for buffer_load() */
+	BUFFER_COPY,   /* data is a copy on the stack; only for buffer_at() */
 };
 
 struct buffer {
@@ -33,10 +31,6 @@ struct buffer {
 /* Larger than any offset of a header, small enough for the verifier. */
 #define OFFSET_MASK 0x7fff
 
-/* Says what is at an address, at no cost: Linux 6.2. Programs that need it are
- * not loaded where it is missing. */
-extern void *bpf_rdonly_cast(const void *at, __u32 type) __ksym __weak;
-
 static __always_inline bool buffer_has(const struct buffer *b, __u32 offset, __u32 bytes)
 {
 	if (b->kind == BUFFER_COPY)
@@ -44,12 +38,11 @@ static __always_inline bool buffer_has(const struct buffer *b, __u32 offset, __u
 	return b->data + offset + bytes <= b->end;
 }
 
-/* buffer_at(b, offset, iphdr) points to a struct iphdr that buffer_has() says is
- * there. The type must be one that the kernel has, too. */
-#define buffer_at(b, offset, type)                                                           \
-	((const struct type *)((b)->kind == BUFFER_KERNEL ?                                  \
-		bpf_rdonly_cast((b)->data + (offset), bpf_core_type_id_kernel(struct type)) : \
-		(b)->data + (offset)))
+/* buffer_at() points to what buffer_has() says is there. */
+static __always_inline const void *buffer_at(const struct buffer *b, __u32 offset)
+{
+	return b->data + offset;
+}
 
 /* Buffers for buffer_load() alone. */
 

@@ -15,7 +15,6 @@
 #include <linux/in6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/tcp.h>
 #include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
@@ -60,10 +59,9 @@ struct ports {
 	__be16 source, destination;
 };
 
-/* As the kernel calls it (include/linux/if_vlan.h). */
-struct vlan_hdr {
-	__be16 h_vlan_TCI;
-	__be16 h_vlan_encapsulated_proto; /* of what follows */
+struct vlan_tag {
+	__be16 tci;
+	__be16 ethertype; /* of what follows */
 };
 
 static __always_inline bool is_vlan(__u16 ethertype)

@@ -16,18 +16,17 @@
 /* The transport header, of which TCP_BYTES are in linear memory, and `payload`
  * bytes are in the packet. */
 static __always_inline bool
-parse_fast_transport(struct frame *f, const struct tcphdr *transport, __u32 offset, __u32 payload)
+parse_fast_transport(struct frame *f, const __u8 *transport, __u32 offset, __u32 payload)
 {
-	const __u8 *bytes = (const __u8 *)transport;
 	__u32 header;
 
 	if (f->protocol == IPPROTO_TCP) {
-		header = (bytes[12] >> 4) * 4;
+		header = (transport[12] >> 4) * 4;
 		if (header < TCP_BYTES || header > payload)
 			return false;
-		f->tcp_flags = bytes[13];
+		f->tcp_flags = transport[13];
 	} else if (f->protocol == IPPROTO_UDP) {
-		__u32 length = bpf_ntohs(*(const __be16 *)(bytes + 4));
+		__u32 length = bpf_ntohs(((const __be16 *)transport)[2]);
 
 		header = UDP_BYTES;
 		if (length < UDP_BYTES || length > payload)
@@ -44,7 +43,7 @@ parse_fast_transport(struct frame *f, const struct tcphdr *transport, __u32 offs
 
 static __always_inline bool parse_fast_ipv4(struct frame *f, const struct buffer *b, __u32 at, __u32 offset)
 {
-	const struct iphdr *ip = buffer_at(b, at, iphdr);
+	const struct iphdr *ip = buffer_at(b, at);
 	/* A total length that is too small makes this larger than any frame. */
 	__u32 payload = bpf_ntohs(ip->tot_len) - IPV4_BYTES;
 
@@ -54,12 +53,12 @@ static __always_inline bool parse_fast_ipv4(struct frame *f, const struct buffer
 	f->is_ip = true;
 	f->ip = ip;
 	f->protocol = ip->protocol;
-	return parse_fast_transport(f, buffer_at(b, at + IPV4_BYTES, tcphdr), offset + IPV4_BYTES, payload);
+	return parse_fast_transport(f, buffer_at(b, at + IPV4_BYTES), offset + IPV4_BYTES, payload);
 }
 
 static __always_inline bool parse_fast_ipv6(struct frame *f, const struct buffer *b, __u32 at, __u32 offset)
 {
-	const struct ipv6hdr *ip = buffer_at(b, at, ipv6hdr);
+	const struct ipv6hdr *ip = buffer_at(b, at);
 	__u32 payload;
 
 	if (!buffer_has(b, at, IPV6_BYTES + TCP_BYTES) || *(const __u8 *)ip >> 4 != 6)
@@ -72,7 +71,7 @@ static __always_inline bool parse_fast_ipv6(struct frame *f, const struct buffer
 	f->protocol = ip->nexthdr;
 	if (is_extension(f->protocol))
 		return false;
-	return parse_fast_transport(f, buffer_at(b, at + IPV6_BYTES, tcphdr), offset + IPV6_BYTES, payload);
+	return parse_fast_transport(f, buffer_at(b, at + IPV6_BYTES), offset + IPV6_BYTES, payload);
 }
 
 static __always_inline bool
@@ -94,10 +93,10 @@ parse_fast_tags(const struct frame *f, const struct buffer *b, __be16 ethertype,
 	for (__u32 i = 0; i < VLAN_TAGS_MAX; i++) {
 		if (!is_vlan(bpf_ntohs(ethertype)) || i + f->outer_tags >= VLAN_TAGS_MAX)
 			break; /* what is no IP is for the slow path anyway */
-		if (!buffer_has(b, *at, sizeof(struct vlan_hdr) + FAST_BYTES))
+		if (!buffer_has(b, *at, sizeof(struct vlan_tag) + FAST_BYTES))
 			return 0;
-		ethertype = buffer_at(b, *at, vlan_hdr)->h_vlan_encapsulated_proto;
-		*at += sizeof(struct vlan_hdr);
+		ethertype = ((const struct vlan_tag *)buffer_at(b, *at))->ethertype;
+		*at += sizeof(struct vlan_tag);
 	}
 	return ethertype;
 }
@@ -115,7 +114,7 @@ parse_fast(struct frame *f, const struct buffer *b, __be16 ethertype, __u32 at, 
 	if (!buffer_has(b, at, FAST_BYTES))
 		return false;
 	/* Without tags, every offset is a constant. */
-	if (b->kind == BUFFER_COPY || !is_vlan(bpf_ntohs(ethertype)))
+	if (!is_vlan(bpf_ntohs(ethertype)))
 		return parse_fast_ip(f, b, ethertype, at, offset);
 	ethertype = parse_fast_tags(f, b, ethertype, &at);
 	return parse_fast_ip(f, b, ethertype, at, offset + at - first);

@@ -50,7 +50,7 @@ walk_tags(const struct buffer *b, __u32 limit, __u32 offset, __u32 tags, __u16 e
 	union walk w = { .next = ethertype, .offset = offset & OFFSET_MASK };
 
 	for (__u32 i = 0; i < VLAN_TAGS_MAX; i++) {
-		struct vlan_hdr tag;
+		struct vlan_tag tag;
 
 		if (i >= tags || !is_vlan(w.next))
 			break;
@@ -60,7 +60,7 @@ walk_tags(const struct buffer *b, __u32 limit, __u32 offset, __u32 tags, __u16 e
 		w.unreadable = !buffer_load(b, w.offset, &tag, sizeof(tag));
 		if (w.unreadable)
 			break;
-		w.next = bpf_ntohs(tag.h_vlan_encapsulated_proto);
+		w.next = bpf_ntohs(tag.ethertype);
 		w.offset += sizeof(tag);
 	}
 	return w;

@@ -20,19 +20,40 @@
 #ifndef EBPFTOP_TRACED_PACKETS_H
 #define EBPFTOP_TRACED_PACKETS_H
 
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
+
+#include <bpf/bpf_core_read.h>
 
 #include "packets.h"
 
 #define NETDEV_TX_BUSY 0x10 /* include/linux/netdevice.h */
 
-/* The bytes that are copied for parse_fast() where the kernel cannot be read in place.
- * Those behind the Ethernet header are less than struct skb_shared_info has, which
- * is behind linear memory, so they can always be read. */
+/* Where the headers behind the link layer are copied to for parse_fast(). More may be
+ * copied than there are: struct skb_shared_info, which is behind linear memory, is
+ * larger. */
 struct copied_headers {
-	__u8 unused[2]; /* aligns ip */
-	struct ethhdr ethernet;
-	__u8 ip[IPV6_BYTES + TCP_BYTES];
+	__u64 words[(IPV6_BYTES + TCP_BYTES + 7) / 8];
+};
+
+#define IPV4_WORDS ((IPV4_BYTES + TCP_BYTES) / 8)
+
+/*
+ * Says what is at an address, at no cost, so that it can be read by an instruction:
+ * Linux 6.2. Programs that need it are not loaded where it is missing. As eight-byte
+ * words, it says that struct rtnl_link_stats64 is there, which is made of nothing else.
+ */
+extern void *bpf_rdonly_cast(const void *at, __u32 type) __ksym __weak;
+
+static __always_inline const __u64 *words_at(__u64 address)
+{
+	return bpf_rdonly_cast((void *)address, bpf_core_type_id_kernel(struct rtnl_link_stats64));
+}
+
+/* How a program reads kernel memory. Constant in each. */
+enum reading {
+	READ_IN_PLACE, /* by instructions */
+	READ_BY_CALLS, /* by bpf_probe_read_kernel() */
 };
 
 /* Bytes of headers that are copied if they are outside linear memory. */
@@ -245,61 +266,105 @@ static __always_inline bool is_received(const struct sk_buff *skb)
 
 /* Aggregates say so behind linear memory. */
 static __always_inline void
-traced_aggregate(struct traced *t, const struct sk_buff *skb, enum buffer_kind kind)
+traced_aggregate(struct traced *t, const struct sk_buff *skb, enum reading reading)
 {
 	const struct skb_shared_info *shared = (void *)skb->head + skb->end;
-	__u16 size_segs[2];
+	union {
+		__u32 both;
+		__u16 size_segs[2]; /* one follows the other */
+	} gso = {};
 
-	if (kind == BUFFER_KERNEL) {
-		shared = bpf_rdonly_cast(shared, bpf_core_type_id_kernel(struct skb_shared_info));
-		t->gso_size = shared->gso_size;
-		t->gso_segs = shared->gso_segs;
-	} else if (!bpf_probe_read_kernel(size_segs, sizeof(size_segs), &shared->gso_size)) {
-		t->gso_size = size_segs[0]; /* one follows the other */
-		t->gso_segs = size_segs[1];
-	}
+	if (reading == READ_IN_PLACE)
+		gso.both = *(const __u32 *)words_at((__u64)&shared->gso_size);
+	else
+		bpf_probe_read_kernel(&gso, sizeof(gso), &shared->gso_size);
+	t->gso_size = gso.size_segs[0];
+	t->gso_segs = gso.size_segs[1];
 }
 
 /* Sent frames may have any protocol noted (packet(7)), so what counts is their
  * Ethernet header. */
-static __always_inline bool
-traced_parse_fast(struct frame *f, struct traced *t, enum direction direction, enum buffer_kind kind)
+static __always_inline __be16
+traced_ethertype(const struct traced *t, enum direction direction, enum reading reading)
 {
-	bool is_ethernet_tx = direction == DIRECTION_TX && t->link;
-	struct copied_headers copy;
-	struct buffer b = { .kind = kind };
+	__u64 at = t->frame + offsetof(struct ethhdr, h_proto);
+	__be16 ethertype = 0;
 
-	if (t->frame + t->link + FAST_BYTES > t->end)
-		return false;
-	if (kind == BUFFER_KERNEL) {
-		b.data = (void *)t->frame + t->link;
-		b.end = (void *)t->end;
-		if (is_ethernet_tx)
-			t->ethertype = ((const struct ethhdr *)bpf_rdonly_cast(
-				(void *)t->frame, bpf_core_type_id_kernel(struct ethhdr)))->h_proto;
-	} else {
-		b.data = copy.ip;
-		b.copied = t->end - t->frame - t->link;
-		if (bpf_probe_read_kernel(&copy.ethernet, sizeof(copy) - sizeof(copy.unused),
-					  (void *)t->frame + t->link - sizeof(struct ethhdr)))
-			return false;
-		if (is_ethernet_tx)
-			t->ethertype = copy.ethernet.h_proto;
+	if (direction == DIRECTION_RX || !t->link)
+		return t->ethertype;
+	if (reading == READ_IN_PLACE)
+		return *(const __be16 *)words_at(at);
+	bpf_probe_read_kernel(&ethertype, sizeof(ethertype), (void *)at);
+	return ethertype;
+}
+
+/* Steps over VLAN tags at *at. It returns the ethertype of what follows. */
+static __always_inline __be16
+traced_tags(const struct traced *t, __be16 ethertype, __u64 *at, enum reading reading)
+{
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < VLAN_TAGS_MAX; i++) {
+		struct vlan_tag tag;
+
+		if (!is_vlan(bpf_ntohs(ethertype)) || i + t->outer_tags >= VLAN_TAGS_MAX)
+			break; /* what is no IP is for the slow path anyway */
+		if (reading == READ_IN_PLACE)
+			tag.ethertype = ((const __be16 *)words_at(*at))[1];
+		else if (bpf_probe_read_kernel(&tag, sizeof(tag), (void *)*at))
+			break;
+		ethertype = tag.ethertype;
+		*at += sizeof(tag);
 	}
-	return parse_fast(f, &b, t->ethertype, 0, t->link);
+	return ethertype;
+}
+
+/* Copies first what IPv4 needs. */
+static __always_inline bool
+copy_headers(struct copied_headers *copy, __u64 from, __be16 ethertype, enum reading reading)
+{
+	const __u64 *words;
+
+	if (reading == READ_BY_CALLS)
+		return !bpf_probe_read_kernel(copy, sizeof(*copy), (void *)from);
+	words = words_at(from);
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < IPV4_WORDS; i++)
+		copy->words[i] = words[i];
+	if (ethertype == bpf_htons(ETH_P_IP))
+		return true;
+#pragma clang loop unroll(full)
+	for (__u32 i = IPV4_WORDS; i < sizeof(copy->words) / sizeof(copy->words[0]); i++)
+		copy->words[i] = words[i];
+	return true;
+}
+
+static __always_inline bool
+traced_parse_fast(struct frame *f, struct traced *t, enum direction direction, enum reading reading)
+{
+	__be16 ethertype = traced_ethertype(t, direction, reading);
+	__u64 from = t->frame + t->link;
+	struct copied_headers copy;
+	struct buffer b = { .kind = BUFFER_COPY, .data = &copy };
+
+	if (is_vlan(bpf_ntohs(ethertype)))
+		ethertype = traced_tags(t, ethertype, &from, reading);
+	if (from + FAST_BYTES > t->end || !copy_headers(&copy, from, ethertype, reading))
+		return false;
+	b.copied = t->end - from;
+	return parse_fast_ip(f, &b, ethertype, 0, from - t->frame);
 }
 
 static __always_inline struct traced
-traced_skb(const struct sk_buff *skb, enum direction direction, bool has_ethernet, enum buffer_kind kind)
+traced_skb(const struct sk_buff *skb, enum direction direction, bool has_ethernet, enum reading reading)
 {
 	struct traced t = direction == DIRECTION_RX ? traced_rx(skb, has_ethernet) : traced_tx(skb, has_ethernet);
 
-	traced_aggregate(&t, skb, kind);
+	traced_aggregate(&t, skb, reading);
 	return t;
 }
 
 static __always_inline int
-packet_traced(struct sk_buff *skb, enum direction direction, enum buffer_kind kind, __u32 tasks)
+packet_traced(struct sk_buff *skb, enum direction direction, enum reading reading, __u32 tasks)
 {
 	enum interface_flag traced = direction == DIRECTION_RX ? INTERFACE_TRACE_RX : INTERFACE_TRACE_TX;
 	__u32 place;
@@ -311,11 +376,11 @@ packet_traced(struct sk_buff *skb, enum direction direction, enum buffer_kind ki
 	if (!i || (direction == DIRECTION_RX && !is_received(skb)))
 		return 0;
 	here = protocol_counts_here(i);
-	t = traced_skb(skb, direction, i->flags & INTERFACE_ETHERNET, kind);
+	t = traced_skb(skb, direction, i->flags & INTERFACE_ETHERNET, reading);
 	f = (struct frame){
 		.len = t.len, .outer_tags = t.outer_tags, .is_aggregate = t.gso_size,
 	};
-	if (traced_parse_fast(&f, &t, direction, kind))
+	if (traced_parse_fast(&f, &t, direction, reading))
 		count_frame(i, here, &f, direction,
 			    segments(t.gso_size, t.gso_segs, t.len, f.headers), tasks);
 	else
@@ -325,7 +390,7 @@ packet_traced(struct sk_buff *skb, enum direction direction, enum buffer_kind ki
 
 /* Takes back a frame that the driver gave back. */
 static __always_inline int
-packet_given_back(struct sk_buff *skb, int result, enum buffer_kind kind, __u32 tasks)
+packet_given_back(struct sk_buff *skb, int result, enum reading reading, __u32 tasks)
 {
 	__u32 place;
 	const struct interface *i;
@@ -336,7 +401,7 @@ packet_given_back(struct sk_buff *skb, int result, enum buffer_kind kind, __u32 
 	i = traced_interface(skb, INTERFACE_TRACE_TX, &place);
 	if (!i)
 		return 0;
-	t = traced_skb(skb, DIRECTION_TX, i->flags & INTERFACE_ETHERNET, kind);
+	t = traced_skb(skb, DIRECTION_TX, i->flags & INTERFACE_ETHERNET, reading);
 	traced_slowly(skb, &t, place, DIRECTION_TX, true, tasks);
 	return 0;
 }

@@ -26,8 +26,12 @@ func (j attachJob) run() {
 	j.w.refusal = j.w.probe.attach(j.hooks, j.why, j.port)
 }
 
-// attachBurst is how many interfaces may be attached to or left at a go.
-const attachBurst = 8
+const (
+	// attachBurst is how many interfaces may be attached to or left at a go.
+	attachBurst = 8
+	// attachFew are so few that nobody has to wait for them.
+	attachFew = 4
+)
 
 // attachQueue holds the interfaces that are yet to be attached to. To attach to one
 // by tc takes the kernel some ten milliseconds, in which it lets nobody else change
@@ -71,6 +75,13 @@ func (q *attachQueue) next() (wait time.Duration, more bool) {
 		return 0, false
 	}
 	return wait, true
+}
+
+// few attaches to the interfaces that are waiting if they are few.
+func (q *attachQueue) few() {
+	if len(q.jobs) <= attachFew {
+		q.all()
+	}
 }
 
 // all attaches to all interfaces that are waiting.

@@ -129,6 +129,7 @@ func (i *interfaces) reconcile(links []netlink.Link) error {
 			i.watch(l, ports[attrs.Index])
 		}
 	}
+	i.queue.few()
 	var errs []error
 	for ifindex, w := range i.byIndex {
 		if !present[ifindex] {

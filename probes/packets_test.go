@@ -19,6 +19,7 @@ type rig struct {
 	packets     *packets
 	connections *connections
 	watched     *interfaces
+	prepare     func(*packets) error // before anything is attached; may be nil
 }
 
 const (
@@ -65,6 +66,9 @@ func (r *rig) openOn(iface string, wish Hook, maxConnections uint32, ports ...ui
 	r.packets, err = newPackets(packetOptions{interfaces: 2, maxConnections: maxConnections, ports: ports})
 	r.check(err)
 	r.t.Cleanup(func() { r.check(r.packets.Close()) })
+	if r.prepare != nil {
+		r.check(r.prepare(r.packets))
+	}
 	r.connections, err = newConnections(r.packets, newClock())
 	r.check(err)
 	r.t.Cleanup(func() { r.check(r.connections.Close()) })

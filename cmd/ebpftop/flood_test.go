@@ -9,13 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/cilium/ebpf"
-	bpflink "github.com/cilium/ebpf/link"
-	"github.com/vishvananda/netlink"
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
@@ -52,12 +49,12 @@ func TestFlood(t *testing.T) {
 	host, peer := pair(t)
 	s := openStats(t, host, "--interval", "500ms", "--max-connections", strconv.Itoa(tableSize))
 	table := ebpftop(t, "stats", "--interval", "500ms")
-	var printed bytes.Buffer
+	printed := firstWrite{came: make(chan struct{})}
 	table.Stdout = &printed
 	if err := host.Start(table); err != nil {
 		t.Fatal(err)
 	}
-	awaitWatched(t, host, 2)
+	printed.await(t)
 	start := time.Now()
 	n := flooding(t, peer)
 	n.overrun(t, table.Process)
@@ -81,7 +78,7 @@ func TestFlood(t *testing.T) {
 	if status(t, table.Wait()) != 0 {
 		t.Error("the table ended with an error")
 	}
-	announced, lost := told(t, printed.String())
+	announced, lost := told(t, printed.text.String())
 	if announced+lost != sent || lost == 0 {
 		t.Errorf("%d announced, %d lost, want %d together", announced, lost, sent)
 	}
@@ -108,38 +105,25 @@ func expectFull(t *testing.T, o sample, size int) {
 	}
 }
 
-// awaitWatched waits until so many programs look at what host0 receives.
-func awaitWatched(t *testing.T, host *lab.Namespace, count int) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); programsOn(t, host) < count; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d programs look at host0, want %d", programsOn(t, host), count)
-		}
-	}
+// firstWrite is a buffer whose first bytes can be awaited.
+type firstWrite struct {
+	text bytes.Buffer
+	once sync.Once
+	came chan struct{}
 }
 
-// programsOn counts them.
-func programsOn(t *testing.T, host *lab.Namespace) (count int) {
+func (w *firstWrite) Write(p []byte) (int, error) {
+	w.once.Do(func() { close(w.came) })
+	return w.text.Write(p)
+}
+
+func (w *firstWrite) await(t *testing.T) {
 	t.Helper()
-	link, err := host.Link("host0")
-	if err != nil {
-		t.Fatal(err)
+	select {
+	case <-w.came:
+	case <-time.After(patience):
+		t.Fatal("nothing is printed")
 	}
-	if err := host.Do(func() error {
-		if result, err := bpflink.QueryPrograms(bpflink.QueryOptions{Target: link.Attrs().Index, Attach: ebpf.AttachTCXIngress}); err == nil {
-			count = len(result.Programs)
-			return nil
-		}
-		filters, err := netlink.FilterList(link, netlink.HANDLE_MIN_INGRESS) // before Linux 6.6
-		count = len(filters)
-		if err != nil {
-			count = 0 // there is no qdisc yet
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return count
 }
 
 var toldLine = regexp.MustCompile(`(\d+) new;.* lost (\d+) connection`)
