@@ -58,22 +58,24 @@ int proto_tc_tx(struct __sk_buff *skb)
 }
 
 /*
- * Tracepoints, whose arguments are in ctx: the skb; and of net_dev_xmit, what the
- * driver returned. Those called copy_* do without bpf_rdonly_cast().
+ * Tracepoints, whose arguments are in ctx: the skb, and the device that sends it,
+ * behind what its driver returned if that was called. Those called copy_* do without
+ * bpf_rdonly_cast().
  */
 #define SKB ((struct sk_buff *)ctx[0])
-#define TRACED_ENTRIES(prefix, reading, tasks)                                 \
-	SEC("tp_btf/netif_receive_skb") int prefix##_rx(__u64 *ctx)            \
-	{                                                                      \
-		return packet_traced(SKB, DIRECTION_RX, reading, tasks);          \
-	}                                                                      \
-	SEC("tp_btf/net_dev_start_xmit") int prefix##_tx(__u64 *ctx)           \
-	{                                                                      \
-		return packet_traced(SKB, DIRECTION_TX, reading, tasks);          \
-	}                                                                      \
-	SEC("tp_btf/net_dev_xmit") int prefix##_busy(__u64 *ctx)               \
-	{                                                                      \
-		return packet_given_back(SKB, ctx[1], reading, tasks);            \
+#define DEV(n) ((const struct net_device *)ctx[n])
+#define TRACED_ENTRIES(prefix, reading, tasks)                                     \
+	SEC("tp_btf/netif_receive_skb") int prefix##_rx(__u64 *ctx)                \
+	{                                                                          \
+		return packet_traced(SKB, SKB->dev, DIRECTION_RX, reading, tasks); \
+	}                                                                          \
+	SEC("tp_btf/net_dev_start_xmit") int prefix##_tx(__u64 *ctx)               \
+	{                                                                          \
+		return packet_traced(SKB, DEV(1), DIRECTION_TX, reading, tasks);   \
+	}                                                                          \
+	SEC("tp_btf/net_dev_xmit") int prefix##_busy(__u64 *ctx)                   \
+	{                                                                          \
+		return packet_given_back(SKB, ctx[1], DEV(2), reading, tasks);     \
 	}
 
 TRACED_ENTRIES(trace, READ_IN_PLACE, COUNT_CONNECTIONS)

@@ -243,11 +243,10 @@ traced_slowly(struct sk_buff *skb, struct traced *t, __u32 place, enum direction
 		slow_traced_protocols(frame, frame + linear, to.bits, t->len, gso);
 }
 
-/* Where a watched frame is counted from, NULL if it is not. */
+/* The interface of a device whose frames are counted here, NULL if they are not. */
 static __always_inline const struct interface *
-traced_interface(const struct sk_buff *skb, enum interface_flag traced, __u32 *place)
+traced_interface(const struct net_device *dev, enum interface_flag traced, __u32 *place)
 {
-	const struct net_device *dev = skb->dev;
 	const struct interface *i = interface_find(dev->ifindex, dev->nd_net.net->ns.inum, place);
 
 	return i && i->flags & traced ? i : NULL;
@@ -364,11 +363,12 @@ traced_skb(const struct sk_buff *skb, enum direction direction, bool has_etherne
 }
 
 static __always_inline int
-packet_traced(struct sk_buff *skb, enum direction direction, enum reading reading, __u32 tasks)
+packet_traced(struct sk_buff *skb, const struct net_device *dev, enum direction direction,
+	      enum reading reading, __u32 tasks)
 {
 	enum interface_flag traced = direction == DIRECTION_RX ? INTERFACE_TRACE_RX : INTERFACE_TRACE_TX;
 	__u32 place;
-	const struct interface *i = traced_interface(skb, traced, &place);
+	const struct interface *i = traced_interface(dev, traced, &place);
 	struct protocol_counts *here;
 	struct traced t;
 	struct frame f;
@@ -388,9 +388,11 @@ packet_traced(struct sk_buff *skb, enum direction direction, enum reading readin
 	return 0;
 }
 
-/* Takes back a frame that the driver gave back. */
+/* Takes back a frame that the driver of dev gave back. What skb->dev is by then depends
+ * on the driver: veth leaves the far end there. */
 static __always_inline int
-packet_given_back(struct sk_buff *skb, int result, enum reading reading, __u32 tasks)
+packet_given_back(struct sk_buff *skb, int result, const struct net_device *dev,
+		  enum reading reading, __u32 tasks)
 {
 	__u32 place;
 	const struct interface *i;
@@ -398,7 +400,7 @@ packet_given_back(struct sk_buff *skb, int result, enum reading reading, __u32 t
 
 	if (result != NETDEV_TX_BUSY)
 		return 0;
-	i = traced_interface(skb, INTERFACE_TRACE_TX, &place);
+	i = traced_interface(dev, INTERFACE_TRACE_TX, &place);
 	if (!i)
 		return 0;
 	t = traced_skb(skb, DIRECTION_TX, i->flags & INTERFACE_ETHERNET, reading);
