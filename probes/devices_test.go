@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf/features"
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
@@ -101,13 +102,20 @@ func virtioHeader(flags, gsoType uint8, headers, segmentSize, checksumStart, che
 }
 
 // TestHeadersOutsideLinearMemory sends frames of which only the Ethernet
-// header is in linear memory. They count as any other.
+// header is in linear memory. They count as any other; by the tracepoint before Linux
+// 6.12, by what the kernel found.
 func TestHeadersOutsideLinearMemory(t *testing.T) {
+	for _, at := range []Hook{HookTracepoint, tcHook} {
+		t.Run(string(at), func(t *testing.T) { testHeadersOutsideLinearMemory(t, at) })
+	}
+}
+
+func testHeadersOutsideLinearMemory(t *testing.T, at Hook) {
 	const payload = 8000
 	host, peer := newPair(t)
 	file := openTuntap(t, host, netlink.TUNTAP_MODE_TAP, "tap0", netlink.TUNTAP_NO_PI|netlink.TUNTAP_VNET_HDR)
 	r := &rig{t: t, host: host, peer: peer}
-	r.openOn("tap0", HookAuto, 1000)
+	r.openOn("tap0", at, 1000)
 
 	over4, over6 := ipv4(layers.IPProtocolTCP), ipv6(layers.IPProtocolIPv6HopByHop)
 	body := gopacket.Payload(make([]byte, payload))
@@ -125,6 +133,14 @@ func TestHeadersOutsideLinearMemory(t *testing.T) {
 	row, protocols := r.await(uint64(len(frames)))
 	if row.RXPackets != uint64(len(frames)) || row.RXBytes != uint64(bytes) || row.Malformed != 0 {
 		t.Errorf("%d frames, %d bytes, %d malformed: want %d, %d, 0", row.RXPackets, row.RXBytes, row.Malformed, len(frames), bytes)
+	}
+	version, err := features.LinuxVersionCode()
+	r.check(err)
+	if reads := at != HookTracepoint || version >= 6<<16|12<<8; !reads {
+		if len(protocols) != 3 || !strings.Contains(row.HookReason, "6.12") {
+			t.Errorf("hook %s (%s) counts %+v", row.Hook, row.HookReason, protocols)
+		}
+		return
 	}
 	for _, p := range protocols {
 		if p.Direction == RX && p.Name != "tcp" {

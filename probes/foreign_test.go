@@ -25,8 +25,8 @@ func TestForeignIsAskedOnce(t *testing.T) {
 		asked = append(asked, id)
 		return crossconnect.LookAtProgram(id)
 	}
-	w, a := new(watched), new(asker)
-	defer a.close()
+	w, i := new(watched), &interfaces{lookAt: lookAt}
+	defer i.asker.close()
 	for n, name := range []string{"foreign", "another"} {
 		check(host.AttachXDP(hostInterface, name))
 		check(host.Do(func() error {
@@ -35,7 +35,7 @@ func TestForeignIsAskedOnce(t *testing.T) {
 				return err
 			}
 			for range 3 {
-				if got := w.listForeign(l, a, lookAt); !slices.Equal(got, []string{"xdp: " + name}) {
+				if got := i.listForeign(w, l); !slices.Equal(got, []string{"xdp: " + name}) {
 					t.Errorf("listed %q", got)
 				}
 			}

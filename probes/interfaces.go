@@ -57,6 +57,9 @@ type interfaces struct {
 	byIndex map[int]*watched
 	names   map[uint32]string // of interfaces by id
 	queue   attachQueue
+
+	filtered     map[int]bool // those with a qdisc for filters, by ifindex
+	filteredTime time.Time    // of that
 }
 
 func newInterfaces(p *packets, wish Hook, globs []string) (*interfaces, error) {
@@ -278,7 +281,7 @@ func (i *interfaces) poll(links []netlink.Link, interval time.Duration) ([]Inter
 			continue
 		}
 		row := describe(l, addresses[l.Attrs().Index])
-		w.look(l, &i.asker, i.lookAt)
+		i.look(w, l)
 		row.Foreign = w.foreign
 		if w.probe != nil {
 			row.Hook, row.HookReason = w.probe.hook, w.probe.reason
@@ -318,13 +321,18 @@ func describe(l netlink.Link, addresses []netip.Prefix) Interface {
 }
 
 // look takes a look at what is attached to the interface, if it is time to.
-func (w *watched) look(l netlink.Link, a *asker, lookAt crossconnect.LookAt) {
+func (i *interfaces) look(w *watched, l netlink.Link) {
 	now := time.Now()
 	if now.Sub(w.lookTime) <= lookAge {
 		return
 	}
+	if now.Sub(i.filteredTime) > lookAge {
+		i.filteredTime = now
+		// What cannot be asked has no filters.
+		i.filtered, _ = hook.WithFilters()
+	}
 	w.lookTime = now
-	w.foreign = w.listForeign(l, a, lookAt)
+	w.foreign = i.listForeign(w, l)
 	if w.probe != nil {
 		w.probe.lost = w.probe.isLost()
 	}
@@ -332,7 +340,7 @@ func (w *watched) look(l netlink.Link, a *asker, lookAt crossconnect.LookAt) {
 
 // listForeign asks for the programs and leaves out our own. What cannot be
 // asked (no tcx before Linux 6.6) is not there.
-func (w *watched) listForeign(l netlink.Link, a *asker, lookAt crossconnect.LookAt) []string {
+func (i *interfaces) listForeign(w *watched, l netlink.Link) []string {
 	var own []ebpf.ProgramID
 	if w.probe != nil {
 		own = w.probe.programs
@@ -344,7 +352,7 @@ func (w *watched) listForeign(l netlink.Link, a *asker, lookAt crossconnect.Look
 		}
 		name, isKnown := w.foreignNames[id]
 		if !isKnown {
-			name, isKnown = programName(id, lookAt)
+			name, isKnown = programName(id, i.lookAt)
 		}
 		if isKnown {
 			names[id] = name
@@ -355,7 +363,10 @@ func (w *watched) listForeign(l netlink.Link, a *asker, lookAt crossconnect.Look
 		add("xdp", ebpf.ProgramID(xdp.ProgId))
 	}
 	for direction, parent := range map[Direction]hook.Parent{RX: hook.Ingress, TX: hook.Egress} {
-		filters, err := a.filters(l.Attrs().Index, parent)
+		if !i.filtered[l.Attrs().Index] {
+			continue // to ask costs more than to know that there is no qdisc for them
+		}
+		filters, err := i.asker.filters(l.Attrs().Index, parent)
 		if err != nil {
 			continue
 		}

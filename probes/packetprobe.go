@@ -76,6 +76,9 @@ func (p *packetProbe) attach(hooks []Hook, why string, port crossconnect.XDPPort
 		err := p.attachAt(at)
 		if err == nil {
 			p.reason = refused.reason(why)
+			if at == HookTracepoint && !p.packets.tracing.gathers {
+				p.reason += "; before Linux 6.12 it reads no headers outside linear memory"
+			}
 			return nil
 		}
 		refused.add(at, err)
@@ -134,7 +137,7 @@ func (p *packetProbe) attachPort(port crossconnect.XDPPort) error {
 		replacements[name] = m
 	}
 	name := p.packets.entries.xdpConnect
-	own, err := loadPrograms(p.packets.spec, replacements, name)
+	own, err := loadPrograms(p.packets.spec, replacements, ebpf.ProgramOptions{}, name)
 	if err != nil {
 		return err
 	}

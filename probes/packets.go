@@ -198,7 +198,7 @@ func (p *packets) program(name string) (*ebpf.Program, error) {
 	if program := p.programs[name]; program != nil {
 		return program, nil
 	}
-	collection, err := loadPrograms(p.spec, p.shared, name)
+	collection, err := loadPrograms(p.spec, p.shared, ebpf.ProgramOptions{}, name)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (p *packets) program(name string) (*ebpf.Program, error) {
 
 // loadPrograms loads the programs of those names out of spec, with maps that are there, and
 // makes those that are not.
-func loadPrograms(spec *ebpf.CollectionSpec, replacements map[string]*ebpf.Map, names ...string) (*ebpf.Collection, error) {
+func loadPrograms(spec *ebpf.CollectionSpec, replacements map[string]*ebpf.Map, options ebpf.ProgramOptions, names ...string) (*ebpf.Collection, error) {
 	wanted := *spec
 	wanted.Programs = make(map[string]*ebpf.ProgramSpec)
 	for _, name := range names {
@@ -218,6 +218,7 @@ func loadPrograms(spec *ebpf.CollectionSpec, replacements map[string]*ebpf.Map, 
 	collection, err := ebpf.NewCollectionWithOptions(wanted.Copy(), ebpf.CollectionOptions{
 		MapReplacements: maps.Clone(replacements),
 		Cache:           kernelbtf.Cache(),
+		Programs:        options,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load the packet program: %w", err)

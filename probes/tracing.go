@@ -3,6 +3,7 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -16,6 +17,7 @@ import (
 type tracing struct {
 	programs []*ebpf.Program
 	links    []link.Link
+	gathers  bool // headers outside linear memory
 }
 
 // tracedEntries are the packet program's names at the tracepoints.
@@ -48,38 +50,54 @@ func (p *packets) attachTracing() error {
 	return nil
 }
 
-// loadTracing tries the ways to read the kernel, the best first: in place, with
-// headers outside linear memory (Linux 6.12) and without; or by copies (before
-// Linux 6.2, and where no function of the kernel may be called).
-func (p *packets) loadTracing() (*tracing, error) {
-	var errs []error
-	for _, way := range []struct {
-		entries tracedEntries
-		without []string
-	}{
-		{entries: p.entries.trace},
-		{entries: p.entries.trace, without: []string{functions.DynptrFromSkb}},
-		{entries: p.entries.copy, without: []string{functions.DynptrFromSkb, functions.ReadOnlyCast}},
-	} {
-		spec := p.spec.Copy()
-		functions.Forgo(spec, way.without...)
-		loaded, err := p.loadTraced(spec, way.entries)
-		if err == nil {
-			return loaded, nil
-		}
-		errs = append(errs, err)
+// tracingWay is a way to read the kernel.
+type tracingWay struct {
+	entries tracedEntries
+	with    []string // the functions of the kernel that it calls
+}
+
+// tracingWays are those that the kernel at hand may allow, the best first: in place,
+// with headers outside linear memory (Linux 6.12) and without (6.2); or by copies.
+func (e entries) tracingWays() []tracingWay {
+	ways := []tracingWay{
+		{e.trace, []string{functions.ReadOnlyCast, functions.DynptrFromSkb}},
+		{e.trace, []string{functions.ReadOnlyCast}},
+		{e.copy, nil},
 	}
-	return nil, errs[len(errs)-1] // the others are of what old kernels have not
+	return slices.DeleteFunc(ways, func(way tracingWay) bool {
+		return slices.ContainsFunc(way.with, func(name string) bool { return !functions.Exists(name) })
+	})
+}
+
+// loadTracing loads the programs in the best way that the kernel allows. The error is
+// that of the last one, which needs least.
+func (p *packets) loadTracing() (loaded *tracing, err error) {
+	ways := p.entries.tracingWays()
+	for n, way := range ways {
+		// Of what may be refused, no log: for that, all is verified once more.
+		options := ebpf.ProgramOptions{LogDisabled: n < len(ways)-1}
+		spec := p.spec.Copy()
+		for _, name := range []string{functions.ReadOnlyCast, functions.DynptrFromSkb} {
+			if !slices.Contains(way.with, name) {
+				functions.Forgo(spec, name)
+			}
+		}
+		if loaded, err = p.loadTraced(spec, way.entries, options); err == nil {
+			loaded.gathers = slices.Contains(way.with, functions.DynptrFromSkb)
+			break
+		}
+	}
+	return loaded, err
 }
 
 // loadTraced has all CPUs verify programs, which takes tens of milliseconds each.
-func (p *packets) loadTraced(spec *ebpf.CollectionSpec, e tracedEntries) (*tracing, error) {
+func (p *packets) loadTraced(spec *ebpf.CollectionSpec, e tracedEntries, options ebpf.ProgramOptions) (*tracing, error) {
 	names := e.names()
 	loaded := &tracing{programs: make([]*ebpf.Program, len(names))}
 	var group errgroup.Group
 	for i, name := range names {
 		group.Go(func() error {
-			collection, err := loadPrograms(spec, p.shared, name)
+			collection, err := loadPrograms(spec, p.shared, options, name)
 			if err != nil {
 				return err
 			}

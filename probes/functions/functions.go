@@ -49,17 +49,29 @@ func Forgo(spec *ebpf.CollectionSpec, names ...string) {
 	}
 }
 
-// callable tries a call.
-var callable = sync.OnceValue(func() bool {
+// Exists tells whether the kernel has a function. It may still refuse to let programs
+// call it.
+func Exists(name string) bool {
+	_, err := find(name)
+	return err == nil
+}
+
+// find looks a function up among the kernel's types.
+func find(name string) (btf.TypeID, error) {
 	kernel, err := kernelbtf.Cache().Kernel()
 	if err != nil {
-		return false
+		return 0, err
 	}
 	var function *btf.Func
-	if err := kernel.TypeByName(castToKernelContext, &function); err != nil {
-		return false
+	if err := kernel.TypeByName(name, &function); err != nil {
+		return 0, err
 	}
-	id, err := kernel.TypeID(function)
+	return kernel.TypeID(function)
+}
+
+// callable tries a call.
+var callable = sync.OnceValue(func() bool {
+	id, err := find(castToKernelContext)
 	if err != nil {
 		return false
 	}

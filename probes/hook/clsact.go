@@ -177,9 +177,16 @@ func isGone(err error) bool {
 // RemoveStaleFilters removes what processes that were killed left behind on
 // the interfaces of this network namespace.
 func RemoveStaleFilters(links []netlink.Link) error {
+	filtered, err := WithFilters()
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, l := range links {
 		ifindex, removed := l.Attrs().Index, false
+		if !filtered[ifindex] {
+			continue
+		}
 		stale := func(name string) bool {
 			pid, ours := strings.CutPrefix(name, filterPrefix)
 			pid, _, _ = strings.Cut(pid, "/")
