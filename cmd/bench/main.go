@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 )
 
@@ -31,15 +32,17 @@ var suites = []struct {
 	{"events", measureEvents},
 	{"screen", measureScreens},
 	{"growth", measureGrowth},
+	{"scale", measureScale},
 }
 
 // bench is a run.
 type bench struct {
-	program string // ebpftop's
-	tests   string // where the binaries of the tests are
-	rounds  int
-	rows    []row
-	log     io.Writer
+	program    string // ebpftop's
+	tests      string // where the binaries of the tests are
+	rounds     int
+	interfaces int // the most that a host is given
+	rows       []row
+	log        io.Writer
 }
 
 func run(args []string, out, errOut io.Writer) int {
@@ -48,14 +51,15 @@ func run(args []string, out, errOut io.Writer) int {
 	program := flags.String("ebpftop", "./ebpftop", "the program to measure")
 	tests := flags.String("tests", ".", "where ui.test and probes.test are, go test -c")
 	rounds := flags.Int("rounds", 5, "rounds that take turns")
-	only := flags.String("run", "", "suites whose name matches: packet, wire, watch, events, screen, growth")
+	only := flags.String("run", "", "suites whose name matches: packet, wire, watch, events, screen, growth, scale")
+	interfaces := flags.Int("interfaces", slices.Max(scaleCounts), "scale: this many at most")
 	asJSON := flags.Bool("json", false, "for a machine")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := &bench{program: *program, tests: *tests, rounds: *rounds, log: errOut}
+	b := &bench{program: *program, tests: *tests, rounds: *rounds, interfaces: *interfaces, log: errOut}
 	if err := b.runSuites(ctx, *only); err != nil {
 		fmt.Fprintln(errOut, "bench:", err)
 		return 1

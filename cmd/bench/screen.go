@@ -116,18 +116,11 @@ func reportScreens(b *bench, in string, s size, programs []screenProgram, values
 
 // measure runs the program once.
 func (p *screenProgram) measure(ctx context.Context, hub *lab.Namespace, s size, home string, v screenValues) (err error) {
-	cmd := exec.Command(p.command[0], p.command[1:]...)
-	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "LC_ALL=C.UTF-8", "HOME="+home, "XDG_CONFIG_HOME="+home)
-	t, err := openTerminal(hub, s, cmd)
+	t, err := p.open(ctx, hub, s, home, v)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
-	full, err := t.await(ctx, "a full frame", func(text string) bool { return containsAll(text, p.full) })
-	if err != nil {
-		return err
-	}
-	v.add(startFigure, full.Sub(t.started).Seconds()*1e3)
 	if err := sleep(ctx, settling); err != nil {
 		return err
 	}
@@ -135,6 +128,22 @@ func (p *screenProgram) measure(ctx context.Context, hub *lab.Namespace, s size,
 		return err
 	}
 	return p.pressKeys(ctx, t, v)
+}
+
+// open starts the program, and returns when it shows a full frame.
+func (p *screenProgram) open(ctx context.Context, in *lab.Namespace, s size, home string, v screenValues) (*terminal, error) {
+	cmd := exec.CommandContext(ctx, p.command[0], p.command[1:]...)
+	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "LC_ALL=C.UTF-8", "HOME="+home, "XDG_CONFIG_HOME="+home)
+	t, err := openTerminal(in, s, cmd)
+	if err != nil {
+		return nil, err
+	}
+	full, err := t.await(ctx, "a full frame", func(text string) bool { return containsAll(text, p.full) })
+	if err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	v.add(startFigure, full.Sub(t.started).Seconds()*1e3)
+	return t, nil
 }
 
 func (v screenValues) add(figure string, values ...float64) { v[figure] = append(v[figure], values...) }

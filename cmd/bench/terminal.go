@@ -151,14 +151,31 @@ func (t *terminal) press(key string) error {
 	return err
 }
 
-// close ends the program.
+// close kills the program.
 func (t *terminal) close() error {
 	err := t.cmd.Process.Kill()
 	_ = t.cmd.Wait() // killed
+	return errors.Join(err, t.release())
+}
+
+// stop has the program end in an orderly way, and returns how long that took.
+func (t *terminal) stop() (time.Duration, error) {
+	start := time.Now()
+	if err := t.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return 0, errors.Join(err, t.close())
+	}
+	err := t.cmd.Wait()
+	took := time.Since(start)
+	return took, errors.Join(err, t.release())
+}
+
+// release lets go of the terminal, on which nothing runs any more.
+func (t *terminal) release() error {
 	<-t.looked
 	// Emulator.Close races with Read; the end of what is read does not.
+	var err error
 	if pipe, ok := t.emu.InputPipe().(io.Closer); ok {
-		err = errors.Join(err, pipe.Close())
+		err = pipe.Close()
 	}
 	return errors.Join(err, t.ptmx.Close())
 }

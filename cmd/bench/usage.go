@@ -95,3 +95,33 @@ func childrenOf(pid int) (children []int, err error) {
 	}
 	return children, nil
 }
+
+// kernelMemory is what the BPF maps and programs take that a process has open, in
+// bytes.
+func kernelMemory(pid int) (sum float64, err error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
+	if err != nil {
+		return 0, err
+	}
+	counted := make(map[string]bool) // a map or program can be open twice
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // closed meanwhile
+		}
+		var id string
+		var bytes float64
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "map_id:") || strings.HasPrefix(line, "prog_id:") {
+				id = line
+			}
+			_, _ = fmt.Sscanf(line, "memlock: %f", &bytes) // other lines are of something else
+		}
+		// Links name their program too, and take nothing.
+		if bytes > 0 && !counted[id] {
+			counted[id] = true
+			sum += bytes
+		}
+	}
+	return sum, nil
+}
