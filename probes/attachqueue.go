@@ -18,7 +18,7 @@ type attachJob struct {
 // isShort tells that the job takes microseconds, because nothing is attached to the
 // interface itself.
 func (j attachJob) isShort() bool {
-	return j.port == (crossconnect.XDPPort{}) && j.hooks[0] == HookTracepoint && j.w.probe.packets.trace() == nil
+	return j.port == (crossconnect.XDPPort{}) && j.hooks[0] == HookTracepoint
 }
 
 func (j attachJob) run() {
@@ -28,7 +28,7 @@ func (j attachJob) run() {
 
 const (
 	// attachBurst is how many interfaces may be attached to or left at a go.
-	attachBurst = 8
+	attachBurst = 2
 	// attachFew are so few that nobody has to wait for them.
 	attachFew = 4
 )
@@ -61,14 +61,18 @@ func (q *attachQueue) progress() Progress {
 	return Progress{Done: q.done, All: q.done + len(q.jobs)}
 }
 
-// next attaches to one interface. It returns when to call it again, false if no
-// interface is waiting.
+// next attaches to one interface, or to many where that is short. It returns when to
+// call it again, false if no interface is waiting.
 func (q *attachQueue) next() (wait time.Duration, more bool) {
-	if q.isWaiting() {
+	for isShort := true; isShort && q.isWaiting(); {
 		job := q.jobs[0]
 		q.jobs = q.jobs[1:]
 		q.done++
-		wait = q.pause.after(job.run)
+		if isShort = job.isShort(); isShort {
+			job.run()
+		} else {
+			wait = q.pause.after(job.run)
+		}
 	}
 	if !q.isWaiting() {
 		*q = attachQueue{}

@@ -132,7 +132,6 @@ func (i *interfaces) reconcile(links []netlink.Link) error {
 			i.watch(l, ports[attrs.Index])
 		}
 	}
-	i.queue.few()
 	var errs []error
 	for ifindex, w := range i.byIndex {
 		if !present[ifindex] {
@@ -146,7 +145,7 @@ func (i *interfaces) reconcile(links []netlink.Link) error {
 // program that redirects can count. The tracepoint comes before generic XDP.
 func (i *interfaces) portsToCount() (map[int]crossconnect.XDPPort, error) {
 	ports, err := i.xdpPorts()
-	if i.packets.tracing != nil {
+	if len(ports) > 0 && i.packets.traces() {
 		maps.DeleteFunc(ports, func(_ int, port crossconnect.XDPPort) bool { return port.Hook == HookXDPGeneric })
 	}
 	return ports, err
@@ -222,13 +221,8 @@ func (i *interfaces) watch(l netlink.Link, port crossconnect.XDPPort) {
 		i.names[w.probe.id] = attrs.Name
 	}
 	hooks, why := hooksToTry(i.wish, factsOf(l))
-	job := attachJob{w: w, hooks: hooks, why: why, port: port}
-	if job.isShort() {
-		job.run()
-		return
-	}
 	w.pending = true
-	i.queue.add(job)
+	i.queue.add(attachJob{w: w, hooks: hooks, why: why, port: port})
 }
 
 func (i *interfaces) unwatch(ifindex int, w *watched) error {

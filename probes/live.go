@@ -12,12 +12,14 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/internal/netns"
 	"github.com/ebpftop/ebpftop/probes/kernelbtf"
 )
 
@@ -66,6 +68,7 @@ type Live struct {
 	self        self
 	inspector   *Inspector
 	seen        []Connection // of the last sample
+	begun       bool         // all that was there at the start is attached, or tried
 	clock       *clock
 
 	// Detaching, if not nil, is told how many interfaces Close has yet to leave.
@@ -149,9 +152,13 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if err != nil {
 		return e, err
 	}
+	namespace, err := netns.Inode()
+	if err != nil {
+		return e, err
+	}
 	// The kernel takes tens of milliseconds to verify programs.
 	var group errgroup.Group
-	group.Go(func() error { return l.openPackets(opts, len(links)) })
+	group.Go(func() error { return l.openPackets(opts, namespace, len(links)) })
 	group.Go(func() (err error) {
 		l.execs, err = newExecs(l.clock)
 		return err
@@ -195,7 +202,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if err := l.follow(); err != nil {
 		return e, err
 	}
-	if !opts.AtOnce {
+	if l.begun = !opts.AtOnce; l.begun {
 		l.interfaces.queue.all()
 	}
 	_, err = l.self.poll(0) // what the start cost is no part of an interval
@@ -203,9 +210,10 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 }
 
 // openPackets makes what counts packets, on no interface yet.
-func (l *Live) openPackets(opts Options, interfaces int) (err error) {
+func (l *Live) openPackets(opts Options, namespace uint32, interfaces int) (err error) {
 	l.packets, err = newPackets(packetOptions{
 		interfaces:     interfaces,
+		namespace:      namespace,
 		maxConnections: opts.MaxConnections,
 		ports:          opts.Ports,
 		protocolsOnly:  opts.ProtocolsOnly,
@@ -214,7 +222,7 @@ func (l *Live) openPackets(opts Options, interfaces int) (err error) {
 		return err
 	}
 	if opts.Hook == HookAuto || opts.Hook == HookTracepoint {
-		_ = l.packets.trace() // where it fails, another hook says why
+		l.packets.beginTracing()
 	}
 	l.connections, err = newConnections(l.packets, l.clock)
 	return err
@@ -236,6 +244,13 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	last := time.Now()
+	tick := func(now time.Time) {
+		var sample Sample
+		if sample, l.err = l.sample(now, now.Sub(last)); l.err == nil {
+			l.mailbox.put(sample)
+		}
+		last = now
+	}
 	// The start takes ten times the memory that all that follows does, most of it
 	// to read the kernel's types. To give it back takes all CPUs, which are busy
 	// with the first frame now.
@@ -256,6 +271,9 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 			attach = nil
 			if wait, more := l.interfaces.queue.next(); more {
 				attach = time.After(wait)
+			} else {
+				l.begun = true
+				tick(time.Now()) // shows it
 			}
 		case <-e.interfaces:
 			l.err = l.follow()
@@ -269,13 +287,8 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 			}
 			_ = l.rewiring.useVersion(version) // shown with the pairs
 			l.err = l.follow()
-		case <-ticker.C:
-			now := time.Now()
-			var sample Sample
-			if sample, l.err = l.sample(now, now.Sub(last)); l.err == nil {
-				l.mailbox.put(sample)
-			}
-			last = now
+		case now := <-ticker.C:
+			tick(now)
 		}
 	}
 }
@@ -288,7 +301,19 @@ func (l *Live) follow() error {
 	if err != nil {
 		return err
 	}
-	return l.interfaces.reconcile(links)
+	return l.reconcile(links)
+}
+
+// reconcile keeps up with interfaces. Few of them are attached to at once, so that the
+// next sample shows them counted; before the first picture, none.
+func (l *Live) reconcile(links []netlink.Link) error {
+	if err := l.interfaces.reconcile(links); err != nil {
+		return err
+	}
+	if l.begun {
+		l.interfaces.queue.few()
+	}
+	return nil
 }
 
 // sample asks all probes.
@@ -299,7 +324,7 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s Sample, err erro
 	if err != nil {
 		return s, err
 	}
-	if err := l.interfaces.reconcile(links); err != nil {
+	if err := l.reconcile(links); err != nil {
 		return s, err
 	}
 	if s.Interfaces, s.Protocols, err = l.interfaces.poll(links, interval); err != nil {

@@ -108,7 +108,7 @@ func (p *packetProbe) attachAt(at Hook) error {
 // attachSend counts sent frames by the tracepoint where it is attached anyway, else
 // by tc.
 func (p *packetProbe) attachSend(at Hook, receive *ebpf.Program) error {
-	if p.packets.tracing != nil {
+	if p.packets.traces() {
 		p.programs = programIDs(receive)
 		p.count(at, interfaceTraceTX)
 		return nil

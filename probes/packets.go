@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -24,11 +26,14 @@ type packets struct {
 	programs  map[string]*ebpf.Program
 	namespace uint32 // that programs were loaded for
 
-	table      *interfaceTable
-	counters   *counters
-	tracing    *tracing // nil: not attached
-	tracingErr error    // why it cannot be
-	nextID     uint32
+	table    *interfaceTable
+	counters *counters
+	nextID   uint32
+
+	tracingBegun atomic.Bool
+	tracingOnce  sync.Once // within which the next two are written
+	tracing      *tracing  // nil: not attached
+	tracingErr   error     // why it cannot be
 }
 
 // entries are the packet program's names at each hook.
@@ -66,6 +71,7 @@ type packetOptions struct {
 	// interfaces is how many there are: more can be watched, but those count in
 	// memory.
 	interfaces     int
+	namespace      uint32   // the network namespace; 0: that of the first probe's thread
 	maxConnections uint32   // for each of IPv4 and IPv6
 	ports          []uint16 // if any, the local ports to which tracking is narrowed
 	protocolsOnly  bool
@@ -80,6 +86,7 @@ func newPackets(o packetOptions) (p *packets, err error) {
 	p = &packets{
 		spec: spec, entries: connectionEntries,
 		shared: make(map[string]*ebpf.Map), programs: make(map[string]*ebpf.Program),
+		namespace: o.namespace,
 	}
 	if o.protocolsOnly {
 		p.entries = protocolEntries
@@ -125,6 +132,7 @@ func (p *packets) configure(o packetOptions) error {
 		spec.Variables[bpf.PacketsVarFilterPorts].Set(len(o.ports) > 0),
 		spec.Variables[bpf.PacketsVarLocalPorts].Set(bitmap),
 		spec.Variables[bpf.PacketsVarInterfacesMask].Set(places/2-1),
+		spec.Variables[bpf.PacketsVarNetworkNamespace].Set(o.namespace),
 		spec.Variables[bpf.PacketsVarProtocolCpus].Set(uint32(cpus)),
 		spec.Variables[bpf.PacketsVarProtocolSlots].Set(protocolSlotsByNumber()),
 	)
@@ -161,6 +169,7 @@ func (p *packets) makeMaps() error {
 // Close detaches the tracepoints, and frees programs and maps.
 func (p *packets) Close() error {
 	var errs []error
+	p.tracingOnce.Do(func() {}) // or else waits until it is attached
 	if p.tracing != nil {
 		errs = append(errs, p.tracing.Close())
 	}

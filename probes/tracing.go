@@ -3,6 +3,7 @@ package probes
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -25,16 +26,30 @@ type tracedEntries struct{ receive, send, busy string }
 
 func (e tracedEntries) names() []string { return []string{e.receive, e.send, e.busy} }
 
-// trace attaches the packet program to the tracepoints, unless it is. It fails
-// where the kernel has no BTF, or lets nobody read its memory, and then always does.
+// trace attaches the packet program to the tracepoints, unless it is, or waits until it
+// is attached in the background. It fails where the kernel has no BTF, or lets nobody
+// read its memory, and then always does.
 func (p *packets) trace() error {
-	if p.tracing == nil && p.tracingErr == nil {
-		p.tracingErr = p.attachTracing()
-	}
+	p.tracingBegun.Store(true)
+	p.tracingOnce.Do(func() { p.tracingErr = p.attachTracing() })
 	return p.tracingErr
 }
 
-func (p *packets) attachTracing() error {
+// beginTracing attaches in the background.
+func (p *packets) beginTracing() {
+	p.tracingBegun.Store(true)
+	go func() { _ = p.trace() }() // attaching to an interface says what is wrong
+}
+
+// traces tells whether the tracepoints are attached. It waits if they are about to be.
+func (p *packets) traces() bool { return p.tracingBegun.Load() && p.trace() == nil }
+
+func (p *packets) attachTracing() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
 	loaded, err := p.loadTracing()
 	if err != nil {
 		return err
