@@ -1,6 +1,6 @@
-// Package probes measures what the running kernel sees: traffic by interface
-// and protocol, connections, executed programs. Each probe owns its kernel
-// resources; Live runs them together and delivers one Sample an interval.
+// Package probes is the data of ebpftop, and the interfaces between who measures and who
+// shows it. It needs the standard library alone. The folders below it measure: live runs
+// them together, as a Source of one Sample an interval.
 package probes
 
 import (
@@ -83,6 +83,11 @@ type Interface struct {
 	MAC       string         `json:"mac"`
 	Addresses []netip.Prefix `json:"addresses"`
 	Driver    DriverStats    `json:"driver"`
+	// UnseenRX and UnseenTX are frames that took a way past the hook since ebpftop counts
+	// on the interface, by the driver's word, at least: those of a native XDP program, for
+	// one.
+	UnseenRX uint64 `json:"unseen_rx_packets"`
+	UnseenTX uint64 `json:"unseen_tx_packets"`
 	// Foreign names the packet programs of others on the interface, as
 	// "xdp: name" or "tcx ingress: name".
 	Foreign []string `json:"foreign_programs"`

@@ -22,9 +22,9 @@ type growthSuite struct {
 }
 
 var growthSuites = []growthSuite{
-	{"one poll", "probes.test", "^BenchmarkSample$"},
+	{"one poll", "live.test", "^BenchmarkSample$"},
 	{"one frame, 200x50, made-up samples", "ui.test", "^BenchmarkRefresh$"},
-	{countersRead, "probes.test", "^BenchmarkProtocolsPoll$"},
+	{countersRead, "packets.test", "^BenchmarkProtocolsPoll$"},
 }
 
 const (

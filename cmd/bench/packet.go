@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
-	"github.com/ebpftop/ebpftop/probes/hook"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
@@ -183,7 +183,7 @@ func (p *packetBench) attach(iface string, program *ebpf.Program) error {
 		return err
 	}
 	return p.host.Do(func() error {
-		attached, err := hook.Receive(hook.XDP, program, veth.Attrs().Index)
+		attached, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: veth.Attrs().Index, Flags: link.XDPDriverMode})
 		if err != nil {
 			return fmt.Errorf("attach to %s: %w", iface, err)
 		}

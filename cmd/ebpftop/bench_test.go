@@ -13,6 +13,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // bench is a switch and hosts, each joined to it by a veth that is silent by
@@ -33,7 +34,7 @@ func newBench(t *testing.T, hosts int) *bench {
 	t.Helper()
 	b := &bench{t: t, hub: newHub(t)}
 	for i := range hosts {
-		host := lab.ForTest(t)
+		host := labtest.Namespace(t)
 		b.check(lab.QuietVeth(b.hub, port(i), host, "net0"))
 		b.hosts = append(b.hosts, host)
 		b.wires = append(b.wires, openWire(t, host))

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
-	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // guestVariable says that the machine is there for the tests alone, as the
@@ -22,7 +22,7 @@ const guestVariable = "EBPFTOP_TEST_GUEST"
 
 func requireGuest(t *testing.T) {
 	t.Helper()
-	lab.RequireRoot(t)
+	labtest.RequireRoot(t)
 	if os.Getenv(guestVariable) == "" {
 		t.Skip("would set the clock of this machine: make test-kernels sets those of guests")
 	}

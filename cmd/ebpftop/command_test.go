@@ -18,6 +18,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // The tests run the command as users do, as a process of its own: this test
@@ -63,8 +64,8 @@ func ebpftop(t *testing.T, args ...string) *exec.Cmd {
 // pair makes a host and a peer joined by a veth that is silent by itself.
 func pair(t *testing.T) (host, peer *lab.Namespace) {
 	t.Helper()
-	lab.RequireRoot(t)
-	host, peer = lab.ForTest(t), lab.ForTest(t)
+	labtest.RequireRoot(t)
+	host, peer = labtest.Namespace(t), labtest.Namespace(t)
 	if err := lab.QuietVeth(host, "host0", peer, "peer0"); err != nil {
 		t.Fatal(err)
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/cobra"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 
-	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
+	"github.com/ebpftop/ebpftop/probes/inspect"
 )
 
 // demoNeeds: besides watching, the demo goes on to enter its namespaces and to
@@ -47,10 +47,10 @@ const inspectCommand = "inspect"
 
 // withInspector calls fn with a process at its side that keeps the rights to
 // look at what is not ours, so that this one can give them up.
-func withInspector(fn func(*probes.Inspector) error) (err error) {
+func withInspector(fn func(*inspect.Inspector) error) (err error) {
 	cmd := exec.Command("/proc/self/exe", inspectCommand)
 	cmd.Args[0] = os.Args[0]
-	inspector, err := probes.StartInspector(cmd)
+	inspector, err := inspect.Start(cmd)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func newInspectCommand() *cobra.Command {
 			if err := confine.Process(confine.Needs{Capabilities: confine.Inspecting}); err != nil {
 				return err
 			}
-			return probes.Inspect(cmd.InOrStdin(), cmd.OutOrStdout())
+			return inspect.Serve(cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
 }

@@ -10,20 +10,20 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/confine"
+	"github.com/ebpftop/ebpftop/probes/live"
 	"github.com/ebpftop/ebpftop/ui"
 )
 
 // runDashboard shows the running kernel until the user quits or ctx ends. Once
 // everything is attached, it confines the process to what it still needs.
-func runDashboard(ctx context.Context, opts probes.Options, needs confine.Needs) (err error) {
+func runDashboard(ctx context.Context, opts live.Options, needs confine.Needs) (err error) {
 	host, kernel, err := hostAndKernel()
 	if err != nil {
 		return err
 	}
 	opts.AtOnce = true
-	source, err := probes.NewLive(ctx, opts)
+	source, err := live.New(ctx, opts)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // demo is a demo under way, started from a namespace of the test: whatever
@@ -34,8 +35,8 @@ type demo struct {
 
 func newDemo(t *testing.T, args ...string) *demo {
 	t.Helper()
-	lab.RequireRoot(t)
-	from := lab.ForTest(t)
+	labtest.RequireRoot(t)
+	from := labtest.Namespace(t)
 	d := &demo{cmd: ebpftop(t, append([]string{"demo"}, args...)...), from: from}
 	d.cmd.Env = append(d.cmd.Env, "TERM=xterm-256color", "LC_ALL=C.UTF-8")
 	d.cmd.Stderr = &d.errOut

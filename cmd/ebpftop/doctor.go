@@ -9,7 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
-	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/doctor"
 	"github.com/ebpftop/ebpftop/ui"
 )
 
@@ -23,7 +23,7 @@ that does not work what it costs you and how to get it. It touches none of the
 host's interfaces. The exit status is 1 where the dashboard cannot run.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			findings := probes.Diagnose()
+			findings := doctor.Diagnose()
 			show := showFindings
 			if asJSON {
 				show = encodeFindings
@@ -31,7 +31,7 @@ host's interfaces. The exit status is 1 where the dashboard cannot run.`,
 			if err := show(cmd.OutOrStdout(), findings); err != nil {
 				return err
 			}
-			if slices.ContainsFunc(findings, probes.Finding.Fatal) {
+			if slices.ContainsFunc(findings, doctor.Finding.Fatal) {
 				return errSilent
 			}
 			return nil
@@ -41,7 +41,7 @@ host's interfaces. The exit status is 1 where the dashboard cannot run.`,
 	return cmd
 }
 
-func encodeFindings(w io.Writer, findings []probes.Finding) error {
+func encodeFindings(w io.Writer, findings []doctor.Finding) error {
 	return writeJSON(w, findings, "  ")
 }
 
@@ -53,7 +53,7 @@ const (
 	featureWidth = 25
 )
 
-func showFindings(w io.Writer, findings []probes.Finding) error {
+func showFindings(w io.Writer, findings []doctor.Finding) error {
 	var b strings.Builder
 	row(&b, fmt.Sprintf("%-*s%-*s", statusWidth, "STATUS", featureWidth, "FEATURE"), "DETAIL")
 	var fatal []string
@@ -64,7 +64,7 @@ func showFindings(w io.Writer, findings []probes.Finding) error {
 			fatal = append(fatal, f.Name)
 		}
 		row(&b, fmt.Sprintf("%-*s%-*s", statusWidth, status, featureWidth, f.Name), f.Detail)
-		if f.Status == probes.StatusMissing || f.Status == probes.StatusDegraded {
+		if f.Status == doctor.StatusMissing || f.Status == doctor.StatusDegraded {
 			row(&b, fmt.Sprintf("%-*s", statusWidth, ""), f.Cost)
 			row(&b, fmt.Sprintf("%-*s", statusWidth, ""), f.Remedy)
 		}

@@ -5,16 +5,16 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/doctor"
 )
 
 func TestFindingsFitEightyColumns(t *testing.T) {
 	long := strings.Repeat("reason after reason, ", 12) + strings.Repeat("x", 200)
-	findings := []probes.Finding{
-		{Name: "one", Status: probes.StatusOK, Required: true, Detail: "fine"},
-		{Name: "two", Status: probes.StatusMissing, Detail: long, Cost: long, Remedy: long},
-		{Name: "three", Status: probes.StatusMissing, Required: true, Detail: "gone", Cost: "all", Remedy: "none"},
-		{Name: "four", Status: probes.StatusUnknown, Detail: "hidden", Remedy: "look again"},
+	findings := []doctor.Finding{
+		{Name: "one", Status: doctor.StatusOK, Required: true, Detail: "fine"},
+		{Name: "two", Status: doctor.StatusMissing, Detail: long, Cost: long, Remedy: long},
+		{Name: "three", Status: doctor.StatusMissing, Required: true, Detail: "gone", Cost: "all", Remedy: "none"},
+		{Name: "four", Status: doctor.StatusUnknown, Detail: "hidden", Remedy: "look again"},
 	}
 	var b strings.Builder
 	if err := showFindings(&b, findings); err != nil {

@@ -21,7 +21,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
-	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 var (
@@ -43,7 +43,7 @@ type victims struct {
 // exit. Whatever they were doing: nothing is left but pairs that are kept whole,
 // which work, and the next command does.
 func TestKilledAtRandom(t *testing.T) {
-	lab.RequireRoot(t)
+	labtest.RequireRoot(t)
 	chosen := *seed
 	if chosen == 0 {
 		chosen = rand.Uint64()
@@ -61,7 +61,7 @@ func TestKilledAtRandom(t *testing.T) {
 			t.Fatalf("kill %d: %s", i+1, v.cut)
 		}
 	}
-	lab.Report(t, "processes killed", *kills)
+	labtest.Report(t, "processes killed", *kills)
 }
 
 // within is a random time.
@@ -315,7 +315,7 @@ func TestRefused(t *testing.T) {
 					t.Fatalf("with %d descriptors", descriptors)
 				}
 			}
-			lab.Report(t, "descriptors refused", refused)
+			labtest.Report(t, "descriptors refused", refused)
 			if refused < 5 {
 				t.Errorf("refused %d times only: the limit is not what it fails of", refused)
 			}
@@ -335,7 +335,7 @@ const stages = "bpf,mkdirat,unlinkat,sendto,setsockopt,flock"
 // TestKilledAtEachStep kills commands that keep pairs at each of the system
 // calls that change something. It needs strace.
 func TestKilledAtEachStep(t *testing.T) {
-	lab.RequireRoot(t)
+	labtest.RequireRoot(t)
 	if !*eachStep {
 		t.Skip("only with -each-step")
 	}
@@ -375,7 +375,7 @@ func TestKilledAtEachStep(t *testing.T) {
 					t.Fatal(v.cut)
 				}
 				if got.status == 0 {
-					lab.Report(t, "processes killed", step-1)
+					labtest.Report(t, "processes killed", step-1)
 					return
 				}
 			}
@@ -423,14 +423,14 @@ func TestKilledOncePromiscuous(t *testing.T) {
 			v.kept = nil
 		}
 	}
-	lab.Report(t, "processes killed", times)
+	labtest.Report(t, "processes killed", times)
 }
 
 // TestRefusedAtEachStep has the kernel refuse, as if it were full, each call in
 // turn that makes something. Some are questions that may be answered by no; after
 // any other, all is undone. It needs strace.
 func TestRefusedAtEachStep(t *testing.T) {
-	lab.RequireRoot(t)
+	labtest.RequireRoot(t)
 	if !*eachStep {
 		t.Skip("only with -each-step")
 	}
@@ -454,7 +454,7 @@ func TestRefusedAtEachStep(t *testing.T) {
 				got := finish(t, v.hub, straced(t, args, trace, "bpf,mkdirat", fmt.Sprintf("error=ENOSPC:when=%d", step)))
 				if text, err := os.ReadFile(trace); err != nil || !strings.Contains(string(text), "(INJECTED)") {
 					t.Logf("%d of the calls are fatal (%v)", refused, err)
-					lab.Report(t, "system calls refused", step-1)
+					labtest.Report(t, "system calls refused", step-1)
 					return
 				}
 				names := v.names()

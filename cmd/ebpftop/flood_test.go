@@ -16,6 +16,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 var floodTime = flag.Duration("flood", 3*time.Second, "how long each of the floods lasts")
@@ -47,8 +48,8 @@ func (s *stats) counted(o sample) counted {
 func TestFlood(t *testing.T) {
 	const tableSize = 20000
 	host, peer := pair(t)
-	s := openStats(t, host, "--interval", "500ms", "--max-connections", strconv.Itoa(tableSize))
-	table := ebpftop(t, "stats", "--interval", "500ms")
+	s := openStats(t, host, "--hook", string(tcHook), "--interval", "500ms", "--max-connections", strconv.Itoa(tableSize))
+	table := ebpftop(t, "stats", "--hook", string(tcHook), "--interval", "500ms")
 	printed := firstWrite{came: make(chan struct{})}
 	table.Stdout = &printed
 	if err := host.Start(table); err != nil {
@@ -83,7 +84,7 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%d announced, %d lost, want %d together", announced, lost, sent)
 	}
 	t.Logf("%d announced, %d lost", announced, lost)
-	lab.Report(t, "new connections", int(sent))
+	labtest.Report(t, "new connections", int(sent))
 }
 
 // expectFull looks for as many rows of IPv4 and of IPv6 as have room, or most of

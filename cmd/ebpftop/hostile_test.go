@@ -24,6 +24,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // mark is in the sequences of others, and in none of ours.
@@ -122,7 +123,7 @@ func TestHostileArguments(t *testing.T) {
 // TestHostileNames has interfaces and programs of hostile names, and looks at
 // what all commands make of them.
 func TestHostileNames(t *testing.T) {
-	hub, far := newHub(t), lab.ForTest(t)
+	hub, far := newHub(t), labtest.Namespace(t)
 	for i, name := range hostileNames {
 		if err := lab.QuietVeth(hub, name, far, fmt.Sprint("far", i)); err != nil {
 			t.Fatalf("%q: %v", name, err)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 var veths = flag.Int("veths", 70, "how often the tests of leaks make and remove an interface")
@@ -174,7 +175,7 @@ func keepsNothing(t *testing.T, p *openBook, happens func(times int)) {
 		t.Errorf("%d threads became %d, %d maps in memory %d, %d KiB %d",
 			before.threads, after.threads, before.mapped, after.mapped, before.memory, after.memory)
 	}
-	lab.Report(t, "interfaces made and removed", *veths)
+	labtest.Report(t, "interfaces made and removed", *veths)
 }
 
 // more tells whether there is more of anything. Less there may be: what a process

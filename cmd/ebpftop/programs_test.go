@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // shortest is a program that does nothing but end.
@@ -164,7 +164,7 @@ func TestProgramsFlood(t *testing.T) {
 	if total < uint64(runs) || own > runs || own+lost < runs || lost == 0 {
 		t.Errorf("of %d programs, %d were counted, %d told of, %d lost", runs, total, own, lost)
 	}
-	lab.Report(t, "programs executed", runs)
+	labtest.Report(t, "programs executed", runs)
 	s.stop(syscall.SIGTERM)
 }
 

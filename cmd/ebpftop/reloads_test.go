@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 var reloads = flag.Int("reloads", 50, "times that the file of 100 links is changed")
@@ -20,7 +21,7 @@ func TestReloads(t *testing.T) {
 	const pairs = 100
 	b := newBench(t, 5)
 	links := []string{"sw0: sw1", "sw2: sw3"}
-	crowd := lab.ForTest(t)
+	crowd := labtest.Namespace(t)
 	var plugging errgroup.Group // at once, for each takes a while to have carrier
 	for len(links) < pairs {
 		left, right := fmt.Sprint("left", len(links)), fmt.Sprint("right", len(links))
@@ -50,7 +51,7 @@ func TestReloads(t *testing.T) {
 	if got := len(received.end()); uint64(got) != count {
 		t.Errorf("%d of %d frames arrived", got, count)
 	}
-	lab.Report(t, "reloads", *reloads)
+	labtest.Report(t, "reloads", *reloads)
 	if got := b.list(); len(got) != pairs {
 		t.Errorf("%d pairs, want %d", len(got), pairs)
 	}

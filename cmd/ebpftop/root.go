@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/inspect"
 )
 
 func newRootCommand() *cobra.Command {
@@ -35,7 +35,7 @@ func newRootCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withInspector(func(inspector *probes.Inspector) error {
+			return withInspector(func(inspector *inspect.Inspector) error {
 				opts.Inspector = inspector
 				return runDashboard(cmd.Context(), opts, needs)
 			})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 var soakTime = flag.Duration("soak", 2*time.Minute, "how long TestSoak looks at memory")
@@ -102,7 +103,7 @@ func TestSoak(t *testing.T) {
 	for _, c := range curves {
 		c.expectFlat(t)
 	}
-	lab.Report(t, "seconds", int(soakTime.Seconds()))
+	labtest.Report(t, "seconds", int(soakTime.Seconds()))
 	d.press("q")
 	d.ended(0)
 	s.stop(syscall.SIGTERM)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // sshHost is a host with an sshd and two interfaces. The user's session comes
@@ -36,9 +37,9 @@ const (
 
 func newSSHHost(t *testing.T) *sshHost {
 	t.Helper()
-	lab.RequireRoot(t)
-	h := &sshHost{bench: &bench{t: t, hub: newHub(t)}, client: lab.ForTest(t), folder: t.TempDir()}
-	other := lab.ForTest(t)
+	labtest.RequireRoot(t)
+	h := &sshHost{bench: &bench{t: t, hub: newHub(t)}, client: labtest.Namespace(t), folder: t.TempDir()}
+	other := labtest.Namespace(t)
 	h.check(lab.QuietVeth(h.hub, "host0", h.client, "client0"))
 	h.check(lab.QuietVeth(h.hub, "host1", other, "other0"))
 	h.check(h.client.AddAddress("client0", clientAddress+"/24"))

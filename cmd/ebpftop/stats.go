@@ -14,6 +14,8 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/confine"
+	"github.com/ebpftop/ebpftop/probes/inspect"
+	"github.com/ebpftop/ebpftop/probes/live"
 	"github.com/ebpftop/ebpftop/ui"
 )
 
@@ -44,7 +46,7 @@ attached: what happens after it is in a later one.`,
 			if err != nil {
 				return err
 			}
-			return withInspector(func(inspector *probes.Inspector) error {
+			return withInspector(func(inspector *inspect.Inspector) error {
 				opts.Inspector = inspector
 				return runStats(cmd.Context(), opts, needs, count, cmd.OutOrStdout(), print)
 			})
@@ -59,8 +61,8 @@ attached: what happens after it is in a later one.`,
 // runStats prints samples until it has printed count of them (0: no limit),
 // the context ends, or nobody reads any more: all of these are a good end. It
 // is confined as runDashboard is.
-func runStats(ctx context.Context, opts probes.Options, needs confine.Needs, count uint, out io.Writer, print printer) (err error) {
-	source, err := probes.NewLive(ctx, opts)
+func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count uint, out io.Writer, print printer) (err error) {
+	source, err := live.New(ctx, opts)
 	if err != nil {
 		return err
 	}

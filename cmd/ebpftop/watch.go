@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/live"
 )
 
 const (
@@ -45,7 +46,7 @@ func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 }
 
 // options checks the flags.
-func (w *watchFlags) options() (opts probes.Options, err error) {
+func (w *watchFlags) options() (opts live.Options, err error) {
 	if opts.Hook, err = probes.ParseHook(w.hook); err != nil {
 		return opts, fmt.Errorf("--hook: %w", err)
 	}

@@ -22,13 +22,14 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // newHub makes the namespace of a switch. What is kept of its cross-connects
 // goes with the test: pins would keep the programs in the kernel for good.
 func newHub(t *testing.T) *lab.Namespace {
 	t.Helper()
-	hub := lab.ForTest(t)
+	hub := labtest.Namespace(t)
 	folders := pinFolders(t, hub)
 	t.Cleanup(func() {
 		for _, folder := range folders {

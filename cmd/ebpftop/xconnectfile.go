@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
+	"github.com/ebpftop/ebpftop/probes/inspect"
 	"github.com/ebpftop/ebpftop/ui"
 )
 
@@ -79,7 +79,7 @@ goes on.
     eth3: {peer: eth4, datapath: tc, wait: true}`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withInspector(func(inspector *probes.Inspector) (err error) {
+			return withInspector(func(inspector *inspect.Inspector) (err error) {
 				wiring, err := crossconnect.New()
 				if err != nil {
 					return err

@@ -16,7 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
-	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // The tests run what they look at as processes of their own: this test binary,
@@ -56,7 +56,7 @@ func executeConfined() {
 // TestExecuteGainsNothing: root would get all that the bounding set holds, but
 // for no_new_privs.
 func TestExecuteGainsNothing(t *testing.T) {
-	lab.RequireRoot(t)
+	labtest.RequireRoot(t)
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), executeVariable+"=1")
 	cmd.Stderr = os.Stderr
@@ -203,7 +203,7 @@ func makeAttempts(folder string, confined bool) {
 
 func tryAll(t *testing.T, confined string) (failures []string) {
 	t.Helper()
-	n := lab.ForTest(t)
+	n := labtest.Namespace(t)
 	folder := t.TempDir()
 	for _, dir := range []string{"/read", "/change"} {
 		if err := os.Mkdir(folder+dir, 0o700); err != nil {

@@ -7,13 +7,14 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // attachment is a program on a hook of a port.
 type attachment struct {
-	hook hook.Hook
-	link io.Closer // a link.Link, or on clsact a *hook.Filter
+	hook probes.Hook
+	link io.Closer // a link.Link, or on clsact a *attach.Filter
 }
 
 // end detaches for good. To close a link would do only if no other process had
@@ -35,8 +36,8 @@ func (a *attachment) release() error {
 }
 
 // place is where the port has what is attached to a hook.
-func (p *port) place(at hook.Hook) **attachment {
-	if at == hook.XDP || at == hook.XDPGeneric {
+func (p *port) place(at probes.Hook) **attachment {
+	if at == probes.HookXDP || at == probes.HookXDPGeneric {
 		return &p.xdp
 	}
 	return &p.tc
@@ -47,7 +48,7 @@ func (p *port) attached(d Datapath) *attachment {
 	switch {
 	case d == TC:
 		return p.tc
-	case p.xdp != nil && (d == XDP && p.xdp.hook == hook.XDP || d == XDPGeneric && p.xdp.hook == hook.XDPGeneric):
+	case p.xdp != nil && (d == XDP && p.xdp.hook == probes.HookXDP || d == XDPGeneric && p.xdp.hook == probes.HookXDPGeneric):
 		return p.xdp
 	}
 	return nil
@@ -55,12 +56,12 @@ func (p *port) attached(d Datapath) *attachment {
 
 // attach puts a program on a hook of a device. It ends what is there of the
 // port: one XDP program fits on an interface, of one mode.
-func (p *port) attach(program *ebpf.Program, at hook.Hook, ifindex int) error {
+func (p *port) attach(program *ebpf.Program, at probes.Hook, ifindex int) error {
 	place := p.place(at)
 	if err := p.detach(place); err != nil {
 		return err
 	}
-	if at == hook.XDPGeneric {
+	if at == probes.HookXDPGeneric {
 		if err := p.standIn(); err != nil {
 			return err
 		}
@@ -75,17 +76,17 @@ func (p *port) attach(program *ebpf.Program, at hook.Hook, ifindex int) error {
 
 // attachNew attaches tc programs behind all others of the hook: those of
 // ebpftop that count come first, and what others filter out is not redirected.
-func (p *port) attachNew(program *ebpf.Program, at hook.Hook, ifindex int) (*attachment, error) {
+func (p *port) attachNew(program *ebpf.Program, at probes.Hook, ifindex int) (*attachment, error) {
 	made := &attachment{hook: at}
 	var err error
 	switch at {
-	case hook.Clsact:
-		made.link, err = hook.AddFilter(program, ifindex, hook.Ingress, hook.LastPriority, p.filterName())
+	case probes.HookClsact:
+		made.link, err = attach.AddFilter(program, ifindex, attach.Ingress, attach.LastPriority, p.filterName())
 		return made, err
-	case hook.TC:
-		made.link, err = hook.LastTCX(program, ifindex)
+	case probes.HookTC:
+		made.link, err = attach.LastTCX(program, ifindex)
 	default:
-		made.link, err = hook.Receive(at, program, ifindex)
+		made.link, err = attach.Receive(at, program, ifindex)
 	}
 	if err != nil {
 		return nil, err
@@ -99,9 +100,9 @@ func (p *port) attachNew(program *ebpf.Program, at hook.Hook, ifindex int) (*att
 // filterName tells at the next start whether the filter is to stay.
 func (p *port) filterName() string {
 	if p.record.Owner == 0 {
-		return hook.KeptFilter
+		return attach.KeptFilter
 	}
-	return hook.ConnectFilter()
+	return attach.ConnectFilter()
 }
 
 // detach ends an attachment, pinned or not.
@@ -142,11 +143,11 @@ func (p *port) lose() error {
 }
 
 // linkPin is the name of a link's pin.
-func linkPin(at hook.Hook) string {
+func linkPin(at probes.Hook) string {
 	switch at {
-	case hook.XDP:
+	case probes.HookXDP:
 		return "link-xdp"
-	case hook.XDPGeneric:
+	case probes.HookXDPGeneric:
 		return "link-xdp-generic"
 	}
 	return "link-tc"

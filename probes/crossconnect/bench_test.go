@@ -14,8 +14,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // bench is a namespace with interfaces to connect, and wires at the far ends of
@@ -31,7 +32,7 @@ type bench struct {
 
 func newBench(t *testing.T, ports int) *bench {
 	t.Helper()
-	b := &bench{t: t, hub: lab.ForTest(t), far: lab.ForTest(t)}
+	b := &bench{t: t, hub: labtest.Namespace(t), far: labtest.Namespace(t)}
 	t.Cleanup(b.expectNoPins)
 	for range ports {
 		b.addPort(0)
@@ -132,7 +133,7 @@ func filterHook(t *testing.T, w *Wiring) {
 	if err := w.needLoader(); err != nil {
 		t.Fatal(err)
 	}
-	w.loader.tc = hook.Clsact
+	w.loader.tc = probes.HookClsact
 }
 
 func (b *bench) set(w *Wiring, pairs ...Pair) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // TestAggregatesCounted sends datagrams that the kernel hands on in one piece,
@@ -18,7 +19,7 @@ func TestAggregatesCounted(t *testing.T) {
 	const segment, segments, messages = 1000, 40, 5
 	const headers = 14 + 20 + 8
 	b := newBench(t, 0)
-	left, right := lab.ForTest(t), lab.ForTest(t)
+	left, right := labtest.Namespace(t), labtest.Namespace(t)
 	b.check(lab.QuietVeth(b.hub, "p0", left, "net0"))
 	b.check(lab.QuietVeth(b.hub, "p1", right, "net0"))
 	b.check(left.AddAddress("net0", "203.0.113.1/24"))

@@ -8,6 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // nic is hardware that does all of native XDP.
@@ -112,7 +113,7 @@ func TestErrNoXDPSend(t *testing.T) {
 
 // TestDeviceOf describes interfaces that differ in each of the facts.
 func TestDeviceOf(t *testing.T) {
-	n, far := lab.ForTest(t), lab.ForTest(t)
+	n, far := labtest.Namespace(t), labtest.Namespace(t)
 	if err := lab.QuietVeth(n, "veth0", far, "far"); err != nil {
 		t.Fatal(err)
 	}

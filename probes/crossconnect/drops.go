@@ -13,8 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes/internal/netns"
-	"github.com/ebpftop/ebpftop/probes/kernelbtf"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
 // drops counts what becomes of the frames that XDP redirects in one network
@@ -75,14 +74,14 @@ func startDrops() (*drops, error) {
 	if err != nil {
 		return nil, err
 	}
-	namespace, err := netns.Inode()
+	namespace, err := kernel.NetworkNamespace()
 	if err != nil {
 		return nil, err
 	}
 	if err := spec.Variables[bpf.DropsVarNetworkNamespace].Set(namespace); err != nil {
 		return nil, err
 	}
-	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: kernelbtf.Cache()})
+	collection, err := kernel.Load(spec, nil, ebpf.ProgramOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,10 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // oneWay is a wire of two veth pairs, on which frames that enter hub by "in" are
@@ -30,7 +32,7 @@ type oneWay struct {
 
 func newOneWay(t *testing.T) *oneWay {
 	t.Helper()
-	w := &oneWay{t: t, source: lab.ForTest(t), hub: lab.ForTest(t), sink: lab.ForTest(t)}
+	w := &oneWay{t: t, source: labtest.Namespace(t), hub: labtest.Namespace(t), sink: labtest.Namespace(t)}
 	_ = rlimit.RemoveMemlock() // before Linux 5.11
 	w.check(lab.QuietVeth(w.source, "source", w.hub, "in"))
 	w.check(lab.QuietVeth(w.hub, "out", w.sink, "sink"))
@@ -91,7 +93,7 @@ func (w *oneWay) redirectByTC() {
 	w.check(err)
 	defer program.Close()
 	w.check(w.hub.Do(func() error {
-		_, err := hook.Receive(hook.Clsact, program, w.in)
+		_, err := attach.Receive(probes.HookClsact, program, w.in)
 		return err
 	}))
 }
@@ -244,7 +246,7 @@ func TestDropsPinned(t *testing.T) {
 
 // TestDropsPinnedByAnotherVersion finds a map of another shape.
 func TestDropsPinnedByAnotherVersion(t *testing.T) {
-	lab.RequireRoot(t)
+	labtest.RequireRoot(t)
 	folder := pinFolder(t)
 	other, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	if err != nil {
@@ -254,7 +256,7 @@ func TestDropsPinnedByAnotherVersion(t *testing.T) {
 	if err := other.Pin(filepath.Join(folder, "drops")); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := openDropsIn(lab.ForTest(t), folder); !errors.Is(err, ebpf.ErrMapIncompatible) {
+	if d, err := openDropsIn(labtest.Namespace(t), folder); !errors.Is(err, ebpf.ErrMapIncompatible) {
 		t.Errorf("%v, error %v", d, err)
 	}
 }
@@ -262,7 +264,7 @@ func TestDropsPinnedByAnotherVersion(t *testing.T) {
 // pinFolder is a file system for pins, which goes with the test.
 func pinFolder(t *testing.T) string {
 	t.Helper()
-	lab.RequireRoot(t)
+	labtest.RequireRoot(t)
 	folder := t.TempDir()
 	if err := unix.Mount("bpf", folder, "bpf", 0, ""); err != nil {
 		t.Fatal(err)

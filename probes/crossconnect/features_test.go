@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // kernelIsAtLeast goes by the version alone, so that a kernel that should have
@@ -56,7 +57,7 @@ func TestFeaturesOfVeth(t *testing.T) {
 		"XDP": func(far *lab.Namespace) error { return far.AttachXDP("far", "pass") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			near, far := lab.ForTest(t), lab.ForTest(t)
+			near, far := labtest.Namespace(t), labtest.Namespace(t)
 			if err := lab.QuietVeth(near, "near", far, "far"); err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +85,7 @@ func TestFeaturesOfVeth(t *testing.T) {
 }
 
 func TestFeaturesOfBridge(t *testing.T) {
-	n := lab.ForTest(t)
+	n := labtest.Namespace(t)
 	if err := n.AddBridge("br0"); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestFeaturesOfBridge(t *testing.T) {
 }
 
 func TestFeaturesOfNothing(t *testing.T) {
-	n := lab.ForTest(t)
+	n := labtest.Namespace(t)
 	err := n.Do(func() error {
 		_, _, err := xdpFeatures(4711)
 		return err

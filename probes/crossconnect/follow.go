@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // Recheck is Follow for what no message tells of: a pair that waits and could be
@@ -86,7 +86,7 @@ func (p *port) isAttached() (bool, error) {
 		if a == nil {
 			continue
 		}
-		if attached, err := hook.IsAttached(a.link, p.ifindex()); err != nil || !attached {
+		if attached, err := attach.IsAttached(a.link, p.ifindex()); err != nil || !attached {
 			return false, err
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cilium/ebpf/link"
 
-	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // TestDeviceReturns deletes a device, and makes one of the same name.
@@ -94,7 +94,7 @@ func TestMove(t *testing.T) {
 		for name, open := range wirings {
 			t.Run(string(d)+" "+name, func(t *testing.T) {
 				b := newXDPBench(t, 2)
-				elsewhere := lab.ForTest(t)
+				elsewhere := labtest.Namespace(t)
 				w := open(b)
 				b.set(w, pair(0, 1, d))
 				for _, looks := range []bool{true, false} {
@@ -175,7 +175,7 @@ func TestRecheck(t *testing.T) {
 // BenchmarkRecheck is what it costs that nothing happens, beside Follow.
 func BenchmarkRecheck(b *testing.B) {
 	const pairs = 50
-	hub := lab.ForTest(b)
+	hub := labtest.Namespace(b)
 	check := func(err error) {
 		if err != nil {
 			b.Fatal(err)

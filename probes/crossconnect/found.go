@@ -10,7 +10,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // LookAt tells what a program is. Asking the kernel for a program by its number
@@ -89,7 +89,7 @@ func addPrograms(programs map[ebpf.ProgramID]Datapath, device netlink.Link) {
 
 // addFilters adds those on the clsact qdisc.
 func addFilters(programs map[ebpf.ProgramID]Datapath, device netlink.Link) error {
-	filters, err := hook.ListFilters(device.Attrs().Index, hook.Ingress)
+	filters, err := attach.ListFilters(device.Attrs().Index, attach.Ingress)
 	for _, filter := range filters {
 		if bpf, ok := filter.(*netlink.BpfFilter); ok {
 			programs[ebpf.ProgramID(bpf.Id)] = TC
@@ -119,7 +119,7 @@ func (w *Wiring) errTaken(device netlink.Link) error {
 // isOwned tells whether the port is kept or its process lives: a filter on a
 // clsact qdisc outlives it.
 func (p *Port) isOwned() bool {
-	return p.Record.Owner == 0 || hook.IsEbpftop(strconv.Itoa(int(p.Record.Owner)))
+	return p.Record.Owner == 0 || attach.IsEbpftop(strconv.Itoa(int(p.Record.Owner)))
 }
 
 // advice is for who wants to connect the interface otherwise.

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes/tick"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
 const generations = 2
@@ -21,7 +21,7 @@ const generations = 2
 type word uint64
 
 // clock is how ticks relate to CLOCK_MONOTONIC.
-var clock = sync.OnceValues(tick.Read)
+var clock = sync.OnceValues(kernel.ReadJiffies)
 
 // newWord makes a generation count, for good or until a deadline, from which
 // on the other one does.

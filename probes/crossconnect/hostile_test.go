@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // TestForgedMaps has a program of somebody else on an interface, whose maps are
@@ -205,7 +205,7 @@ const ownMountsVariable = "EBPFTOP_TEST_OWN_MOUNTS"
 // test once more that is.
 func inOwnMounts(t *testing.T) bool {
 	t.Helper()
-	lab.RequireRoot(t)
+	labtest.RequireRoot(t)
 	if os.Getenv(ownMountsVariable) != "" {
 		return true
 	}

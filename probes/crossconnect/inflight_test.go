@@ -9,7 +9,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // TestFramesInFlight has set follow set while frames are on their way through the
@@ -48,7 +48,7 @@ func TestFramesInFlight(t *testing.T) {
 			if lost > 0 {
 				t.Errorf("of %d frames in flight, %d are lost", frames, lost)
 			}
-			lab.Report(t, "frames in flight", frames)
+			labtest.Report(t, "frames in flight", frames)
 		})
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes"
 )
 
 // Keep makes all pairs of w pairs of kept, without losing a frame: from then on
@@ -112,7 +112,7 @@ func (p *port) pinAll() error {
 		}
 	}
 	for _, a := range []*attachment{p.xdp, p.tc} {
-		if a == nil || a.hook == hook.Clsact {
+		if a == nil || a.hook == probes.HookClsact {
 			continue
 		}
 		if err := p.pins.keep(linkPin(a.hook), a.link); err != nil {

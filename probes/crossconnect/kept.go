@@ -11,7 +11,8 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // portPrefix begins the names of the directories that kept ports are pinned in.
@@ -212,7 +213,7 @@ func (p *port) open(spec *ebpf.CollectionSpec, links links) error {
 
 // reattach finds what is attached.
 func (p *port) reattach() error {
-	for _, at := range []hook.Hook{hook.XDP, hook.XDPGeneric, hook.TC} {
+	for _, at := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC} {
 		l, err := link.LoadPinnedLink(p.pins.path(linkPin(at)), nil)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
@@ -225,9 +226,9 @@ func (p *port) reattach() error {
 	if p.tc != nil || p.ifindex() == 0 {
 		return nil
 	}
-	filter, err := hook.FindFilter(p.ifindex(), hook.Ingress, hook.KeptFilter)
+	filter, err := attach.FindFilter(p.ifindex(), attach.Ingress, attach.KeptFilter)
 	if filter != nil {
-		p.tc = &attachment{hook: hook.Clsact, link: filter}
+		p.tc = &attachment{hook: probes.HookClsact, link: filter}
 	}
 	return err
 }
@@ -246,7 +247,7 @@ func (p *port) readWays(links links) error {
 				return fmt.Errorf("read where XDP of %s leads: %w", p.name(), err)
 			}
 			d = XDP
-			if p.xdp != nil && p.xdp.hook == hook.XDPGeneric {
+			if p.xdp != nil && p.xdp.hook == probes.HookXDPGeneric {
 				d = XDPGeneric
 			}
 		}

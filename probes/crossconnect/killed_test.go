@@ -11,7 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // helperVariable says what the test binary does for TestHelper when it runs
@@ -114,7 +114,7 @@ func TestLease(t *testing.T) {
 	b.do(func() error {
 		links, err := listLinks()
 		for _, l := range links {
-			if err := hook.RemoveStaleFilters([]netlink.Link{l}); err != nil {
+			if err := attach.RemoveStaleFilters([]netlink.Link{l}); err != nil {
 				return err
 			}
 		}

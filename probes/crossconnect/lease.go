@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes"
 )
 
 // A filter on a clsact qdisc outlives the process that added it: it redirects
@@ -23,7 +23,7 @@ type lease struct {
 // keepLease renews the lease from now on, if a filter of the port is to end
 // with the process.
 func (w *Wiring) keepLease(p *port) error {
-	isLeased := p.tc != nil && p.tc.hook == hook.Clsact && p.record.Owner != 0
+	isLeased := p.tc != nil && p.tc.hook == probes.HookClsact && p.record.Owner != 0
 	if !isLeased || w.lease != nil {
 		return nil
 	}

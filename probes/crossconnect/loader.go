@@ -10,9 +10,9 @@ import (
 	"github.com/cilium/ebpf/features"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes/functions"
-	"github.com/ebpftop/ebpftop/probes/hook"
-	"github.com/ebpftop/ebpftop/probes/kernelbtf"
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
 // loader loads the redirecting programs, one for each port: a program that
@@ -20,7 +20,7 @@ import (
 type loader struct {
 	spec    *ebpf.CollectionSpec
 	control *ebpf.Map
-	tc      hook.Hook // where tc programs go: tcx, or clsact before Linux 6.6
+	tc      probes.Hook // where tc programs go: tcx, or clsact before Linux 6.6
 }
 
 func newLoader() (*loader, error) {
@@ -29,7 +29,7 @@ func newLoader() (*loader, error) {
 		return nil, fmt.Errorf("read the cross-connect programs: %w", err)
 	}
 	bpf.NameVariables(spec)
-	functions.Settle(spec)
+	kernel.ForgoRefused(spec)
 	frags := hasXDPHelper(asm.FnXdpGetBuffLen)
 	if frags {
 		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h
@@ -38,20 +38,20 @@ func newLoader() (*loader, error) {
 	if err := spec.Variables[bpf.CrossConnectsVarHasXdpFrags].Set(frags); err != nil {
 		return nil, fmt.Errorf("configure the cross-connect programs: %w", err)
 	}
-	l := &loader{spec: spec, tc: hook.TC}
-	if !hook.HasTCX() {
-		l.tc = hook.Clsact
+	l := &loader{spec: spec, tc: probes.HookTC}
+	if !attach.HasTCX() {
+		l.tc = probes.HookClsact
 	}
 	return l, nil
 }
 
 // hook is where the program for a datapath goes.
-func (l *loader) hook(d Datapath) hook.Hook {
+func (l *loader) hook(d Datapath) probes.Hook {
 	switch d {
 	case XDP:
-		return hook.XDP
+		return probes.HookXDP
 	case XDPGeneric:
-		return hook.XDPGeneric
+		return probes.HookXDPGeneric
 	}
 	return l.tc
 }
@@ -70,7 +70,7 @@ func (l *loader) load(p *port, d Datapath) (*ebpf.Program, error) {
 	maps.DeleteFunc(spec.Programs, func(other string, _ *ebpf.ProgramSpec) bool { return other != name })
 	// A filter may outlive the process: it redirects only while that renews its
 	// lease.
-	isLeased := l.hook(d) == hook.Clsact && p.record.Owner != 0
+	isLeased := l.hook(d) == probes.HookClsact && p.record.Owner != 0
 	err := errors.Join(
 		spec.Variables[bpf.CrossConnectsVarIsLeased].Set(isLeased),
 		spec.Variables[bpf.CrossConnectsVarHasEthernet].Set(!p.isBare),
@@ -78,10 +78,7 @@ func (l *loader) load(p *port, d Datapath) (*ebpf.Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the cross-connect program: %w", err)
 	}
-	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-		MapReplacements: p.replacements(l.control),
-		Cache:           kernelbtf.Cache(),
-	})
+	collection, err := kernel.Load(spec, p.replacements(l.control), ebpf.ProgramOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("load the cross-connect program: %w", err)
 	}

@@ -5,13 +5,13 @@ import (
 
 	"github.com/cilium/ebpf"
 
-	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // TestTypesAreTaken makes every map once: one that has types, but none in the
 // kernel, was made, refused, and made again without.
 func TestTypesAreTaken(t *testing.T) {
-	lab.RequireRoot(t)
+	labtest.RequireRoot(t)
 	l, err := newLoader()
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // Others lists the pairs of other processes in the network namespace that end
@@ -69,7 +69,7 @@ func (o *Others) status(links links) ([]Status, error) {
 // programsOnAny lists the programs for received frames on all devices. Of these,
 // few have a qdisc with filters to ask for.
 func programsOnAny(links links) (map[ebpf.ProgramID]Datapath, error) {
-	filtered, err := hook.WithFilters()
+	filtered, err := attach.WithFilters()
 	if err != nil {
 		return nil, err
 	}

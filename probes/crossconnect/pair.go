@@ -2,109 +2,40 @@
 // enters one leaves by the other, unchanged, whatever it is.
 package crossconnect
 
-import (
-	"fmt"
-	"time"
+import "github.com/ebpftop/ebpftop/probes"
+
+// What a pair is, as package probes has it.
+type (
+	Pair     = probes.Pair
+	Datapath = probes.Datapath
+	State    = probes.PairState
+	Origin   = probes.Origin
+	Status   = probes.CrossConnect
+	Way      = probes.Way
 )
 
-// Datapath is how the frames that enter an interface reach the other.
-type Datapath string
-
-// The datapaths, and the words --datapath takes for them.
+// The datapaths.
 const (
-	Auto       Datapath = "auto"        // only as a wish: the best one there
-	XDP        Datapath = "xdp"         // native XDP redirect, in the driver
-	XDPGeneric Datapath = "xdp-generic" // XDP emulated behind the driver
-	TC         Datapath = "tc"          // tc redirect: tcx, or clsact before Linux 6.6
+	Auto       = probes.DatapathAuto
+	XDP        = probes.DatapathXDP
+	XDPGeneric = probes.DatapathXDPGeneric
+	TC         = probes.DatapathTC
 )
-
-// ParseDatapath reads the word that --datapath takes.
-func ParseDatapath(word string) (Datapath, error) {
-	switch d := Datapath(word); d {
-	case Auto, XDP, XDPGeneric, TC:
-		return d, nil
-	}
-	return "", fmt.Errorf("unknown datapath %q: use auto, xdp, xdp-generic or tc", word)
-}
-
-// Pair is a cross-connect as wished for. A and B may be the same interface,
-// which then sends back what it receives.
-type Pair struct {
-	A, B string // interface names
-	// AToB and BToA are the datapaths of frames that enter A, and B. Empty is
-	// Auto.
-	AToB, BToA Datapath
-	// Wait accepts interfaces that do not exist (yet): the pair waits.
-	Wait bool
-}
-
-// State is what a pair does.
-type State string
 
 // The states.
 const (
-	// Active: frames go both ways.
-	Active State = "active"
-	// Waiting: an interface is missing, nothing is redirected. Reason says
-	// which one.
-	Waiting State = "waiting"
-	// Trial: the pair was added or removed on trial, and the set of pairs
-	// before comes back at TrialEnds.
-	Trial State = "trial"
+	Active  = probes.PairActive
+	Waiting = probes.PairWaiting
+	Trial   = probes.PairOnTrial
 )
-
-// Origin is who wants a pair.
-type Origin string
 
 // The origins.
 const (
-	OriginScreen Origin = "screen" // made on the screen: ends with ebpftop
-	OriginFile   Origin = "file"   // of a file of links: ends with ebpftop
-	OriginKept   Origin = "kept"   // stays without any process
-	OriginOther  Origin = "other"  // another process's: Owner is its pid
+	OriginScreen = probes.OriginScreen
+	OriginFile   = probes.OriginFile
+	OriginKept   = probes.OriginKept
+	OriginOther  = probes.OriginOther
 )
 
-// Status is a pair as it is.
-type Status struct {
-	A     string `json:"a"`
-	B     string `json:"b"`
-	State State  `json:"state"`
-	// Reason says why the state is not active, or what keeps frames from
-	// coming out, and what to do about it. Empty if all is well.
-	Reason string `json:"reason"`
-	// Removed: the pair is not in the set on trial, and comes back unless the
-	// trial is confirmed.
-	Removed bool   `json:"removed,omitempty"`
-	Kept    bool   `json:"kept"`
-	Origin  Origin `json:"origin"`
-	// Owner is the process whose pair it is, 0 for kept pairs.
-	Owner int `json:"owner,omitempty"`
-	// TrialEnds is the moment the set before comes back.
-	TrialEnds *time.Time `json:"trial_ends,omitempty"`
-	AToB      Way        `json:"a_to_b"`
-	BToA      Way        `json:"b_to_a"`
-}
-
-// Way is one direction of a pair. Packets are frames on the wire and bytes
-// theirs, from the Ethernet header on, without the frame check sequence.
-type Way struct {
-	// Datapath is the one in use, empty while there is none.
-	Datapath Datapath `json:"datapath"`
-	// Wish is the datapath that was asked for.
-	Wish Datapath `json:"wish"`
-	// DatapathReason says why this one: "asked for", "virtual device: veth".
-	DatapathReason string `json:"datapath_reason"`
-	// Packets and Bytes entered, of which Dropped did not come out.
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"`
-	Dropped uint64 `json:"dropped"`
-	// DropReason is why, in the kernel's words and ours; empty without drops.
-	// Where drops cannot be counted, it says so.
-	DropReason string `json:"drop_reason,omitempty"`
-	// PPS and BPS, packets and bits per second, are 0 in a list taken once.
-	PPS float64 `json:"pps"`
-	BPS float64 `json:"bps"`
-}
-
-// Out is how many frames left by the other interface.
-func (w *Way) Out() uint64 { return w.Packets - min(w.Dropped, w.Packets) }
+// ParseDatapath reads the word that --datapath takes.
+func ParseDatapath(word string) (Datapath, error) { return probes.ParseDatapath(word) }

@@ -12,7 +12,7 @@ import (
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
-	"github.com/ebpftop/ebpftop/probes/internal/netns"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
 // bpffs is where kept pairs are pinned, below it a directory for each network
@@ -47,7 +47,7 @@ func namespaceName() (string, error) {
 	if cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE); err == nil {
 		return "net-" + strconv.FormatUint(cookie, 10), nil
 	}
-	inode, err := netns.Inode()
+	inode, err := kernel.NetworkNamespace()
 	if err != nil {
 		return "", err
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // Kept pairs end when somebody removes their pins: links go with them. Filters
@@ -63,13 +64,13 @@ func (w *Wiring) findUnpinned(name string, now time.Duration, links links) (*unp
 	if device == nil || w.hasPortAt(device.Attrs().Index) {
 		return nil, nil
 	}
-	filters, err := hook.ListFilters(device.Attrs().Index, hook.Ingress)
+	filters, err := attach.ListFilters(device.Attrs().Index, attach.Ingress)
 	if err != nil {
 		return nil, err
 	}
 	for _, listed := range filters {
 		filter, ok := listed.(*netlink.BpfFilter)
-		if !ok || filter.Name != hook.KeptFilter {
+		if !ok || filter.Name != attach.KeptFilter {
 			continue
 		}
 		port, err := w.keptPortOf(ebpf.ProgramID(filter.Id))
@@ -102,7 +103,7 @@ func (w *Wiring) keptPortOf(id ebpf.ProgramID) (*Port, error) {
 }
 
 func (u *unpinned) remove() error {
-	err := hook.RemoveFilter(u.filter)
+	err := attach.RemoveFilter(u.filter)
 	if u.record.IsPromiscuous != 0 {
 		err = errors.Join(err, setPromiscOff(&u.record))
 	}
@@ -115,7 +116,7 @@ func (w *Wiring) makeRoom(plans map[string]plan, now time.Duration, links links)
 	if w.pins == "" {
 		return links, nil
 	}
-	if err := w.needLoader(); err != nil || w.loader.tc != hook.Clsact {
+	if err := w.needLoader(); err != nil || w.loader.tc != probes.HookClsact {
 		return links, err
 	}
 	any := false

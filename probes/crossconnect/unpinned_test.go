@@ -6,7 +6,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // unpin has a wiring keep pairs by filters, and somebody remove their pins.
@@ -97,7 +97,7 @@ func TestPinnedAreNotUnpinned(t *testing.T) {
 	b.check(err)
 	defer pass.Close()
 	b.do(func() error {
-		_, err := hook.AddFilter(pass, b.link(near(4)).Attrs().Index, hook.Ingress, hook.LastPriority, hook.KeptFilter)
+		_, err := attach.AddFilter(pass, b.link(near(4)).Attrs().Index, attach.Ingress, attach.LastPriority, attach.KeptFilter)
 		return err
 	})
 	for i := range b.wires {

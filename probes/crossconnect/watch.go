@@ -11,7 +11,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
-	"github.com/ebpftop/ebpftop/probes/hook"
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // XDPPort is an interface whose frames XDP redirects. There is no room for a
@@ -20,7 +21,7 @@ import (
 // the program has to be put there again.
 type XDPPort struct {
 	Ifindex int
-	Hook    hook.Hook
+	Hook    probes.Hook
 
 	wiring *Wiring
 	link   link.ID
@@ -143,5 +144,5 @@ func (w *Wiring) unwatchDead() error {
 
 func (p *port) isWatcherDead() bool {
 	watcher := int(p.record.Watcher)
-	return watcher != 0 && p.xdp != nil && !hook.IsEbpftop(strconv.Itoa(watcher))
+	return watcher != 0 && p.xdp != nil && !attach.IsEbpftop(strconv.Itoa(watcher))
 }

@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/cilium/ebpf/rlimit"
 
-	"github.com/ebpftop/ebpftop/probes/kernelbtf"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
 // Wiring is a set of pairs that changes as a whole. Its methods are for threads
@@ -194,8 +193,7 @@ func (w *Wiring) port(name string) *port {
 func (w *Wiring) change(fn func(links links, current word, now time.Duration) error) (err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	types := kernelbtf.Cache() // for all programs that the change takes
-	defer runtime.KeepAlive(types)
+	defer kernel.KeepTypes()() // for all programs that the change takes
 	unlock, err := lockNamespace()
 	if err != nil {
 		return err

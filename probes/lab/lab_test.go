@@ -1,4 +1,4 @@
-package lab
+package lab_test
 
 import (
 	"bufio"
@@ -17,6 +17,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // roleVariable makes the test binary play a role instead of running tests.
@@ -47,15 +50,15 @@ func as(role string) *exec.Cmd {
 // victim connects its namespace to one of its own, starts a program in that,
 // says so and waits to be killed.
 func victim() error {
-	here, err := Current()
+	here, err := lab.Current()
 	if err != nil {
 		return err
 	}
-	own, err := New()
+	own, err := lab.New()
 	if err != nil {
 		return err
 	}
-	if err := Veth(here, "outer", own, "inner"); err != nil {
+	if err := lab.Veth(here, "outer", own, "inner"); err != nil {
 		return err
 	}
 	if err := own.Start(exec.Command("sleep", "1000")); err != nil {
@@ -67,7 +70,7 @@ func victim() error {
 
 // isolated says where the process is and what is there.
 func isolated() error {
-	if err := Isolate(); err != nil {
+	if err := lab.Isolate(); err != nil {
 		return err
 	}
 	links, err := netlink.LinkList()
@@ -84,15 +87,15 @@ func isolated() error {
 	if here == os.Getenv(oldNamespaceVariable) {
 		return errors.New("still in the old namespace")
 	}
-	fmt.Print(os.Getpid(), os.Getenv(isolatedVariable))
+	fmt.Print(os.Getpid(), os.Getenv("EBPFTOP_ISOLATED"))
 	return nil
 }
 
 // identity is the name that the kernel gives the namespace.
-func identity(t *testing.T, n *Namespace) (name string) {
+func identity(t *testing.T, n *lab.Namespace) (name string) {
 	t.Helper()
 	err := n.Do(func() (err error) {
-		name, err = os.Readlink(threadNamespace)
+		name, err = os.Readlink("/proc/thread-self/ns/net")
 		return err
 	})
 	if err != nil {
@@ -101,7 +104,7 @@ func identity(t *testing.T, n *Namespace) (name string) {
 	return name
 }
 
-func links(t *testing.T, n *Namespace) []string {
+func links(t *testing.T, n *lab.Namespace) []string {
 	t.Helper()
 	var names []string
 	err := n.Do(func() error {
@@ -118,12 +121,12 @@ func links(t *testing.T, n *Namespace) []string {
 }
 
 func TestDo(t *testing.T) {
-	RequireRoot(t)
+	labtest.RequireRoot(t)
 	here, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := ForTest(t)
+	n := labtest.Namespace(t)
 	inside := identity(t, n)
 	if inside == here {
 		t.Errorf("Do ran in %s, the namespace of the test", inside)
@@ -160,13 +163,13 @@ func assertResident(t *testing.T, namespace string) {
 }
 
 func TestMainThreadStaysHome(t *testing.T) {
-	RequireRoot(t)
+	labtest.RequireRoot(t)
 	here, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 50 {
-		ForTest(t)
+		labtest.Namespace(t)
 	}
 	if main, err := os.Readlink(fmt.Sprintf("/proc/self/task/%d/ns/net", os.Getpid())); err != nil || main != here {
 		t.Errorf("main thread is in %s (%v), want %s", main, err, here)
@@ -174,8 +177,8 @@ func TestMainThreadStaysHome(t *testing.T) {
 }
 
 func TestClosed(t *testing.T) {
-	RequireRoot(t)
-	n, err := New()
+	labtest.RequireRoot(t)
+	n, err := lab.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,8 +205,8 @@ func TestClosed(t *testing.T) {
 }
 
 func TestStart(t *testing.T) {
-	RequireRoot(t)
-	n := ForTest(t)
+	labtest.RequireRoot(t)
+	n := labtest.Namespace(t)
 	inside := identity(t, n)
 
 	cmd := exec.Command("readlink", "/proc/self/ns/net")
@@ -221,8 +224,8 @@ func TestStart(t *testing.T) {
 }
 
 func TestKilled(t *testing.T) {
-	RequireRoot(t)
-	n := ForTest(t)
+	labtest.RequireRoot(t)
+	n := labtest.Namespace(t)
 	changes := make(chan netlink.LinkUpdate, 16)
 	done := make(chan struct{})
 	defer close(done)
@@ -262,11 +265,11 @@ func TestKilled(t *testing.T) {
 }
 
 func TestLinks(t *testing.T) {
-	RequireRoot(t)
-	client, server, hub := ForTest(t), ForTest(t), ForTest(t)
+	labtest.RequireRoot(t)
+	client, server, hub := labtest.Namespace(t), labtest.Namespace(t), labtest.Namespace(t)
 	for _, step := range []error{
-		Veth(client, "eth0", hub, "to-client"),
-		Veth(server, "eth0", hub, "to-server"),
+		lab.Veth(client, "eth0", hub, "to-client"),
+		lab.Veth(server, "eth0", hub, "to-server"),
 		hub.AddBridge("br0", "to-client", "to-server"),
 		client.AddAddress("eth0", "10.1.0.1/24"),
 		server.AddAddress("eth0", "10.1.0.2/24"),
@@ -303,7 +306,7 @@ func TestLinks(t *testing.T) {
 }
 
 // greet sends one byte by TCP from client to the address in server.
-func greet(t *testing.T, client, server *Namespace, address string) {
+func greet(t *testing.T, client, server *lab.Namespace, address string) {
 	t.Helper()
 	var listener net.Listener
 	err := server.Do(func() (err error) {
@@ -338,16 +341,16 @@ func greet(t *testing.T, client, server *Namespace, address string) {
 
 // TestLinkChanges sends a frame after each change to an interface.
 func TestLinkChanges(t *testing.T) {
-	RequireRoot(t)
-	a, b, c := ForTest(t), ForTest(t), ForTest(t)
-	if err := QuietVethAt(5000, a, "left", b, "right"); err != nil {
+	labtest.RequireRoot(t)
+	a, b, c := labtest.Namespace(t), labtest.Namespace(t), labtest.Namespace(t)
+	if err := lab.QuietVethAt(5000, a, "left", b, "right"); err != nil {
 		t.Fatal(err)
 	}
 	if l, err := a.Link("left"); err != nil || l.Attrs().Index != 5000 {
 		t.Errorf("left is %+v (%v), want index 5000", l, err)
 	}
 	far := openWire(t, b, "right")
-	exchange := func(from *Namespace, iface string, size int) {
+	exchange := func(from *lab.Namespace, iface string, size int) {
 		t.Helper()
 		if err := from.Inject(iface, frame(size, 0x88, 0xb5)); err != nil {
 			t.Fatal(err)
@@ -366,7 +369,7 @@ func TestLinkChanges(t *testing.T) {
 	}
 	exchange(a, "left", 60)
 	for _, end := range []struct {
-		n     *Namespace
+		n     *lab.Namespace
 		iface string
 	}{{a, "left"}, {b, "right"}} {
 		if err := end.n.SetMTU(end.iface, 9000); err != nil {
@@ -385,23 +388,23 @@ func TestLinkChanges(t *testing.T) {
 }
 
 func TestLinkErrors(t *testing.T) {
-	RequireRoot(t)
-	n := ForTest(t)
+	labtest.RequireRoot(t)
+	n := labtest.Namespace(t)
 	_, linkErr := n.Link("nosuch")
 	for name, err := range map[string]error{
-		"AddAddress of a missing interface":  n.AddAddress("nosuch", "10.1.0.1/24"),
-		"AddAddress of a malformed address":  n.AddAddress("lo", "10.1.0"),
-		"AddBridge with a missing port":      n.AddBridge("br0", "nosuch"),
-		"Veth with a name that is too long":  Veth(n, "a-name-longer-than-fifteen", n, "b"),
-		"Inject into a missing interface":    n.Inject("nosuch"),
-		"Link of a missing interface":        linkErr,
-		"DeleteLink of a missing interface":  n.DeleteLink("nosuch"),
-		"Inject of a frame without a header": n.Inject("lo", []byte{1}),
-		"SetMTU of a missing interface":      n.SetMTU("nosuch", 1500),
-		"Rename of a missing interface":      n.Rename("nosuch", "other"),
-		"Move of a missing interface":        n.Move("nosuch", n),
-		"PrepareForXDP of a missing one":     n.PrepareForXDP("nosuch"),
-		"QuietVethAt of a taken index":       QuietVethAt(1, n, "a", n, "b"),
+		"AddAddress of a missing interface":     n.AddAddress("nosuch", "10.1.0.1/24"),
+		"AddAddress of a malformed address":     n.AddAddress("lo", "10.1.0"),
+		"AddBridge with a missing port":         n.AddBridge("br0", "nosuch"),
+		"lab.Veth with a name that is too long": lab.Veth(n, "a-name-longer-than-fifteen", n, "b"),
+		"Inject into a missing interface":       n.Inject("nosuch"),
+		"Link of a missing interface":           linkErr,
+		"DeleteLink of a missing interface":     n.DeleteLink("nosuch"),
+		"Inject of a frame without a header":    n.Inject("lo", []byte{1}),
+		"SetMTU of a missing interface":         n.SetMTU("nosuch", 1500),
+		"Rename of a missing interface":         n.Rename("nosuch", "other"),
+		"Move of a missing interface":           n.Move("nosuch", n),
+		"PrepareForXDP of a missing one":        n.PrepareForXDP("nosuch"),
+		"lab.QuietVethAt of a taken index":      lab.QuietVethAt(1, n, "a", n, "b"),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)
@@ -410,11 +413,11 @@ func TestLinkErrors(t *testing.T) {
 }
 
 func TestIsolate(t *testing.T) {
-	RequireRoot(t)
-	n := ForTest(t)
+	labtest.RequireRoot(t)
+	n := labtest.Namespace(t)
 	cmd := as("isolated")
 	// The second is a variable left over from elsewhere.
-	cmd.Env = append(cmd.Env, oldNamespaceVariable+"="+identity(t, n), isolatedVariable+"=net:[1]")
+	cmd.Env = append(cmd.Env, oldNamespaceVariable+"="+identity(t, n), "EBPFTOP_ISOLATED"+"=net:[1]")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := n.Start(cmd); err != nil {

@@ -1,4 +1,4 @@
-package lab
+package lab_test
 
 import (
 	"context"
@@ -15,11 +15,14 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
-func buildNetwork(t *testing.T) *Network {
+func buildNetwork(t *testing.T) *lab.Network {
 	t.Helper()
-	n, err := Build(ForTest(t))
+	n, err := lab.Build(labtest.Namespace(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +35,7 @@ func buildNetwork(t *testing.T) *Network {
 }
 
 func TestTraffic(t *testing.T) {
-	RequireRoot(t)
+	labtest.RequireRoot(t)
 	n := buildNetwork(t)
 	wire := openWire(t, n.Switch.Namespace, "to-server")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -48,7 +51,7 @@ func TestTraffic(t *testing.T) {
 }
 
 // awaitKinds receives until a frame of each kind has come from the server.
-func awaitKinds(t *testing.T, wire *Wire, kinds ...string) {
+func awaitKinds(t *testing.T, wire *lab.Wire, kinds ...string) {
 	t.Helper()
 	missing := map[string]bool{}
 	for _, kind := range kinds {
@@ -66,12 +69,12 @@ func awaitKinds(t *testing.T, wire *Wire, kinds ...string) {
 
 // TestKnock lets left and right try, and then connects them.
 func TestKnock(t *testing.T) {
-	RequireRoot(t)
+	labtest.RequireRoot(t)
 	n := buildNetwork(t)
 	wire := openWire(t, n.Switch.Namespace, "to-right")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- traffic{"knock", knock}.keepRunning(ctx, n) }()
+	go func() { ended <- lab.KeepRunning(ctx, n, "knock", lab.Knock) }()
 
 	deadline := time.Now().Add(20 * time.Second)
 	for requests := 0; requests < 5; {
@@ -131,13 +134,13 @@ func kindOf(frame []byte) string {
 func assertNothingRuns(t *testing.T) {
 	t.Helper()
 	var stacks strings.Builder
-	// Package http ends the goroutines of closed connections in its own time.
+	// They end a moment after their connections are closed.
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		stacks.Reset()
 		if err := pprof.Lookup("goroutine").WriteTo(&stacks, 1); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(stacks.String(), "net/http") && !strings.Contains(stacks.String(), "lab.repeat") {
+		if !strings.Contains(stacks.String(), "lab.serve") && !strings.Contains(stacks.String(), "lab.repeat") {
 			return
 		}
 	}
@@ -145,7 +148,7 @@ func assertNothingRuns(t *testing.T) {
 }
 
 func TestNetworkHasNoWayOut(t *testing.T) {
-	RequireRoot(t)
+	labtest.RequireRoot(t)
 	n := buildNetwork(t)
 	var documentation []*net.IPNet
 	for _, cidr := range []string{"192.0.2.0/24", "203.0.113.0/24", "2001:db8::/32"} {
@@ -155,7 +158,7 @@ func TestNetworkHasNoWayOut(t *testing.T) {
 		}
 		documentation = append(documentation, prefix)
 	}
-	want := map[*Host][]string{
+	want := map[*lab.Host][]string{
 		n.Client: {"lo", "net0"},
 		n.Server: {"lo", "net0"},
 		n.Left:   {"lo", "net0"},
@@ -184,8 +187,8 @@ func TestNetworkHasNoWayOut(t *testing.T) {
 }
 
 func TestPrograms(t *testing.T) {
-	for _, command := range commands {
-		if err := execute(t.Context(), command); err != nil {
+	for _, command := range lab.Commands {
+		if err := lab.Execute(t.Context(), command); err != nil {
 			t.Error(err)
 		}
 	}
@@ -196,14 +199,13 @@ func TestFailedTraffic(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		want := errors.New("unplugged")
 		runs := 0
-		failing := traffic{"web", func(context.Context, *Network) error {
+		err := lab.KeepRunning(ctx, nil, "web", func(context.Context, *lab.Network) error {
 			if runs++; runs < 3 {
 				return want
 			}
 			cancel()
 			return ctx.Err()
-		}}
-		err := failing.keepRunning(ctx, nil)
+		})
 		if runs != 3 || !errors.Is(err, want) || !strings.Contains(err.Error(), "web traffic failed 2 times") {
 			t.Errorf("after %d runs: %v", runs, err)
 		}
@@ -215,12 +217,12 @@ func TestRepeat(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		calls := 0
-		err := repeat(ctx, time.Second, 30*time.Second, func() error {
+		err := lab.Repeat(ctx, time.Second, 30*time.Second, func() error {
 			calls++
 			return nil
 		})
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("repeat ended with %v", err)
+			t.Errorf("lab.Repeat ended with %v", err)
 		}
 		if calls < 550 || calls > 650 {
 			t.Errorf("%d calls in 600 s, want about 600", calls)

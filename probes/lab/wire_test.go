@@ -1,4 +1,4 @@
-package lab
+package lab_test
 
 import (
 	"bytes"
@@ -6,19 +6,22 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // quietWires are two wires at the ends of a quiet veth pair.
-func quietWires(t *testing.T) (*Wire, *Wire) {
+func quietWires(t *testing.T) (*lab.Wire, *lab.Wire) {
 	t.Helper()
-	a, b := ForTest(t), ForTest(t)
-	if err := QuietVeth(a, "left", b, "right"); err != nil {
+	a, b := labtest.Namespace(t), labtest.Namespace(t)
+	if err := lab.QuietVeth(a, "left", b, "right"); err != nil {
 		t.Fatal(err)
 	}
 	return openWire(t, a, "left"), openWire(t, b, "right")
 }
 
-func openWire(t *testing.T, n *Namespace, iface string) *Wire {
+func openWire(t *testing.T, n *lab.Namespace, iface string) *lab.Wire {
 	t.Helper()
 	w, err := n.Open(iface)
 	if err != nil {
@@ -40,7 +43,7 @@ func frame(length int, ethertype ...byte) []byte {
 }
 
 func TestWireByteForByte(t *testing.T) {
-	RequireRoot(t)
+	labtest.RequireRoot(t)
 	left, right := quietWires(t)
 	frames := map[string][]byte{
 		"LLDP":              frame(60, 0x88, 0xcc),
@@ -70,7 +73,7 @@ func TestWireByteForByte(t *testing.T) {
 }
 
 func TestWireIsQuiet(t *testing.T) {
-	RequireRoot(t)
+	labtest.RequireRoot(t)
 	left, right := quietWires(t)
 	const count = 50_000
 	frames := make([][]byte, count)
@@ -97,7 +100,7 @@ func TestWireIsQuiet(t *testing.T) {
 }
 
 func TestReceiveEndsWithClose(t *testing.T) {
-	RequireRoot(t)
+	labtest.RequireRoot(t)
 	_, right := quietWires(t)
 	result := make(chan error)
 	go func() {

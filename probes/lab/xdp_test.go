@@ -1,4 +1,4 @@
-package lab
+package lab_test
 
 import (
 	"bytes"
@@ -9,14 +9,17 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink/nl"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // TestPrepareForXDP has a reflector of native XDP send a frame to an end that
 // is not prepared, and then to the same one prepared.
 func TestPrepareForXDP(t *testing.T) {
-	RequireRoot(t)
-	far, near := ForTest(t), ForTest(t)
-	if err := QuietVeth(far, "far", near, "near"); err != nil {
+	labtest.RequireRoot(t)
+	far, near := labtest.Namespace(t), labtest.Namespace(t)
+	if err := lab.QuietVeth(far, "far", near, "near"); err != nil {
 		t.Fatal(err)
 	}
 	reflectXDP(t, near, "near")
@@ -43,7 +46,7 @@ func TestPrepareForXDP(t *testing.T) {
 
 // reflectXDP attaches a program that redirects what enters an interface out of
 // the same.
-func reflectXDP(t *testing.T, n *Namespace, iface string) {
+func reflectXDP(t *testing.T, n *lab.Namespace, iface string) {
 	t.Helper()
 	l, err := n.Link(iface)
 	if err != nil {
@@ -82,9 +85,9 @@ func reflectXDP(t *testing.T, n *Namespace, iface string) {
 
 // TestForeignXDP attaches a second program, which must not replace the first.
 func TestForeignXDP(t *testing.T) {
-	RequireRoot(t)
-	a, b := ForTest(t), ForTest(t)
-	if err := QuietVeth(a, "left", b, "right"); err != nil {
+	labtest.RequireRoot(t)
+	a, b := labtest.Namespace(t), labtest.Namespace(t)
+	if err := lab.QuietVeth(a, "left", b, "right"); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.AttachXDP("left", "first"); err != nil {

@@ -1,0 +1,56 @@
+package execs
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/procfs"
+)
+
+// hostPIDs says whether process ids in /proc are those that BPF programs see:
+// whether we are in the first PID namespace, whose inode is fixed
+// (PROC_PID_INIT_INO in the kernel's include/linux/proc_ns.h).
+func hostPIDs() bool {
+	namespace, err := os.Readlink("/proc/self/ns/pid")
+	return err == nil && namespace == "pid:[4026531836]"
+}
+
+// completeExec looks up in /proc what the hook left out of e. The process may
+// have ended since, or gone on to another program: its name has to match.
+func completeExec(e *probes.Exec) {
+	process := filepath.Join("/proc", strconv.FormatUint(uint64(e.PID), 10))
+	comm, ppid, ok := procfs.ReadStat(process)
+	if !ok || comm != e.Comm {
+		return
+	}
+	if e.PPID == 0 {
+		e.PPID = ppid
+	}
+	if e.Filename == "" {
+		e.Filename, _ = os.Readlink(filepath.Join(process, "exe"))
+	}
+	if e.ArgsTruncated {
+		completeArgs(e, filepath.Join(process, "cmdline"))
+	}
+}
+
+// completeArgs replaces the arguments by those in a cmdline file, as many as a
+// hook that sees them would keep.
+func completeArgs(e *probes.Exec, cmdline string) {
+	file, err := os.Open(cmdline)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	most := len(bpf.ExecsExecArgs{}.Text)
+	content, err := io.ReadAll(io.LimitReader(file, int64(most)+1))
+	if err != nil || len(content) == 0 { // empty once the process is a zombie
+		return
+	}
+	e.ArgsTruncated = len(content) > most
+	e.Args = splitArgs(content[:min(len(content), most)])
+}

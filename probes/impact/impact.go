@@ -1,0 +1,162 @@
+// Package impact says what a cross-connect does to what uses its interfaces now: above
+// all to the user's own SSH session.
+package impact
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
+)
+
+// uses are what uses the interfaces of the namespace now.
+type uses struct {
+	links     []netlink.Link
+	addresses map[int][]netip.Prefix // by ifindex
+	routes    []netlink.Route
+	carriers  []int // ifindexes that the user's SSH session runs over
+}
+
+// consequences says what becomes of the interfaces that the change connects;
+// connections counts those seen on an interface. A change that only removes a
+// pair gives interfaces back: it has none. The answer is of this moment, the
+// SSH session included. It fails if the kernel does not list interfaces,
+// addresses or routes.
+func Of(change probes.Change, connections func(iface string) int, sessions func() Sessions) (probes.Consequences, error) {
+	if change.Add == nil {
+		return probes.Consequences{}, nil
+	}
+	now, err := findUses(sessions)
+	if err != nil {
+		return probes.Consequences{}, err
+	}
+	var c probes.Consequences
+	for _, name := range slices.Compact([]string{change.Add.A, change.Add.B}) {
+		consequence := now.of(name)
+		consequence.Connections = connections(name)
+		c.Interfaces = append(c.Interfaces, consequence)
+	}
+	return c, nil
+}
+
+func findUses(sessions func() Sessions) (uses, error) {
+	var a rtnl.Socket
+	defer a.Close()
+	links, err := a.Links()
+	if err != nil {
+		return uses{}, err
+	}
+	addresses, err := a.Addresses()
+	if err != nil {
+		return uses{}, err
+	}
+	routes, err := listRoutes()
+	if err != nil {
+		return uses{}, err
+	}
+	return uses{links: links, addresses: addresses, routes: routes, carriers: sessions().carriers(links)}, nil
+}
+
+// of describes the interface, as missing if there is none of that name.
+func (u uses) of(name string) probes.Consequence {
+	i := slices.IndexFunc(u.links, func(l netlink.Link) bool { return l.Attrs().Name == name })
+	if i < 0 {
+		return probes.Consequence{Interface: name, Missing: true}
+	}
+	attrs := u.links[i].Attrs()
+	return probes.Consequence{
+		Interface:  name,
+		MTU:        attrs.MTU,
+		Addresses:  u.addresses[attrs.Index],
+		Routes:     u.routesOut(attrs.Index),
+		CarriesSSH: slices.Contains(u.carriers, attrs.Index),
+		Master:     u.nameOf(attrs.MasterIndex),
+	}
+}
+
+// nameOf is empty for 0, which no interface has.
+func (u uses) nameOf(ifindex int) string {
+	for _, l := range u.links {
+		if l.Attrs().Index == ifindex {
+			return l.Attrs().Name
+		}
+	}
+	return ""
+}
+
+// routesOut describes the routes out of the interface.
+func (u uses) routesOut(ifindex int) []string {
+	var out []string
+	for _, route := range u.routes {
+		for _, hop := range nexthops(route) {
+			if hop.LinkIndex == ifindex {
+				out = append(out, describeRoute(route, hop))
+			}
+		}
+	}
+	return out
+}
+
+// describeRoute is as short as `ip route`, and shorter.
+func describeRoute(route netlink.Route, hop *netlink.NexthopInfo) string {
+	destination := "default"
+	if !isDefault(route) {
+		destination = route.Dst.String()
+	}
+	if via, ok := hop.Via.(*netlink.Via); ok { // IPv4 by way of an IPv6 gateway
+		return destination + " via " + via.Addr.String()
+	}
+	if hop.Gw != nil {
+		return destination + " via " + hop.Gw.String()
+	}
+	return destination
+}
+
+// isDefault tells whether the route is one to everywhere.
+func isDefault(route netlink.Route) bool {
+	if route.Dst == nil {
+		return true
+	}
+	length, _ := route.Dst.Mask.Size()
+	return length == 0
+}
+
+// nexthops lists the ways a route takes: one, unless it shares the load among
+// several.
+func nexthops(route netlink.Route) []*netlink.NexthopInfo {
+	if len(route.MultiPath) > 0 {
+		return route.MultiPath
+	}
+	return []*netlink.NexthopInfo{{LinkIndex: route.LinkIndex, Gw: route.Gw, Via: route.Via}}
+}
+
+// listRoutes lists the unicast routes of all tables, those to this host itself
+// and to fe80::/64 excepted. It fails if the kernel does not list them.
+func listRoutes() ([]netlink.Route, error) {
+	unicast := &netlink.Route{Table: unix.RT_TABLE_UNSPEC, Type: unix.RTN_UNICAST}
+	var routes []netlink.Route
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		// RT_TABLE_UNSPEC stands for all tables; unasked, netlink keeps to main.
+		err := netlink.RouteListFilteredIter(family, unicast, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE, func(route netlink.Route) bool {
+			if !isLinkLocal(route) {
+				routes = append(routes, route)
+			}
+			return true
+		})
+		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return nil, fmt.Errorf("list routes: %w", err)
+		}
+	}
+	return routes, nil
+}
+
+// isLinkLocal recognizes fe80::/64, which every interface with IPv6 has.
+func isLinkLocal(route netlink.Route) bool {
+	return route.Dst != nil && route.Dst.IP.To4() == nil && route.Dst.IP.IsLinkLocalUnicast()
+}

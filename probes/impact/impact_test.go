@@ -1,0 +1,120 @@
+package impact
+
+import (
+	"net"
+	"net/netip"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// consequencesOf asks as Live does, with as many connections as an interface's
+// name is long. Whether a session runs over an interface depends on where the
+// test runs; the tests with sshd know.
+func (r *sessionRig) consequencesOf(change probes.Change) []probes.Consequence {
+	r.t.Helper()
+	var c probes.Consequences
+	r.check(r.host.Do(func() (err error) {
+		c, err = Of(change, func(iface string) int { return len(iface) }, FindSessions)
+		return err
+	}))
+	for i := range c.Interfaces {
+		c.Interfaces[i].CarriesSSH = false
+	}
+	return c.Interfaces
+}
+
+func TestConsequences(t *testing.T) {
+	r := newSessionRig(t)
+	r.check(r.host.SetMTU("host0", 1400))
+	r.check(r.host.AddBridge("br0", "host1"))
+	r.address("host0", "10.0.0.2/24")
+	r.address("host0", "fd00::2/64")
+	r.address("br0", "10.0.1.2/24")
+
+	want := []probes.Consequence{
+		{
+			Interface:   "host0",
+			MTU:         1400,
+			Addresses:   []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24"), netip.MustParsePrefix("fd00::2/64")},
+			Routes:      []string{"10.0.0.0/24", "fd00::/64"},
+			Connections: 5,
+		},
+		{Interface: "host1", MTU: 1500, Connections: 5, Master: "br0"},
+	}
+	got := r.consequencesOf(probes.Change{Add: &probes.Pair{A: "host0", B: "host1"}})
+	for i := range got {
+		got[i].Addresses = slices.DeleteFunc(got[i].Addresses, func(p netip.Prefix) bool { return p.Addr().IsLinkLocalUnicast() })
+		if len(got[i].Addresses) == 0 {
+			got[i].Addresses = nil
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("consequences\n%+v, want\n%+v", got, want)
+	}
+}
+
+// TestConsequencesRoutes has routes of every kind out of host0, and some that
+// are not.
+func TestConsequencesRoutes(t *testing.T) {
+	r := newSessionRig(t)
+	r.address("host0", "10.0.0.2/24")
+	r.address("host0", "fd00::2/64")
+	r.address("host1", "10.0.1.2/24")
+	host0, gateway := r.index("host0"), net.ParseIP("10.0.0.1")
+	for _, route := range []netlink.Route{
+		{Dst: prefix("0.0.0.0/0"), Gw: gateway},
+		{Dst: prefix("::/0"), Gw: net.ParseIP("fd00::1")},
+		{Dst: prefix("198.51.100.0/24"), Gw: gateway, Table: 1000},
+		{Dst: prefix("203.0.113.0/24"), Gw: net.ParseIP("10.0.1.1")},
+		{Dst: prefix("192.0.2.0/24"), MultiPath: []*netlink.NexthopInfo{
+			{LinkIndex: host0, Gw: gateway},
+			{LinkIndex: r.index("host1"), Gw: net.ParseIP("10.0.1.1")},
+		}},
+		{
+			Dst: prefix("192.0.2.128/25"), LinkIndex: host0,
+			Via: &netlink.Via{AddrFamily: unix.AF_INET6, Addr: net.ParseIP("fd00::1")},
+		},
+		{Dst: prefix("192.0.2.1/32"), Type: unix.RTN_BLACKHOLE},
+		{Dst: prefix("224.0.0.0/4"), LinkIndex: host0, Table: 1000, Type: unix.RTN_MULTICAST},
+	} {
+		r.route(route)
+	}
+	got := r.consequencesOf(probes.Change{Add: &probes.Pair{A: "host0", B: "host0"}})
+	if len(got) != 1 {
+		t.Fatalf("consequences for %d interfaces, want 1: %+v", len(got), got)
+	}
+	want := []string{
+		"10.0.0.0/24",
+		"192.0.2.0/24 via 10.0.0.1",
+		"192.0.2.128/25 via fd00::1",
+		"198.51.100.0/24 via 10.0.0.1",
+		"default via 10.0.0.1",
+		"default via fd00::1",
+		"fd00::/64",
+	}
+	slices.Sort(got[0].Routes)
+	if !slices.Equal(got[0].Routes, want) {
+		t.Errorf("routes %q, want %q", got[0].Routes, want)
+	}
+}
+
+func TestConsequencesOfMissing(t *testing.T) {
+	r := newSessionRig(t)
+	got := r.consequencesOf(probes.Change{Remove: &probes.Pair{A: "host0", B: "host1"}, Add: &probes.Pair{A: "gone", B: "host1", Wait: true}})
+	if len(got) != 2 || !got[0].Missing || got[0].Interface != "gone" || got[1].Missing {
+		t.Errorf("consequences %+v", got)
+	}
+}
+
+func TestConsequencesOfRemoval(t *testing.T) {
+	r := newSessionRig(t)
+	if got := r.consequencesOf(probes.Change{Remove: &probes.Pair{A: "host0", B: "host1"}}); len(got) != 0 {
+		t.Errorf("consequences %+v, want none", got)
+	}
+}

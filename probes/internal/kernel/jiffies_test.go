@@ -1,0 +1,48 @@
+package kernel
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
+)
+
+// TestRead compares the two clocks at many moments by the relation found once.
+func TestReadJiffies(t *testing.T) {
+	labtest.RequireRoot(t)
+	c, err := ReadJiffies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Length < 1e6 || c.Length > 1e7 {
+		t.Fatalf("a tick of %d ns: want 1 to 10 ms", c.Length)
+	}
+	for range 50 {
+		var before unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &before); err != nil {
+			t.Fatal(err)
+		}
+		ticks, after, err := readBoth()
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := int64(c.Time(ticks))
+		// Ticks come late on a busy virtual machine, never early.
+		if told < before.Nano()-5*int64(c.Length) || told > int64(after)+int64(c.Length) {
+			t.Errorf("told %d, between %d and %d", told, before.Nano(), after)
+		}
+	}
+}
+
+func TestTicksAndTime(t *testing.T) {
+	c := Jiffies{Length: 4e6, Offset: 1<<64 - 1e15} // jiffies began long before the clock
+	for _, ticks := range []uint64{25e7 + 1, 3e8} {
+		if got := c.Ticks(c.Time(ticks)); got != ticks {
+			t.Errorf("tick %d is at %v, which is tick %d", ticks, c.Time(ticks), got)
+		}
+		if got := c.Ticks(c.Time(ticks) + 1); got != ticks+1 {
+			t.Errorf("just after tick %d: %d, want the next", ticks, got)
+		}
+	}
+}

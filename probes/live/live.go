@@ -1,0 +1,396 @@
+// Package live runs all probes of the running kernel, and delivers what they find as
+// samples.
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
+	"github.com/ebpftop/ebpftop/probes/doctor"
+	"github.com/ebpftop/ebpftop/probes/execs"
+	"github.com/ebpftop/ebpftop/probes/inspect"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
+	"github.com/ebpftop/ebpftop/probes/packets"
+)
+
+// Options choose what Live watches.
+type Options struct {
+	// Interfaces are names or shell patterns; none means every interface that
+	// is up except loopback, those that appear later included.
+	Interfaces []string
+	Hook       probes.Hook
+	// Ports narrows connection tracking to these local ports, in the kernel.
+	Ports []uint16
+	// ProtocolsOnly leaves connections out: a packet then costs a third.
+	ProtocolsOnly bool
+	// MaxConnections bounds the table of each of IPv4 and IPv6.
+	MaxConnections uint32
+	Interval       time.Duration
+	// AtOnce has a first sample come at once, of no time and so without rates, and
+	// interfaces attached to behind it that the kernel takes long for.
+	AtOnce bool
+	// Links is a file of cross-connects to follow, none if empty.
+	Links string
+	// Inspector looks at what is not ours, nil if Live is to do so itself.
+	Inspector *inspect.Inspector
+}
+
+// Live is the running kernel as a Source. One goroutine owns the probes and
+// samples them once an interval.
+type Live struct {
+	packets     *packets.Program
+	interfaces  *packets.Interfaces
+	connections *packets.Connections
+	execs       *execs.Probe
+	rewiring    *rewiring
+	self        self
+	inspector   *inspect.Inspector
+	seen        []probes.Connection // of the last sample
+	begun       bool                // all that was there at the start is attached, or tried
+	clock       *kernel.Clock
+
+	// Detaching, if not nil, is told how many interfaces Close has yet to leave.
+	Detaching func(left int)
+
+	mailbox   *mailbox
+	intervals chan time.Duration
+	requests  chan func() // to be called by the goroutine that owns the probes
+	cancel    context.CancelFunc
+	stopped   chan struct{}
+	err       error // set before stopped and the mailbox are closed
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// NewLive attaches everything before it returns, unless opts.AtOnce; what happens
+// after that is counted. Until Close, or the end of ctx, samples come once an
+// interval.
+func New(ctx context.Context, opts Options) (*Live, error) {
+	if _, err := doctor.Capabilities(); err != nil {
+		return nil, fmt.Errorf("%w: run as root, or see `ebpftop doctor`", err)
+	}
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("raise the limit of locked memory: %w", explain(err))
+	}
+	l := &Live{
+		clock:     kernel.NewClock(),
+		inspector: opts.Inspector,
+		mailbox:   newMailbox(),
+		intervals: make(chan time.Duration, 1),
+		requests:  make(chan func()),
+		stopped:   make(chan struct{}),
+	}
+	ctx, l.cancel = context.WithCancel(ctx)
+	events, err := l.open(ctx, opts)
+	if err != nil {
+		l.cancel()
+		return nil, errors.Join(explain(err), l.release())
+	}
+	if opts.AtOnce {
+		first, err := l.sample(time.Now(), 0)
+		if err != nil {
+			l.cancel()
+			return nil, errors.Join(explain(err), l.release())
+		}
+		l.mailbox.put(first)
+	}
+	go l.run(ctx, opts.Interval, events)
+	return l, nil
+}
+
+// explain adds to an error of the kernel what the user can do about it.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w: %s, see `ebpftop doctor`", err, doctor.WhyForbidden())
+	case errors.Is(err, ebpf.ErrNotSupported):
+		return fmt.Errorf("%w: `ebpftop doctor` says what this kernel lacks", err)
+	}
+	return err
+}
+
+// events are what the probes follow at once, without waiting for a sample.
+type events struct {
+	interfaces <-chan struct{}          // came, went or changed
+	links      <-chan linksfile.Version // of the file of cross-connects
+}
+
+// open makes the probes, attaches to the interfaces there are, and connects
+// what the file of links says.
+func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
+	defer kernel.KeepTypes()()
+	// Subscribed before the list is taken, so that no interface falls between.
+	if e.interfaces, err = crossconnect.Changes(ctx); err != nil {
+		return e, err
+	}
+	var asker rtnl.Socket
+	links, err := asker.Links()
+	if err != nil {
+		return e, err
+	}
+	namespace, err := kernel.NetworkNamespace()
+	if err != nil {
+		return e, err
+	}
+	// The kernel takes tens of milliseconds to verify programs.
+	var group errgroup.Group
+	group.Go(func() error { return l.openPackets(opts, namespace, len(links)) })
+	group.Go(func() (err error) {
+		l.execs, err = execs.New(l.clock)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return e, err
+	}
+	yield := func(ifindex int) bool { return l.interfaces.YieldXDP(ifindex) }
+	if l.rewiring, err = newRewiring(opts.Links, yield, l.inspector); err != nil {
+		return e, err
+	}
+	if l.interfaces, err = packets.NewInterfaces(l.packets, opts.Hook, opts.Interfaces); err != nil {
+		return e, err
+	}
+	l.interfaces.RTNL = asker
+	l.interfaces.LookAt = l.inspector.LookAt
+	l.interfaces.XDPPorts = l.rewiring.xdpPorts
+	if err := l.interfaces.Check(links); err != nil {
+		return e, err
+	}
+	if err := attach.RemoveStaleFilters(links); err != nil {
+		return e, err
+	}
+	if err := l.interfaces.Reconcile(links); err != nil {
+		return e, err
+	}
+	if !opts.AtOnce {
+		l.interfaces.Queue.All()
+	}
+	if err := l.interfaces.Refused(); err != nil {
+		return e, err
+	}
+	if e.links, err = l.rewiring.watchFile(ctx); err != nil {
+		return e, err
+	}
+	if e.links != nil {
+		if err := l.rewiring.useVersion(<-e.links); err != nil {
+			return e, err
+		}
+	}
+	if err := l.follow(); err != nil {
+		return e, err
+	}
+	if l.begun = !opts.AtOnce; l.begun {
+		l.interfaces.Queue.All()
+	}
+	_, err = l.self.poll(0) // what the start cost is no part of an interval
+	return e, err
+}
+
+// openPackets makes what counts packets, on no interface yet.
+func (l *Live) openPackets(opts Options, namespace uint32, interfaces int) (err error) {
+	l.packets, err = packets.New(packets.Options{
+		Interfaces:     interfaces,
+		Namespace:      namespace,
+		MaxConnections: opts.MaxConnections,
+		Ports:          opts.Ports,
+		ProtocolsOnly:  opts.ProtocolsOnly,
+	})
+	if err != nil {
+		return err
+	}
+	if opts.Hook == probes.HookAuto || opts.Hook == probes.HookTracepoint {
+		l.packets.BeginTracing()
+	}
+	l.connections, err = packets.NewConnections(l.packets, l.clock)
+	return err
+}
+
+// startTime is enough for the first frame to be drawn.
+const startTime = 500 * time.Millisecond
+
+// run samples until ctx ends or a probe fails.
+func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
+	defer close(l.stopped)
+	defer close(l.mailbox.box)
+	defer func() {
+		// A mistake of ours must not leave the terminal as it is.
+		if v := recover(); v != nil {
+			l.err = &probes.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	last := time.Now()
+	tick := func(now time.Time) {
+		var sample probes.Sample
+		if sample, l.err = l.sample(now, now.Sub(last)); l.err == nil {
+			l.mailbox.put(sample)
+		}
+		last = now
+	}
+	// The start takes ten times the memory that all that follows does, most of it
+	// to read the kernel's types. To give it back takes all CPUs, which are busy
+	// with the first frame now.
+	started := time.After(startTime)
+	var attach <-chan time.Time // nil while no interface waits
+	for l.err == nil {
+		if attach == nil && l.interfaces.Queue.IsWaiting() {
+			attach = time.After(0)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case interval := <-l.intervals:
+			ticker.Reset(interval)
+		case <-started:
+			debug.FreeOSMemory()
+		case <-attach:
+			attach = nil
+			if wait, more := l.interfaces.Queue.Next(); more {
+				attach = time.After(wait)
+			} else {
+				l.begun = true
+				tick(time.Now()) // shows it
+			}
+		case <-e.interfaces:
+			l.err = l.follow()
+		case request := <-l.requests:
+			request()
+			l.err = l.follow()
+		case version, ok := <-e.links:
+			if !ok {
+				e.links = nil
+				continue
+			}
+			_ = l.rewiring.useVersion(version) // shown with the pairs
+			l.err = l.follow()
+		case now := <-ticker.C:
+			tick(now)
+		}
+	}
+}
+
+// follow keeps up with interfaces and cross-connects without waiting for the
+// next sample.
+func (l *Live) follow() error {
+	l.rewiring.follow()
+	links, err := l.interfaces.RTNL.Links()
+	if err != nil {
+		return err
+	}
+	return l.reconcile(links)
+}
+
+// reconcile keeps up with interfaces. Few of them are attached to at once, so that the
+// next sample shows them counted; before the first picture, none.
+func (l *Live) reconcile(links []netlink.Link) error {
+	if err := l.interfaces.Reconcile(links); err != nil {
+		return err
+	}
+	if l.begun {
+		l.interfaces.Queue.Few()
+	}
+	return nil
+}
+
+// sample asks all probes.
+func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, err error) {
+	l.clock.Update()
+	s.Time, s.Interval = now, interval
+	links, err := l.interfaces.RTNL.Links()
+	if err != nil {
+		return s, err
+	}
+	if err := l.reconcile(links); err != nil {
+		return s, err
+	}
+	if s.Interfaces, s.Protocols, err = l.interfaces.Poll(links, interval); err != nil {
+		return s, err
+	}
+	s.Attaching = l.interfaces.Queue.Progress()
+	if s.CrossConnects, err = l.rewiring.poll(links); err != nil {
+		return s, err
+	}
+	s.LinksProblem = l.rewiring.problem()
+	if s.Connections, s.NewConnections, s.Lost, err = l.connections.Poll(l.interfaces.Name); err != nil {
+		return s, err
+	}
+	l.seen = s.Connections
+	if s.Execs, s.Lost.ExecEvents, err = l.execs.Poll(interval); err != nil {
+		return s, err
+	}
+	s.Self, err = l.self.poll(interval)
+	return s, err
+}
+
+// Samples is the Source's channel of samples.
+func (l *Live) Samples() <-chan probes.Sample { return l.mailbox.box }
+
+// SetInterval changes the time between samples.
+func (l *Live) SetInterval(interval time.Duration) {
+	select {
+	case <-l.intervals: // a wish not yet taken up is replaced
+	default:
+	}
+	select {
+	case l.intervals <- interval:
+	default:
+	}
+}
+
+// Err says why samples ended: nil after Close or the end of the context.
+func (l *Live) Err() error {
+	select {
+	case <-l.stopped:
+		return l.err
+	default:
+		return nil
+	}
+}
+
+// Close detaches from all interfaces and frees everything. It waits for a
+// sample under way.
+func (l *Live) Close() error {
+	l.closeOnce.Do(func() {
+		l.cancel()
+		<-l.stopped
+		l.closeErr = l.release()
+	})
+	return l.closeErr
+}
+
+// release closes what was opened, last first.
+func (l *Live) release() error {
+	var errs []error
+	if l.interfaces != nil {
+		errs = append(errs, l.interfaces.Close(l.Detaching))
+	}
+	if l.rewiring != nil {
+		errs = append(errs, l.rewiring.Close())
+	}
+	if l.execs != nil {
+		errs = append(errs, l.execs.Close())
+	}
+	if l.connections != nil {
+		errs = append(errs, l.connections.Close())
+	}
+	if l.packets != nil {
+		errs = append(errs, l.packets.Close())
+	}
+	return errors.Join(errs...)
+}

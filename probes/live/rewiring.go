@@ -1,0 +1,323 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
+	"github.com/ebpftop/ebpftop/probes/inspect"
+)
+
+// othersAge is how old the list of other processes' pairs may get. Nobody tells
+// of them: they are found by asking for the programs on every interface.
+const othersAge = 2 * time.Second
+
+// followAge is how long a pair that could have been connected may wait: an
+// interface that comes and goes may refuse at one moment, and nothing tells that
+// it would not at the next.
+const followAge = time.Second
+
+// rewiring is all that ebpftop knows and does of cross-connects: a wiring that
+// ends with it, and the one that is kept.
+type rewiring struct {
+	own, kept *crossconnect.Wiring
+
+	file        string            // of links, none if empty
+	fromFile    []probes.Pair     // its last good version
+	version     linksfile.Version // the last one
+	fileProblem error             // of that
+
+	followProblem error     // of the last change of interfaces
+	followTime    time.Time // of that
+
+	before  *wirings // the last change, to be undone
+	onTrial bool     // at the last poll
+
+	others      *crossconnect.Others
+	othersPairs []probes.CrossConnect
+	othersTime  time.Time // of those
+}
+
+// wirings are the sets of pairs of both wirings.
+type wirings struct {
+	own, kept []probes.Pair
+}
+
+// newRewiring opens both wirings. yield makes the caller's own XDP program give
+// way on an interface; it says whether it did. What is not ours, inspector looks
+// at.
+func newRewiring(file string, yield func(ifindex int) bool, inspector *inspect.Inspector) (r *rewiring, err error) {
+	r = &rewiring{file: file, others: crossconnect.NewOthers(inspector.PortReader())}
+	if r.own, err = crossconnect.New(); err != nil {
+		return nil, err
+	}
+	if r.kept, err = crossconnect.OpenKept(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	r.own.YieldXDP, r.kept.YieldXDP = yield, yield
+	r.own.LookAt, r.kept.LookAt = inspector.LookAt, inspector.LookAt
+	return r, nil
+}
+
+// Close disconnects the pairs that are not kept.
+func (r *rewiring) Close() error {
+	errs := []error{r.others.Close()}
+	for _, w := range []*crossconnect.Wiring{r.own, r.kept} {
+		if w != nil {
+			errs = append(errs, w.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// watchFile delivers the versions of the file of links, if there is one.
+func (r *rewiring) watchFile(ctx context.Context) (<-chan linksfile.Version, error) {
+	if r.file == "" {
+		return nil, nil
+	}
+	return linksfile.Watch(ctx, r.file)
+}
+
+// useVersion makes a version of the file the pairs that come from it. One that
+// cannot be used changes nothing.
+func (r *rewiring) useVersion(v linksfile.Version) error {
+	r.version, r.fileProblem = v, v.Err
+	if v.Err == nil {
+		r.fileProblem = r.useLinks(v.Data)
+	}
+	if r.fileProblem != nil {
+		r.fileProblem = fmt.Errorf("%w: the last good links go on", r.fileProblem)
+	}
+	return r.fileProblem
+}
+
+// problem is what is wrong with the file of links, or else with following the
+// interfaces, in a line.
+func (r *rewiring) problem() string {
+	if err := cmp.Or(r.fileProblem, r.followProblem); err != nil {
+		return probes.OneLine(err)
+	}
+	return ""
+}
+
+func (r *rewiring) useLinks(data []byte) error {
+	check, err := crossconnect.Check()
+	if err != nil {
+		return err
+	}
+	pairs, err := linksfile.Parse(r.file, data, check)
+	if err != nil {
+		return err
+	}
+	err = r.own.Edit(0, func(now []probes.Pair) ([]probes.Pair, error) {
+		screen := slices.DeleteFunc(now, r.isFromFile)
+		return append(screen, pairs...), nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.file, err)
+	}
+	r.fromFile = pairs
+	return nil
+}
+
+func (r *rewiring) isFromFile(p probes.Pair) bool {
+	return slices.ContainsFunc(r.fromFile, func(f probes.Pair) bool { return sameEnds(f, p) })
+}
+
+func sameEnds(a, b probes.Pair) bool {
+	return a.A == b.A && a.B == b.B || a.A == b.B && a.B == b.A
+}
+
+// follow keeps up with interfaces. What goes wrong is shown with the pairs.
+func (r *rewiring) follow() {
+	r.followProblem = errors.Join(r.own.Follow(), r.kept.Follow())
+	r.followTime = time.Now()
+}
+
+// recheck does what follow would find to do without a change of interfaces.
+func (r *rewiring) recheck() {
+	if r.followProblem != nil {
+		r.follow()
+		return
+	}
+	r.followProblem = errors.Join(r.own.Recheck(), r.kept.Recheck())
+	r.followTime = time.Now()
+}
+
+// poll describes all pairs, given the interfaces there are.
+func (r *rewiring) poll(links []netlink.Link) ([]probes.CrossConnect, error) {
+	trial, err := r.trial()
+	if err != nil {
+		return nil, err
+	}
+	if r.onTrial && !trial {
+		// Its time is over: remove what only the trial needed.
+		r.follow()
+	}
+	r.onTrial = trial
+	if !trial && errors.Is(r.fileProblem, crossconnect.ErrTrial) {
+		_ = r.useVersion(r.version) // its turn has come
+	}
+	own, err := r.own.StatusAmong(links)
+	if err != nil {
+		return nil, err
+	}
+	for i := range own {
+		if r.isFromFile(probes.Pair{A: own[i].A, B: own[i].B}) {
+			own[i].Origin = crossconnect.OriginFile
+		}
+	}
+	kept, err := r.kept.StatusAmong(links)
+	if err != nil {
+		return nil, err
+	}
+	if now := time.Now(); now.Sub(r.othersTime) > othersAge {
+		if r.othersPairs, err = r.others.StatusAmong(links); err != nil {
+			return nil, err
+		}
+		r.othersTime = now
+	}
+	if len(own)+len(kept) > 0 && time.Since(r.followTime) > followAge {
+		r.recheck()
+	}
+	return slices.Concat(own, kept, r.othersPairs), nil
+}
+
+// xdpPorts lists the interfaces that XDP cross-connects, by ifindex.
+func (r *rewiring) xdpPorts() (map[int]crossconnect.XDPPort, error) {
+	own, errOwn := r.own.XDPPorts()
+	kept, errKept := r.kept.XDPPorts()
+	maps.Copy(own, kept)
+	return own, errors.Join(errOwn, errKept)
+}
+
+// trial tells whether a change is on trial.
+func (r *rewiring) trial() (bool, error) {
+	own, errOwn := r.own.Trial()
+	kept, errKept := r.kept.Trial()
+	return own != 0 || kept != 0, errors.Join(errOwn, errKept)
+}
+
+// apply makes a change, and remembers what was before.
+func (r *rewiring) apply(c probes.Change) error {
+	before, err := r.pairs()
+	if err != nil {
+		return err
+	}
+	after := wirings{own: slices.Clone(before.own), kept: slices.Clone(before.kept)}
+	if c.Remove != nil {
+		gone := func(p probes.Pair) bool { return sameEnds(p, *c.Remove) }
+		n := len(after.own) + len(after.kept)
+		after.own = slices.DeleteFunc(after.own, gone)
+		after.kept = slices.DeleteFunc(after.kept, gone)
+		if n == len(after.own)+len(after.kept) {
+			return fmt.Errorf("%s and %s are not connected by this ebpftop, nor kept", c.Remove.A, c.Remove.B)
+		}
+	}
+	switch {
+	case c.Add != nil && c.Keep:
+		after.kept = append(after.kept, *c.Add)
+	case c.Add != nil:
+		after.own = append(after.own, *c.Add)
+	}
+	if err := r.set(before, after, c.Trial); err != nil {
+		return err
+	}
+	r.before = &before
+	return nil
+}
+
+func (r *rewiring) pairs() (w wirings, err error) {
+	if w.own, err = r.own.Pairs(); err != nil {
+		return w, err
+	}
+	w.kept, err = r.kept.Pairs()
+	return w, err
+}
+
+// set changes one wiring or both. An interface may go from one to the other:
+// the one that loses a pair changes first. Should the other one then fail, it
+// is restored.
+func (r *rewiring) set(before, after wirings, trial time.Duration) error {
+	changesOwn := !slices.Equal(before.own, after.own)
+	changesKept := !slices.Equal(before.kept, after.kept)
+	if changesOwn && changesKept && trial != 0 {
+		return errors.New("keeping a pair, or no longer, cannot be tried out: change it without a trial")
+	}
+	own := func() error { return r.own.Set(after.own, trial) }
+	kept := func() error { return r.kept.Set(after.kept, trial) }
+	switch {
+	case !changesKept:
+		return own()
+	case !changesOwn:
+		return kept()
+	case len(after.own) < len(before.own):
+		if err := own(); err != nil {
+			return err
+		}
+		if err := kept(); err != nil {
+			return errors.Join(err, r.own.Set(before.own, 0))
+		}
+	default:
+		if err := kept(); err != nil {
+			return err
+		}
+		if err := own(); err != nil {
+			return errors.Join(err, r.kept.Set(before.kept, 0))
+		}
+	}
+	return nil
+}
+
+// confirm makes what is on trial stay.
+func (r *rewiring) confirm() error { return r.endTrials((*crossconnect.Wiring).Confirm) }
+
+// undo takes back what is on trial, or else the last change; again, it redoes.
+func (r *rewiring) undo() error {
+	trial, err := r.trial()
+	if err != nil {
+		return err
+	}
+	if trial {
+		return r.endTrials((*crossconnect.Wiring).Rollback)
+	}
+	if r.before == nil {
+		return errors.New("nothing to undo")
+	}
+	now, err := r.pairs()
+	if err != nil {
+		return err
+	}
+	if err := r.set(now, *r.before, 0); err != nil {
+		return err
+	}
+	r.before = &now
+	return nil
+}
+
+// endTrials ends the trial of one wiring or both.
+func (r *rewiring) endTrials(end func(*crossconnect.Wiring) error) error {
+	errOwn, errKept := end(r.own), end(r.kept)
+	if errOwn == nil && errors.Is(errKept, crossconnect.ErrNoTrial) {
+		return nil
+	}
+	if errKept == nil && errors.Is(errOwn, crossconnect.ErrNoTrial) {
+		return nil
+	}
+	if errors.Is(errOwn, crossconnect.ErrNoTrial) {
+		return errKept // which may be the same
+	}
+	return errors.Join(errOwn, errKept)
+}
+
+// keepAll lets the pairs stay when ebpftop ends.
+func (r *rewiring) keepAll() error { return r.own.Keep(r.kept) }

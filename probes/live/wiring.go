@@ -1,0 +1,69 @@
+package live
+
+import (
+	"errors"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/impact"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+)
+
+// Live is a Wiring. Whatever it changes, the goroutine that owns the probes
+// does it: no lock is needed, and no sample shows half of it.
+var _ probes.Wiring = (*Live)(nil)
+
+var errEnding = errors.New("ebpftop is ending")
+
+// do calls fn on the goroutine that owns the probes.
+func (l *Live) do(fn func() error) error {
+	result := make(chan error, 1)
+	select {
+	case l.requests <- func() { result <- fn() }:
+	case <-l.stopped:
+		return errEnding
+	}
+	select {
+	case err := <-result:
+		return explain(err)
+	case <-l.stopped:
+		return errEnding
+	}
+}
+
+// Consequences says what a change would do to what uses the interfaces now.
+func (l *Live) Consequences(c probes.Change) (told probes.Consequences, err error) {
+	err = l.do(func() error {
+		told, err = impact.Of(c, l.connectionsOn, l.inspector.Sessions)
+		return err
+	})
+	return told, err
+}
+
+// connectionsOn counts the connections that an interface carried within the
+// last minute, as of the last sample. That told their times by the wall clock
+// of then, and so is told what time it is now: the clock may have been set since.
+func (l *Live) connectionsOn(iface string) (n int) {
+	now := l.clock.Wall(uint64(kernel.Monotonic()))
+	for i := range l.seen {
+		if c := &l.seen[i]; c.Interface == iface && now.Sub(c.LastSeen) < time.Minute {
+			n++
+		}
+	}
+	return n
+}
+
+// Apply makes a change, all of it or nothing.
+func (l *Live) Apply(c probes.Change) error {
+	return l.do(func() error { return l.rewiring.apply(c) })
+}
+
+// Confirm makes what is on trial stay.
+func (l *Live) Confirm() error { return l.do(l.rewiring.confirm) }
+
+// Undo takes back what is on trial, or else the last change; once more, it
+// makes it again.
+func (l *Live) Undo() error { return l.do(l.rewiring.undo) }
+
+// KeepAll lets all pairs stay when ebpftop ends.
+func (l *Live) KeepAll() error { return l.do(l.rewiring.keepAll) }

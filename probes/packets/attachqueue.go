@@ -1,0 +1,110 @@
+package packets
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+)
+
+// attachJob is an interface to be attached to.
+type attachJob struct {
+	w     *watched
+	hooks []probes.Hook // to try, in this order
+	why   string        // the first of them
+	port  crossconnect.XDPPort
+}
+
+// isShort tells that the job takes microseconds, because nothing is attached to the
+// interface itself.
+func (j attachJob) isShort() bool {
+	return j.port == (crossconnect.XDPPort{}) && j.hooks[0] == probes.HookTracepoint
+}
+
+func (j attachJob) run() {
+	j.w.pending = false
+	j.w.refusal = j.w.probe.attach(j.hooks, j.why, j.port)
+}
+
+const (
+	// attachBurst is how many interfaces may be attached to or left at a go.
+	attachBurst = 2
+	// attachFew are so few that nobody has to wait for them.
+	attachFew = 4
+)
+
+// AttachQueue holds the interfaces that are yet to be attached to. To attach to one
+// by tc takes the kernel some ten milliseconds, in which it lets nobody else change
+// a network interface (RTNL). So after a burst it waits after each for as long as
+// that took: others get the lock at once half of the time.
+type AttachQueue struct {
+	jobs  []attachJob
+	done  int // since the queue was empty
+	pause rtnlPause
+}
+
+func (q *AttachQueue) add(job attachJob) { q.jobs = append(q.jobs, job) }
+
+func (q *AttachQueue) IsWaiting() bool { return len(q.jobs) > 0 }
+
+// drop forgets an interface that is gone.
+func (q *AttachQueue) drop(w *watched) {
+	q.jobs = slices.DeleteFunc(q.jobs, func(job attachJob) bool { return job.w == w })
+}
+
+// Progress says how many interfaces have been attached to. It is zero if none is
+// waiting.
+func (q *AttachQueue) Progress() probes.Progress {
+	if !q.IsWaiting() {
+		return probes.Progress{}
+	}
+	return probes.Progress{Done: q.done, All: q.done + len(q.jobs)}
+}
+
+// Next attaches to one interface, or to many where that is short. It returns when to
+// call it again, false if no interface is waiting.
+func (q *AttachQueue) Next() (wait time.Duration, more bool) {
+	for isShort := true; isShort && q.IsWaiting(); {
+		job := q.jobs[0]
+		q.jobs = q.jobs[1:]
+		q.done++
+		if isShort = job.isShort(); isShort {
+			job.run()
+		} else {
+			wait = q.pause.after(job.run)
+		}
+	}
+	if !q.IsWaiting() {
+		*q = AttachQueue{}
+		return 0, false
+	}
+	return wait, true
+}
+
+// Few attaches to the interfaces that are waiting if they are few.
+func (q *AttachQueue) Few() {
+	if len(q.jobs) <= attachFew {
+		q.All()
+	}
+}
+
+// All attaches to all interfaces that are waiting.
+func (q *AttachQueue) All() {
+	for wait, more := q.Next(); more; wait, more = q.Next() {
+		time.Sleep(wait)
+	}
+}
+
+// rtnlPause leaves others time between changes of interfaces.
+type rtnlPause struct{ changes int }
+
+// after makes a change, and returns how long to wait before the next one.
+func (p *rtnlPause) after(change func()) time.Duration {
+	start := time.Now()
+	change()
+	if p.changes++; p.changes < attachBurst {
+		return 0
+	}
+	return time.Since(start)
+}

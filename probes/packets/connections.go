@@ -1,0 +1,181 @@
+package packets
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+)
+
+// Connections reads the connection tables, shared by all interfaces, what CPUs
+// hold of them in slots, and the events of new rows.
+type Connections struct {
+	ipv4   *connectionTable[bpf.PacketsConnectionKey4]
+	ipv6   *connectionTable[bpf.PacketsConnectionKey6]
+	slots  *kernel.PerCPUArray[bpf.PacketsConnectionSlot]
+	totals *kernel.PerCPUArray[bpf.PacketsConnectionCounts]
+	events *kernel.Ring[uint64]
+	maps   map[string]*ebpf.Map
+	times  connectionTimes
+	lost   probes.Lost
+}
+
+// connectionTimes turns ticks into wall clock time.
+type connectionTimes struct {
+	clock *kernel.Clock
+	ticks kernel.Jiffies
+}
+
+func (t connectionTimes) wall(ticks uint64) time.Time {
+	return t.clock.Wall(uint64(t.ticks.Time(ticks)))
+}
+
+// NewConnections reads from the maps of p, which stay p's.
+func NewConnections(p *Program, clock *kernel.Clock) (*Connections, error) {
+	ticks, err := kernel.ReadJiffies()
+	if err != nil {
+		return nil, err
+	}
+	slots, errSlots := kernel.NewPerCPUArray[bpf.PacketsConnectionSlot](2 * connectionSlots)
+	totals, errTotals := kernel.NewPerCPUArray[bpf.PacketsConnectionCounts](1)
+	if err := errors.Join(errSlots, errTotals); err != nil {
+		return nil, err
+	}
+	events, err := kernel.NewRing(p.shared[bpf.PacketsMapConnectionEvents], countEvent)
+	if err != nil {
+		return nil, fmt.Errorf("read connection events: %w", err)
+	}
+	return &Connections{
+		ipv4:   newConnectionTable(p.shared[bpf.PacketsMapConnections4], 0, connectionOf4),
+		ipv6:   newConnectionTable(p.shared[bpf.PacketsMapConnections6], connectionSlots, connectionOf6),
+		slots:  slots,
+		totals: totals,
+		events: events,
+		maps:   p.shared,
+		times:  connectionTimes{clock: clock, ticks: ticks},
+	}, nil
+}
+
+// Close stops the reading of events.
+func (c *Connections) Close() error { return c.events.Close() }
+
+// interfaceNames gives the name of an interface id; false if it is gone.
+type interfaceNames func(id uint32) (string, bool)
+
+// countEvent counts new rows, which a ring tells of one by one. What they are is
+// in the table, or not any more: to keep it here costs most where nobody could
+// read it, in a flood.
+func countEvent(announced *uint64, _ []byte) error {
+	*announced++
+	return nil
+}
+
+// Poll returns all connections, and how many were announced since the last poll.
+func (c *Connections) Poll(names interfaceNames) (rows []probes.Connection, announced uint64, lost probes.Lost, err error) {
+	announced, err = c.events.Drain()
+	if err != nil {
+		return nil, 0, c.lost, fmt.Errorf("read connection events: %w", err)
+	}
+	// Read before the rows: a row made meanwhile can then only hide an
+	// eviction until the next poll, never invent one.
+	if err := c.totals.Read(c.maps[bpf.PacketsMapConnectionTotals]); err != nil {
+		return nil, 0, c.lost, fmt.Errorf("read connection totals: %w", err)
+	}
+	var created, refused, eventsLost uint64
+	for _, count := range c.totals.Of(0) {
+		created += count.Created
+		refused += count.Refused
+		eventsLost += count.EventsLost
+	}
+	rows, err = c.pollTables(names)
+	if err != nil {
+		return nil, 0, c.lost, err
+	}
+	c.lost.ConnectionEvents = eventsLost
+	evicted := max(created, c.ipv4.made()+c.ipv6.made()) - c.ipv4.made() - c.ipv6.made()
+	c.lost.ConnectionsEvicted = max(c.lost.ConnectionsEvicted, evicted+refused)
+	return rows, announced, c.lost, errors.Join(c.ipv4.removeOrphans(), c.ipv6.removeOrphans())
+}
+
+// pollTables reads the tables between two looks at the slots: the first tells
+// which rows to remember, the second what to add to them. What is in a slot then
+// was in no table when that was read, so nothing is counted twice.
+func (c *Connections) pollTables(names interfaceNames) (rows []probes.Connection, err error) {
+	if err := c.readSlots(); err != nil {
+		return nil, err
+	}
+	c.ipv4.expect(c.slots)
+	c.ipv6.expect(c.slots)
+	before := c.ipv4.present + c.ipv6.present
+	rows = make([]probes.Connection, 0, before+before/8) // as a rule, that will do
+	if rows, err = c.ipv4.read(rows, names, c.times); err != nil {
+		return nil, fmt.Errorf("read IPv4 connections: %w", err)
+	}
+	if rows, err = c.ipv6.read(rows, names, c.times); err != nil {
+		return nil, fmt.Errorf("read IPv6 connections: %w", err)
+	}
+	if err := c.readSlots(); err != nil {
+		return nil, err
+	}
+	c.ipv4.add(rows, c.slots, c.times)
+	c.ipv6.add(rows, c.slots, c.times)
+	return rows, nil
+}
+
+func (c *Connections) readSlots() error {
+	if err := c.slots.Read(c.maps[bpf.PacketsMapConnectionSlots]); err != nil {
+		return fmt.Errorf("read connection slots: %w", err)
+	}
+	return nil
+}
+
+func connectionOf4(key *bpf.PacketsConnectionKey4, names interfaceNames) (probes.Connection, bool) {
+	return connectionOf(
+		address4(key.Local), address4(key.Remote),
+		key.LocalPort, key.RemotePort, key.InterfaceProtocol, names)
+}
+
+func connectionOf6(key *bpf.PacketsConnectionKey6, names interfaceNames) (probes.Connection, bool) {
+	return connectionOf(
+		address6(key.Local), address6(key.Remote),
+		key.LocalPort, key.RemotePort, key.InterfaceProtocol, names)
+}
+
+func connectionOf(local, remote netip.Addr, localPort, remotePort uint16, interfaceProtocol uint32, names interfaceNames) (probes.Connection, bool) {
+	name, ok := names(interfaceProtocol >> 8)
+	return probes.Connection{
+		Interface: name,
+		Protocol:  ipProtocolName(uint8(interfaceProtocol)),
+		Local:     probes.Endpoint(netip.AddrPortFrom(local, fromNetwork(localPort))),
+		Remote:    probes.Endpoint(netip.AddrPortFrom(remote, fromNetwork(remotePort))),
+	}, ok
+}
+
+// Addresses and ports are in network order in memory, whatever the machine's.
+
+func address4(word uint32) netip.Addr {
+	var bytes [4]byte
+	binary.NativeEndian.PutUint32(bytes[:], word)
+	return netip.AddrFrom4(bytes)
+}
+
+func address6(words [4]uint32) netip.Addr {
+	var bytes [16]byte
+	for i, word := range words {
+		binary.NativeEndian.PutUint32(bytes[4*i:], word)
+	}
+	return netip.AddrFrom16(bytes)
+}
+
+func fromNetwork(port uint16) uint16 {
+	var bytes [2]byte
+	binary.NativeEndian.PutUint16(bytes[:], port)
+	return binary.BigEndian.Uint16(bytes[:])
+}

@@ -1,0 +1,75 @@
+package packets
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// linkFacts is what the choice of a hook depends on.
+type linkFacts struct {
+	kind        string // "device" for hardware, else what it is made of: veth, bridge, ...
+	hasEthernet bool   // frames begin with an Ethernet header
+	foreignXDP  bool   // someone else's XDP program is attached
+}
+
+func factsOf(link netlink.Link) linkFacts {
+	attrs := link.Attrs()
+	return linkFacts{
+		kind:        link.Type(),
+		hasEthernet: attrs.EncapType == "ether" || attrs.EncapType == "loopback",
+		foreignXDP:  attrs.Xdp != nil && attrs.Xdp.Attached,
+	}
+}
+
+// standingKinds are the devices that receive by another round of the kernel's loop
+// over a frame, __netif_receive_skb_core() in net/core/dev.c, in which the tracepoint
+// does not fire again.
+var standingKinds = []string{"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "bond", "team"}
+
+// hooksToTry lists the hooks for received frames in the order to try them,
+// and why the first one is preferred. XDP generic comes before tc only on
+// hardware: there it switches GRO off and sees frames one by one, while on a
+// virtual device it would take a 64 KiB aggregate for one frame.
+func hooksToTry(wish probes.Hook, facts linkFacts) (hooks []probes.Hook, reason string) {
+	tc := []probes.Hook{probes.HookTC, probes.HookClsact}
+	traced := wish == probes.HookAuto || wish == probes.HookTracepoint
+	switch {
+	case traced && slices.Contains(standingKinds, facts.kind):
+		return tc, "what a " + facts.kind + " receives passes the tracepoint on the device below only"
+	case wish == probes.HookAuto:
+		return append([]probes.Hook{probes.HookTracepoint}, tc...), "sees every frame; nothing is attached to the interface"
+	case wish == probes.HookTracepoint:
+		return append([]probes.Hook{probes.HookTracepoint}, tc...), "asked for"
+	case wish == probes.HookTC:
+		return tc, "asked for"
+	case wish == probes.HookClsact:
+		return tc[1:], "asked for"
+	case facts.foreignXDP:
+		return tc, "XDP is taken by another program"
+	case !facts.hasEthernet:
+		return tc, "XDP needs an Ethernet header"
+	case wish == probes.HookXDPGeneric:
+		return append([]probes.Hook{probes.HookXDPGeneric}, tc...), "asked for"
+	}
+	return append([]probes.Hook{probes.HookXDP, probes.HookXDPGeneric}, tc...), "asked for"
+}
+
+// refusals collects why hooks were refused, for the reason shown to the user.
+type refusals []error
+
+func (r *refusals) add(hook probes.Hook, err error) {
+	*r = append(*r, fmt.Errorf("%s refused: %w", hook, err))
+}
+
+// reason explains a hook that may not be the first choice.
+func (r refusals) reason(preferred string) string {
+	if len(r) == 0 {
+		return preferred
+	}
+	return preferred + "; " + probes.OneLine(errors.Join(r...))
+}

@@ -1,0 +1,401 @@
+package packets
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
+	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
+)
+
+// lookAge is how long ago the last look at what is attached to an interface may
+// be. Attaching sends no message, so it must be asked for, and asking costs some
+// system calls for each interface.
+const lookAge = 2 * time.Second
+
+// watched is an interface that matches the user's choice.
+type watched struct {
+	name    string
+	probe   *packetProbe // nil if it could not be made
+	pending bool         // yet to be attached
+	refusal error        // why it is not attached; or not where it should be
+	// beside is the number of the XDP program that was there when it was
+	// refused, 0 for none.
+	beside uint32
+	past   *tally
+	unseen unseen
+
+	lookTime time.Time
+	foreign  []string
+	// foreignNames are those of the programs that were there then: a program
+	// keeps its name, and to ask for it takes some hundred microseconds.
+	foreignNames map[ebpf.ProgramID]string
+}
+
+// Interfaces follows the network interfaces of the namespace and counts on those
+// that the user chose.
+type Interfaces struct {
+	packets *Program
+	// RTNL is the socket that it asks over. It is in the network namespace of those.
+	RTNL rtnl.Socket
+	// XDPPorts asks for the interfaces that XDP cross-connects, by ifindex.
+	XDPPorts func() (map[int]crossconnect.XDPPort, error)
+	// LookAt says what programs of others are. It is crossconnect.LookAtProgram unless set.
+	LookAt crossconnect.LookAt
+	wish   probes.Hook
+	globs  []string // names or patterns; empty: all that are up but loopback
+
+	byIndex map[int]*watched
+	names   map[uint32]string // of interfaces by id
+	// Queue is what is yet to be attached to.
+	Queue AttachQueue
+
+	filtered     map[int]bool // those with a qdisc for filters, by ifindex
+	filteredTime time.Time    // of that
+}
+
+// NewInterfaces watches no interface yet: that is for Reconcile. It fails if a pattern
+// cannot be used.
+func NewInterfaces(p *Program, wish probes.Hook, globs []string) (*Interfaces, error) {
+	for _, glob := range globs {
+		if _, err := path.Match(glob, ""); err != nil {
+			return nil, fmt.Errorf("interface pattern %q: %w", glob, err)
+		}
+	}
+	return &Interfaces{
+		packets:  p,
+		XDPPorts: func() (map[int]crossconnect.XDPPort, error) { return nil, nil },
+		LookAt:   crossconnect.LookAtProgram,
+		wish:     wish,
+		globs:    globs,
+		byIndex:  make(map[int]*watched),
+		names:    make(map[uint32]string),
+	}, nil
+}
+
+// Name is an interfaceNames.
+func (i *Interfaces) Name(id uint32) (string, bool) {
+	name, ok := i.names[id]
+	return name, ok
+}
+
+// matches tells whether the user wants the interface watched.
+func (i *Interfaces) matches(attrs *netlink.LinkAttrs) bool {
+	if len(i.globs) == 0 {
+		return attrs.Flags&net.FlagUp != 0 && attrs.Flags&net.FlagLoopback == 0
+	}
+	return slices.ContainsFunc(i.globs, func(glob string) bool {
+		ok, _ := path.Match(glob, attrs.Name) // checked by newInterfaces
+		return ok
+	})
+}
+
+// Check fails on a name without wildcards that no interface has: a typing
+// error, better said at once than shown as an empty screen.
+func (i *Interfaces) Check(links []netlink.Link) error {
+	for _, glob := range i.globs {
+		exists := slices.ContainsFunc(links, func(l netlink.Link) bool {
+			ok, _ := path.Match(glob, l.Attrs().Name)
+			return ok
+		})
+		if !exists && !strings.ContainsAny(glob, `*?[\`) {
+			return fmt.Errorf("no interface %q here: `ip -br link` lists those there are", glob)
+		}
+	}
+	return nil
+}
+
+// Reconcile counts on interfaces that came, lets go of those that went, and counts
+// at another hook where XDP came to cross-connect or no longer does. What takes the
+// kernel long is queued, for attachNext. An interface that cannot be watched is
+// shown with the reason: it does not keep the others from being watched.
+func (i *Interfaces) Reconcile(links []netlink.Link) error {
+	ports, err := i.portsToCount()
+	if err != nil {
+		return err
+	}
+	present := make(map[int]bool, len(links))
+	for _, l := range links {
+		attrs := l.Attrs()
+		present[attrs.Index] = true
+		w := i.byIndex[attrs.Index]
+		if w != nil {
+			i.rename(w, attrs.Name)
+		}
+		if w == nil && i.matches(attrs) || w != nil && w.wantsAnew(attrs, ports[attrs.Index]) {
+			i.watch(l, ports[attrs.Index])
+		}
+	}
+	var errs []error
+	for ifindex, w := range i.byIndex {
+		if !present[ifindex] {
+			errs = append(errs, i.unwatch(ifindex, w))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// portsToCount are the interfaces that XDP cross-connects, by ifindex, where only the
+// program that redirects can count. The tracepoint comes before generic XDP.
+func (i *Interfaces) portsToCount() (map[int]crossconnect.XDPPort, error) {
+	ports, err := i.XDPPorts()
+	if len(ports) > 0 && i.packets.traces() {
+		maps.DeleteFunc(ports, func(_ int, port crossconnect.XDPPort) bool { return port.Hook == probes.HookXDPGeneric })
+	}
+	return ports, err
+}
+
+// wantsAnew tells that the interface is to be attached to again. What was
+// refused is asked for again when the XDP program is another: that in the way
+// may be gone.
+func (w *watched) wantsAnew(attrs *netlink.LinkAttrs, port crossconnect.XDPPort) bool {
+	if w.pending {
+		return false
+	}
+	if w.refusal != nil {
+		return xdpProgram(attrs) != w.beside
+	}
+	return w.probe.isStale(port)
+}
+
+// xdpProgram is the number of the XDP program on an interface, 0 if there is
+// none.
+func xdpProgram(attrs *netlink.LinkAttrs) uint32 {
+	if attrs.Xdp == nil {
+		return 0
+	}
+	return attrs.Xdp.ProgId
+}
+
+// YieldXDP makes room for another XDP program of ours, until reconcile. It says
+// whether there was one of ours that could give way.
+func (i *Interfaces) YieldXDP(ifindex int) bool {
+	w := i.byIndex[ifindex]
+	return w != nil && w.probe != nil && w.probe.yieldXDP()
+}
+
+func (i *Interfaces) rename(w *watched, name string) {
+	if w.name == name {
+		return
+	}
+	w.name = name
+	if w.probe != nil {
+		i.names[w.probe.id] = name
+	}
+}
+
+// Refused fails if there are interfaces to watch, but none lets itself be: a
+// matter of permission or of the kernel, not of an interface.
+func (i *Interfaces) Refused() error {
+	var refusal error
+	for _, w := range i.byIndex {
+		if w.refusal == nil {
+			return nil
+		}
+		refusal = fmt.Errorf("cannot watch any interface: %s: %w", w.name, w.refusal)
+	}
+	return refusal
+}
+
+// watch begins to count on an interface, or to count elsewhere on it. Where XDP
+// cross-connects, its program is to count as well.
+func (i *Interfaces) watch(l netlink.Link, port crossconnect.XDPPort) {
+	attrs := l.Attrs()
+	w := i.byIndex[attrs.Index]
+	if w == nil {
+		w = &watched{name: attrs.Name}
+		i.byIndex[attrs.Index] = w
+	}
+	w.refusal, w.beside = nil, xdpProgram(attrs)
+	if w.probe == nil {
+		if w.probe, w.refusal = i.packets.newProbe(l); w.refusal != nil {
+			return
+		}
+		w.past = i.packets.counters.newTally(w.probe.block)
+		i.names[w.probe.id] = attrs.Name
+	}
+	hooks, why := hooksToTry(i.wish, factsOf(l))
+	w.pending = true
+	i.Queue.add(attachJob{w: w, hooks: hooks, why: why, port: port})
+}
+
+func (i *Interfaces) unwatch(ifindex int, w *watched) error {
+	delete(i.byIndex, ifindex)
+	i.Queue.drop(w)
+	if w.probe == nil {
+		return nil
+	}
+	delete(i.names, w.probe.id)
+	if err := w.probe.Close(); err != nil {
+		return fmt.Errorf("detach from %s: %w", w.name, err)
+	}
+	return nil
+}
+
+// Close detaches from all interfaces. It tells detaching, if that is not nil, how many
+// are left, since to leave one by tc takes the kernel some ten milliseconds.
+func (i *Interfaces) Close(detaching func(left int)) error {
+	i.RTNL.Close()
+	i.Queue = AttachQueue{}
+	var errs []error
+	var pause rtnlPause
+	for ifindex, w := range i.byIndex {
+		if w.probe == nil || len(w.probe.links) == 0 {
+			errs = append(errs, i.unwatch(ifindex, w))
+			continue
+		}
+		if detaching != nil {
+			detaching(len(i.byIndex))
+		}
+		time.Sleep(pause.after(func() { errs = append(errs, i.unwatch(ifindex, w)) }))
+	}
+	return errors.Join(errs...)
+}
+
+// Poll describes every watched interface, and what was counted on it.
+func (i *Interfaces) Poll(links []netlink.Link, interval time.Duration) ([]probes.Interface, []probes.Protocol, error) {
+	addresses, err := i.RTNL.Addresses()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := i.packets.counters.others.read(); err != nil {
+		return nil, nil, err
+	}
+	rows := make([]probes.Interface, 0, len(i.byIndex))
+	var traffic []probes.Protocol
+	for _, l := range links {
+		w := i.byIndex[l.Attrs().Index]
+		if w == nil {
+			continue
+		}
+		row := describe(l, addresses[l.Attrs().Index])
+		i.look(w, l)
+		row.Foreign = w.foreign
+		if w.probe != nil {
+			row.Hook, row.HookReason = w.probe.hook, w.probe.reason
+			traffic = i.packets.counters.poll(w.probe, w.past, interval, &row, traffic)
+			w.unseen.tell(&row)
+		}
+		switch {
+		case w.pending:
+			row.HookReason = "waits to be attached"
+		case w.refusal != nil:
+			row.HookReason = probes.OneLine(w.refusal)
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b probes.Interface) int { return cmp.Compare(a.Ifindex, b.Ifindex) })
+	return rows, traffic, i.beginUnseen(rows)
+}
+
+// describe fills in what the kernel says of an interface.
+func describe(l netlink.Link, addresses []netip.Prefix) probes.Interface {
+	attrs := l.Attrs()
+	return probes.Interface{
+		Name:      attrs.Name,
+		Ifindex:   attrs.Index,
+		State:     attrs.OperState.String(),
+		Kind:      l.Type(),
+		MTU:       attrs.MTU,
+		MAC:       attrs.HardwareAddr.String(),
+		Addresses: append([]netip.Prefix{}, addresses...), // [] in JSON, not null
+		Driver:    driverStats(l),
+	}
+}
+
+// look takes a look at what is attached to the interface, if it is time to.
+func (i *Interfaces) look(w *watched, l netlink.Link) {
+	now := time.Now()
+	if now.Sub(w.lookTime) <= lookAge {
+		return
+	}
+	if now.Sub(i.filteredTime) > lookAge {
+		i.filteredTime = now
+		// What cannot be asked has no filters.
+		i.filtered, _ = attach.WithFilters()
+	}
+	w.lookTime = now
+	w.foreign = i.listForeign(w, l)
+	if w.probe != nil {
+		w.probe.lost = w.probe.isLost()
+	}
+}
+
+// listForeign asks for the programs and leaves out our own. What cannot be
+// asked (no tcx before Linux 6.6) is not there.
+func (i *Interfaces) listForeign(w *watched, l netlink.Link) []string {
+	var own []ebpf.ProgramID
+	if w.probe != nil {
+		own = w.probe.programs
+	}
+	foreign, names := []string{}, make(map[ebpf.ProgramID]string)
+	add := func(where string, id ebpf.ProgramID) {
+		if slices.Contains(own, id) {
+			return
+		}
+		name, isKnown := w.foreignNames[id]
+		if !isKnown {
+			name, isKnown = programName(id, i.LookAt)
+		}
+		if isKnown {
+			names[id] = name
+		}
+		foreign = append(foreign, where+": "+name)
+	}
+	if xdp := l.Attrs().Xdp; xdp != nil && xdp.Attached {
+		add("xdp", ebpf.ProgramID(xdp.ProgId))
+	}
+	for direction, parent := range map[probes.Direction]attach.Parent{probes.RX: attach.Ingress, probes.TX: attach.Egress} {
+		if !i.filtered[l.Attrs().Index] {
+			continue // to ask costs more than to know that there is no qdisc for them
+		}
+		filters, err := i.RTNL.Filters(l.Attrs().Index, parent)
+		if err != nil {
+			continue
+		}
+		for _, filter := range filters {
+			if bpf, ok := filter.(*netlink.BpfFilter); ok {
+				add("clsact "+string(direction), ebpf.ProgramID(bpf.Id))
+			}
+		}
+	}
+	for where, attach := range map[string]ebpf.AttachType{
+		"tcx ingress": ebpf.AttachTCXIngress,
+		"tcx egress":  ebpf.AttachTCXEgress,
+	} {
+		result, err := link.QueryPrograms(link.QueryOptions{Target: l.Attrs().Index, Attach: attach})
+		if err != nil {
+			continue
+		}
+		for _, program := range result.Programs {
+			add(where, program.ID)
+		}
+	}
+	slices.Sort(foreign)
+	w.foreignNames = names
+	return foreign
+}
+
+// programName is the program's name; its number, and false, where it cannot be
+// asked.
+func programName(id ebpf.ProgramID, lookAt crossconnect.LookAt) (string, bool) {
+	program, err := lookAt(id)
+	if err != nil || program.Name == "" {
+		return fmt.Sprintf("#%d", id), false
+	}
+	return program.Name, true
+}

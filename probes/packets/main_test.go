@@ -1,0 +1,27 @@
+package packets
+
+import (
+	"os"
+	"testing"
+
+	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/rlimit"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// tcHook is what --hook tc comes down to on the kernel at hand, by its version
+// alone, so that a kernel that should have tcx and has not is noticed.
+var (
+	tcHook   = probes.HookTC
+	allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact}
+)
+
+func TestMain(m *testing.M) {
+	_ = rlimit.RemoveMemlock() // before Linux 5.11; not permitted, the tests that need it say so
+	if version, err := features.LinuxVersionCode(); err == nil && version < 6<<16|6<<8 {
+		tcHook = probes.HookClsact
+		allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookClsact}
+	}
+	os.Exit(m.Run())
+}

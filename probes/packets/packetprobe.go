@@ -1,0 +1,234 @@
+package packets
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
+)
+
+// packetProbe is the counting of one interface.
+type packetProbe struct {
+	packets *Program
+	ifindex int
+	id      uint32 // in the tables, never used twice
+	place   uint32 // in the table of interfaces
+	block   uint16 // of counters
+	flags   uint16 // of the table: interfaceEthernet
+
+	hook   probes.Hook // HookNone: received frames are not counted
+	reason string      // why that hook
+	// port is where XDP redirects what enters, and counts it.
+	port crossconnect.XDPPort
+
+	own      *ebpf.Collection // the program that does both
+	programs []ebpf.ProgramID // the kernel's numbers of those attached to the interface
+	links    []io.Closer
+	yielded  bool // detached, to make room
+	lost     bool // of the interface, by somebody else's doing
+}
+
+// newProbe has an interface counted, once it is attached to a hook.
+func (p *Program) newProbe(l netlink.Link) (*packetProbe, error) {
+	if err := p.enter(); err != nil {
+		return nil, err
+	}
+	p.nextID++
+	probe := &packetProbe{packets: p, ifindex: l.Attrs().Index, id: p.nextID}
+	if factsOf(l).hasEthernet {
+		probe.flags = interfaceEthernet
+	}
+	if err := p.counters.others.add(probe.id); err != nil {
+		return nil, err
+	}
+	probe.block = p.counters.take()
+	place, err := p.table.add(bpf.PacketsInterface{
+		Ifindex: uint32(probe.ifindex), NetworkNamespace: p.namespace,
+		Id: probe.id, Block: probe.block, Flags: probe.flags,
+	})
+	if err != nil {
+		p.counters.give(probe.block)
+		p.counters.others.remove(probe.id)
+		return nil, err
+	}
+	probe.place = place
+	return probe, nil
+}
+
+// attach attaches at the first of hooks that the kernel grants; why says why that
+// is preferred. It leaves where it was attached before. With a port, XDP counts
+// and redirects there.
+func (p *packetProbe) attach(hooks []probes.Hook, why string, port crossconnect.XDPPort) error {
+	if port != (crossconnect.XDPPort{}) {
+		return p.attachPort(port)
+	}
+	if err := p.detach(); err != nil {
+		return err
+	}
+	var refused refusals
+	for _, at := range hooks {
+		err := p.attachAt(at)
+		if err == nil {
+			p.reason = refused.reason(why)
+			if at == probes.HookTracepoint && !p.packets.tracing.gathers {
+				p.reason += "; before Linux 6.12 it reads no headers outside linear memory"
+			}
+			return nil
+		}
+		refused.add(at, err)
+	}
+	return errors.Join(refused...)
+}
+
+// attachAt attaches both ways, or not at all.
+func (p *packetProbe) attachAt(at probes.Hook) error {
+	if at == probes.HookTracepoint {
+		if err := p.packets.trace(); err != nil {
+			return err
+		}
+		p.count(at, interfaceTraceRX|interfaceTraceTX)
+		return nil
+	}
+	receive, err := p.packets.program(p.packets.entries.receive(at))
+	if err != nil {
+		return err
+	}
+	if err := p.keep(attach.Receive(at, receive, p.ifindex)); err != nil {
+		return err
+	}
+	return p.attachSend(at, receive)
+}
+
+// attachSend counts sent frames by the tracepoint where it is attached anyway, else
+// by tc.
+func (p *packetProbe) attachSend(at probes.Hook, receive *ebpf.Program) error {
+	if p.packets.traces() {
+		p.programs = programIDs(receive)
+		p.count(at, interfaceTraceTX)
+		return nil
+	}
+	send, err := p.packets.program(p.packets.entries.tcSend)
+	if err == nil {
+		err = p.keep(attach.Send(at, send, p.ifindex))
+	}
+	if err != nil {
+		return errors.Join(err, p.detach())
+	}
+	p.programs = programIDs(receive, send)
+	p.count(at, 0)
+	return nil
+}
+
+// attachPort has XDP count what it redirects, by a program of its own: the maps that
+// say where to are of the port. Another process may count already, and then the
+// probe stays where it is.
+func (p *packetProbe) attachPort(port crossconnect.XDPPort) error {
+	replacements, err := port.Maps()
+	if err != nil {
+		return err
+	}
+	for name, m := range p.packets.shared {
+		replacements[name] = m
+	}
+	name := p.packets.entries.xdpConnect
+	own, err := loadPrograms(p.packets.spec, replacements, ebpf.ProgramOptions{}, name)
+	if err != nil {
+		return err
+	}
+	watch, err := port.Watch(own.Programs[name])
+	if err != nil {
+		own.Close()
+		return err
+	}
+	if err := p.detach(); err != nil {
+		own.Close()
+		return errors.Join(err, watch.Close())
+	}
+	p.own, p.port, p.reason = own, port, "cross-connected by XDP"
+	p.links = append(p.links, watch)
+	return p.attachSend(port.Hook, own.Programs[name])
+}
+
+// count says in the table which tracepoints count, and that the probe is at a hook.
+func (p *packetProbe) count(at probes.Hook, traced uint16) {
+	p.hook, p.yielded, p.lost = at, false, false
+	p.packets.table.setFlags(p.place, p.flags|traced)
+}
+
+func (p *packetProbe) keep(link io.Closer, err error) error {
+	if err == nil {
+		p.links = append(p.links, link)
+	}
+	return err
+}
+
+// detach stops the counting; what was counted can still be read.
+func (p *packetProbe) detach() error {
+	p.count(probes.HookNone, 0)
+	var errs []error
+	for _, l := range p.links {
+		errs = append(errs, l.Close())
+	}
+	p.links, p.programs, p.port = nil, nil, crossconnect.XDPPort{}
+	if p.own != nil {
+		p.own.Close()
+		p.own = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Close detaches for good.
+func (p *packetProbe) Close() error {
+	err := p.detach()
+	p.packets.table.remove(p.place)
+	p.packets.counters.give(p.block)
+	p.packets.counters.others.remove(p.id)
+	return err
+}
+
+// isStale tells that the probe is not, or no longer, where frames come by.
+func (p *packetProbe) isStale(port crossconnect.XDPPort) bool {
+	return p.yielded || p.lost || p.port != port
+}
+
+// isLost tells that something of the probe is on the interface no more. What cannot
+// be asked is taken to be there.
+func (p *packetProbe) isLost() bool {
+	return slices.ContainsFunc(p.links, func(l io.Closer) bool {
+		attached, err := attach.IsAttached(l, p.ifindex)
+		return err == nil && !attached
+	})
+}
+
+// yieldXDP makes room for another XDP program of ours. It says whether there was one
+// of ours that could give way.
+func (p *packetProbe) yieldXDP() bool {
+	if !isXDP(p.hook) {
+		return false
+	}
+	err := p.detach()
+	p.yielded = true
+	return err == nil
+}
+
+// programIDs are the kernel's numbers of programs.
+func programIDs(programs ...*ebpf.Program) []ebpf.ProgramID {
+	var ids []ebpf.ProgramID
+	for _, program := range programs {
+		info, err := program.Info()
+		if err != nil {
+			continue // an unknown number hides nothing of others
+		}
+		if id, ok := info.ID(); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,156 @@
+package packets
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// Values of enum direction in headers/counters.h.
+const (
+	directionRX = iota
+	directionTX
+	directionCount
+)
+
+var directions = [directionCount]probes.Direction{directionRX: probes.RX, directionTX: probes.TX}
+
+// tally is what was counted on one interface up to the last poll, to take the
+// next rates from.
+type tally struct {
+	base   bpf.PacketsProtocolCounts // what was in its block before
+	ip     bpf.PacketsProtocolCounts
+	others map[bpf.PacketsOtherKey]bpf.PacketsTraffic
+}
+
+// newTally is for an interface that begins to count in a block.
+func (c *counters) newTally(block uint16) *tally {
+	return &tally{base: c.sum(block), others: make(map[bpf.PacketsOtherKey]bpf.PacketsTraffic)}
+}
+
+// poll reads the counters of one interface: it appends its protocol rows and fills
+// in its totals. Rates are over interval. The table of others was read before.
+func (c *counters) poll(probe *packetProbe, past *tally, interval time.Duration, row *probes.Interface, rows []probes.Protocol) []probes.Protocol {
+	first := len(rows)
+	rows = c.pollSlots(probe, past, interval, row.Name, rows)
+	for _, other := range c.others.of(probe.id) {
+		if other.key.Kind == otherMalformed {
+			row.Malformed += other.total.Packets
+			continue
+		}
+		protocol := protocolOf(other.key)
+		protocol.Interface = row.Name
+		countProtocol(&protocol, other.total, past.others[other.key], interval)
+		past.others[other.key] = other.total
+		rows = addProtocol(rows, first, protocol)
+	}
+	sortProtocols(rows[first:])
+	addTotals(row, rows[first:])
+	return rows
+}
+
+// protocolOf names a row of the table of others.
+func protocolOf(key bpf.PacketsOtherKey) probes.Protocol {
+	protocol := probes.Protocol{Direction: directions[key.Direction]}
+	if key.Kind == otherProtocol {
+		number := uint8(key.Number)
+		protocol.Name, protocol.Number = ipProtocolName(number), &number
+		return protocol
+	}
+	ethertype := key.Number
+	if key.Kind == otherRest {
+		ethertype = ethertypeOther
+	}
+	protocol.Name, protocol.Ethertype = ethertypeName(ethertype), &ethertype
+	return protocol
+}
+
+// addProtocol appends a row, or adds it to that of the same protocol: one that has
+// counters in memory is in the table, too, where a CPU found none.
+func addProtocol(rows []probes.Protocol, first int, more probes.Protocol) []probes.Protocol {
+	for i := first; i < len(rows) && more.Number != nil; i++ {
+		row := &rows[i]
+		if row.Direction == more.Direction && row.Name == more.Name && row.Number != nil {
+			row.Packets += more.Packets
+			row.Bytes += more.Bytes
+			row.PPS += more.PPS
+			row.BPS += more.BPS
+			return rows
+		}
+	}
+	return append(rows, more)
+}
+
+// sortProtocols orders the rows of one interface by direction, then packets.
+func sortProtocols(rows []probes.Protocol) {
+	slices.SortFunc(rows, func(a, b probes.Protocol) int {
+		return cmp.Or(
+			cmp.Compare(a.Direction, b.Direction),
+			cmp.Compare(b.Packets, a.Packets),
+			cmp.Compare(a.Name, b.Name),
+		)
+	})
+}
+
+// addTotals sums an interface's protocols: every frame is in exactly one.
+func addTotals(row *probes.Interface, rows []probes.Protocol) {
+	for i := range rows {
+		if rows[i].Direction == probes.RX {
+			row.RXPackets += rows[i].Packets
+			row.RXBytes += rows[i].Bytes
+			row.RXPPS += rows[i].PPS
+			row.RXBPS += rows[i].BPS
+		} else {
+			row.TXPackets += rows[i].Packets
+			row.TXBytes += rows[i].Bytes
+			row.TXPPS += rows[i].PPS
+			row.TXBPS += rows[i].BPS
+		}
+	}
+}
+
+func (c *counters) pollSlots(probe *packetProbe, past *tally, interval time.Duration, name string, rows []probes.Protocol) []probes.Protocol {
+	sum := c.sum(probe.block)
+	for direction := range directions {
+		for slot := range slotProtocols {
+			total := less(sum.Ip[direction][slot], past.base.Ip[direction][slot])
+			if total.Packets == 0 {
+				continue
+			}
+			before := &past.ip.Ip[direction][slot]
+			protocol := slotProtocols[slot]
+			row := probes.Protocol{
+				Interface: name,
+				Direction: directions[direction],
+				Name:      ipProtocolName(protocol),
+				Number:    &protocol,
+			}
+			countProtocol(&row, total, *before, interval)
+			*before = total
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+func less(traffic, by bpf.PacketsTraffic) bpf.PacketsTraffic {
+	return bpf.PacketsTraffic{Packets: traffic.Packets - by.Packets, Bytes: traffic.Bytes - by.Bytes}
+}
+
+// countProtocol sets totals and rates.
+func countProtocol(p *probes.Protocol, total, before bpf.PacketsTraffic, interval time.Duration) {
+	p.Packets, p.Bytes = total.Packets, total.Bytes
+	p.PPS = perSecond(total.Packets-before.Packets, interval)
+	p.BPS = 8 * perSecond(total.Bytes-before.Bytes, interval)
+}
+
+// perSecond is the rate of count over interval, 0 if that is 0.
+func perSecond(count uint64, interval time.Duration) float64 {
+	if interval <= 0 {
+		return 0
+	}
+	return float64(count) / interval.Seconds()
+}

@@ -1,0 +1,155 @@
+package probes
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Datapath is how the frames that enter an interface reach the other.
+type Datapath string
+
+// The datapaths, and the words --datapath takes for them.
+const (
+	DatapathAuto       Datapath = "auto"        // only as a wish: the best one there
+	DatapathXDP        Datapath = "xdp"         // native XDP redirect, in the driver
+	DatapathXDPGeneric Datapath = "xdp-generic" // XDP emulated behind the driver
+	DatapathTC         Datapath = "tc"          // tc redirect: tcx, or clsact before Linux 6.6
+)
+
+// ParseDatapath reads the word that --datapath takes.
+func ParseDatapath(word string) (Datapath, error) {
+	switch d := Datapath(word); d {
+	case DatapathAuto, DatapathXDP, DatapathXDPGeneric, DatapathTC:
+		return d, nil
+	}
+	return "", fmt.Errorf("unknown datapath %q: use auto, xdp, xdp-generic or tc", word)
+}
+
+// Pair is a cross-connect as wished for. A and B may be the same interface,
+// which then sends back what it receives.
+type Pair struct {
+	A, B string // interface names
+	// AToB and BToA are the datapaths of frames that enter A, and B. Empty is
+	// DatapathAuto.
+	AToB, BToA Datapath
+	// Wait accepts interfaces that do not exist (yet): the pair waits.
+	Wait bool
+}
+
+// PairState is what a pair does.
+type PairState string
+
+// The states.
+const (
+	// PairActive: frames go both ways.
+	PairActive PairState = "active"
+	// PairWaiting: an interface is missing, nothing is redirected. Reason says
+	// which one.
+	PairWaiting PairState = "waiting"
+	// PairOnTrial: the pair was added or removed on trial, and the set of pairs
+	// before comes back at TrialEnds.
+	PairOnTrial PairState = "trial"
+)
+
+// Origin is who wants a pair.
+type Origin string
+
+// The origins.
+const (
+	OriginScreen Origin = "screen" // made on the screen: ends with ebpftop
+	OriginFile   Origin = "file"   // of a file of links: ends with ebpftop
+	OriginKept   Origin = "kept"   // stays without any process
+	OriginOther  Origin = "other"  // another process's: Owner is its pid
+)
+
+// CrossConnect is a pair as it is.
+type CrossConnect struct {
+	A     string    `json:"a"`
+	B     string    `json:"b"`
+	State PairState `json:"state"`
+	// Reason says why the state is not active, or what keeps frames from
+	// coming out, and what to do about it. Empty if all is well.
+	Reason string `json:"reason"`
+	// Removed: the pair is not in the set on trial, and comes back unless the
+	// trial is confirmed.
+	Removed bool   `json:"removed,omitempty"`
+	Kept    bool   `json:"kept"`
+	Origin  Origin `json:"origin"`
+	// Owner is the process whose pair it is, 0 for kept pairs.
+	Owner int `json:"owner,omitempty"`
+	// TrialEnds is the moment the set before comes back.
+	TrialEnds *time.Time `json:"trial_ends,omitempty"`
+	AToB      Way        `json:"a_to_b"`
+	BToA      Way        `json:"b_to_a"`
+}
+
+// Way is one direction of a pair. Packets are frames on the wire and bytes
+// theirs, from the Ethernet header on, without the frame check sequence.
+type Way struct {
+	// Datapath is the one in use, empty while there is none.
+	Datapath Datapath `json:"datapath"`
+	// Wish is the datapath that was asked for.
+	Wish Datapath `json:"wish"`
+	// DatapathReason says why this one: "asked for", "virtual device: veth".
+	DatapathReason string `json:"datapath_reason"`
+	// Packets and Bytes entered, of which Dropped did not come out.
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+	Dropped uint64 `json:"dropped"`
+	// DropReason is why, in the kernel's words and ours; empty without drops.
+	// Where drops cannot be counted, it says so.
+	DropReason string `json:"drop_reason,omitempty"`
+	// PPS and BPS, packets and bits per second, are 0 in a list taken once.
+	PPS float64 `json:"pps"`
+	BPS float64 `json:"bps"`
+}
+
+// Out is how many frames left by the other interface.
+func (w *Way) Out() uint64 { return w.Packets - min(w.Dropped, w.Packets) }
+
+// Change is what the user wants changed, all of it or nothing. With Remove and
+// Add, the pair is replaced.
+type Change struct {
+	Remove *Pair
+	Add    *Pair
+	// Keep lets the added pair stay when ebpftop ends.
+	Keep bool
+	// Trial, if not 0, undoes the change after this time unless confirmed.
+	Trial time.Duration
+}
+
+// Wiring changes cross-connects. Live is one, a test's fake is another. Its
+// methods wait for the kernel: the screen calls them in commands only.
+type Wiring interface {
+	// Consequences says what Change would do, before it is done.
+	Consequences(Change) (Consequences, error)
+	Apply(Change) error
+	// Confirm makes the change on trial stay.
+	Confirm() error
+	// Undo takes back the last change; that of a trial before its time.
+	Undo() error
+	// KeepAll lets all pairs of this process stay when ebpftop ends.
+	KeepAll() error
+}
+
+// Consequences are what connecting two interfaces does to what uses them now.
+type Consequences struct {
+	// Interfaces are those of the pair, one or two.
+	Interfaces []Consequence
+}
+
+// Consequence is what becomes of one interface: nothing that reaches it from
+// outside reaches this host any more.
+type Consequence struct {
+	Interface   string
+	Missing     bool // does not exist
+	MTU         int  // bytes
+	Addresses   []netip.Prefix
+	Routes      []string // as "default via 192.0.2.1" or "198.51.100.0/24"
+	Connections int      // seen on it within the last minute
+	// CarriesSSH: the session that ebpftop was started from runs over it.
+	CarriesSSH bool
+	// Master is the bridge, bond or the like that it is a port of.
+	Master string
+}
