@@ -29,15 +29,15 @@ func (f *connectForm) candidatesB() []candidate { return f.candidates(f.a.chosen
 
 func (f *connectForm) candidates(other string) []candidate {
 	taken := make(map[string]string)
-	for i := range f.w.pairs {
-		p := &f.w.pairs[i]
+	for i := range f.dialogs.pairs {
+		p := &f.dialogs.pairs[i]
 		if f.edited == nil || p.A != f.edited.A || p.B != f.edited.B {
 			taken[p.A], taken[p.B] = "is in "+pairName(p), "is in "+pairName(p)
 		}
 	}
-	out := make([]candidate, 0, len(f.w.interfaces))
-	for i := range f.w.interfaces {
-		iface := &f.w.interfaces[i]
+	out := make([]candidate, 0, len(f.dialogs.interfaces))
+	for i := range f.dialogs.interfaces {
+		iface := &f.dialogs.interfaces[i]
 		c := candidate{name: iface.Name, iface: iface, taken: taken[iface.Name]}
 		if c.name == other {
 			c.note = "again: a reflector"
@@ -48,7 +48,7 @@ func (f *connectForm) candidates(other string) []candidate {
 	for name, by := range taken { // of pairs that wait
 		out = append(out, candidate{name: name, taken: by})
 	}
-	slices.SortStableFunc(out[len(f.w.interfaces):], func(x, y candidate) int { return strings.Compare(x.name, y.name) })
+	slices.SortStableFunc(out[len(f.dialogs.interfaces):], func(x, y candidate) int { return strings.Compare(x.name, y.name) })
 	return out
 }
 

@@ -14,8 +14,8 @@ import (
 // connectForm is the dialog that makes or changes a pair. Its first step are
 // the fields, its second the review of what they would do.
 type connectForm struct {
-	w      *wiring
-	edited *probes.CrossConnect // the pair to be changed, nil for a new one
+	dialogs *pairDialogs
+	edited  *probes.CrossConnect // the pair to be changed, nil for a new one
 
 	a, b       *picker
 	aToB, bToA *choice[probes.Datapath]
@@ -26,29 +26,29 @@ type connectForm struct {
 }
 
 // connect opens the form for a new pair.
-func (w *wiring) connect() tea.Cmd {
-	if w.mayChange() {
-		w.dialog = newConnectForm(w, nil)
+func (d *pairDialogs) connect() tea.Cmd {
+	if d.mayChange() {
+		d.open = newConnectForm(d, nil)
 	}
 	return nil
 }
 
 // edit opens the form for a pair that there is.
-func (w *wiring) edit(p *probes.CrossConnect) tea.Cmd {
-	if w.mayChangePair(p) {
+func (d *pairDialogs) edit(p *probes.CrossConnect) tea.Cmd {
+	if d.mayChangePair(p) {
 		edited := *p
-		w.dialog = newConnectForm(w, &edited)
+		d.open = newConnectForm(d, &edited)
 	}
 	return nil
 }
 
-func newConnectForm(w *wiring, edited *probes.CrossConnect) *connectForm {
-	f := &connectForm{w: w, edited: edited}
-	f.a = newPicker(w.keys, w.ascii, f.candidatesA)
-	f.b = newPicker(w.keys, w.ascii, f.candidatesB)
-	f.aToB, f.bToA = datapathChoice(w.keys), datapathChoice(w.keys)
-	f.keep = keepChoice(w.keys)
-	f.trial = trialChoice(w.keys)
+func newConnectForm(d *pairDialogs, edited *probes.CrossConnect) *connectForm {
+	f := &connectForm{dialogs: d, edited: edited}
+	f.a = newPicker(d.keys, d.ascii, f.candidatesA)
+	f.b = newPicker(d.keys, d.ascii, f.candidatesB)
+	f.aToB, f.bToA = datapathChoice(d.keys), datapathChoice(d.keys)
+	f.keep = keepChoice(d.keys)
+	f.trial = trialChoice(d.keys)
 	if edited != nil {
 		f.a.chosen, f.b.chosen = edited.A, edited.B
 		f.aToB.set(edited.AToB.Wish)
@@ -80,11 +80,11 @@ func (f *connectForm) Update(msg tea.Msg) tea.Cmd {
 		field.press(msg)
 		return nil
 	}
-	k := &f.w.keys
+	k := &f.dialogs.keys
 	p, picking := field.(*picker)
 	switch {
 	case key.Matches(press, k.Cancel):
-		f.w.close()
+		f.dialogs.close()
 	case key.Matches(press, k.Choose) && picking:
 		p.meant = true
 		f.move(1)
@@ -104,7 +104,7 @@ func (f *connectForm) Update(msg tea.Msg) tea.Cmd {
 func (f *connectForm) move(step int) {
 	fields := f.fields()
 	if why := fields[f.focus].leave(); why != "" {
-		f.w.notice = why
+		f.dialogs.notice = why
 		return
 	}
 	f.enter((f.focus + step + len(fields)) % len(fields))
@@ -123,30 +123,30 @@ func (f *connectForm) change() probes.Change {
 	pair.Wait = !f.exists(pair.A) || !f.exists(pair.B)
 	c := probes.Change{Add: &pair, Keep: f.keep.value(), Trial: f.trial.value()}
 	if f.edited != nil {
-		old := wish(f.edited)
+		old := requested(f.edited)
 		c.Remove = &old
 	}
 	return c
 }
 
 func (f *connectForm) exists(name string) bool {
-	return slices.ContainsFunc(f.w.interfaces, func(i probes.Interface) bool { return i.Name == name })
+	return slices.ContainsFunc(f.dialogs.interfaces, func(i probes.Interface) bool { return i.Name == name })
 }
 
 // check asks what the change would do. Esc does not wait for the answer.
 func (f *connectForm) check() tea.Cmd {
 	for at, p := range []*picker{f.a, f.b} {
 		if p.chosen == "" {
-			f.w.notice = "choose two interfaces, or one twice for a reflector"
+			f.dialogs.notice = "choose two interfaces, or one twice for a reflector"
 			f.enter(at)
 			return nil
 		}
 	}
 	change := f.change()
 	var would probes.Consequences // written before the call's end, read after
-	return f.w.start(call{doing: "checking", abandonable: true, then: func(err error) tea.Cmd {
+	return f.dialogs.start(call{doing: "checking", abandonable: true, then: func(err error) tea.Cmd {
 		if err != nil {
-			f.w.fail(err)
+			f.dialogs.fail(err)
 			return nil
 		}
 		f.review = newReview(f, change, would)
@@ -161,7 +161,7 @@ func (f *connectForm) Keys() []key.Binding {
 	if f.review != nil {
 		return f.review.Keys()
 	}
-	return append(f.fields()[f.focus].bindings(), f.w.keys.NextField, f.w.keys.PreviousField, f.w.keys.Cancel)
+	return append(f.fields()[f.focus].bindings(), f.dialogs.keys.NextField, f.dialogs.keys.PreviousField, f.dialogs.keys.Cancel)
 }
 
 func (f *connectForm) title() string {
@@ -193,7 +193,7 @@ func (f *connectForm) View(a area) view {
 		v.Lines = append(v.Lines, " "+label+" "+fd.line(s, i == f.focus, a.Width-fieldLabel-2))
 	}
 	if a.Height > 12 {
-		v.Lines = append(v.Lines, f.sense(a)...)
+		v.Lines = append(v.Lines, f.summary(a)...)
 	}
 	rest := max(1, a.Height-len(v.Lines))
 	below := f.fields()[f.focus].below(area{Width: a.Width, Height: rest, Styles: s})
@@ -203,8 +203,8 @@ func (f *connectForm) View(a area) view {
 	return v
 }
 
-// sense says what the fields mean so far.
-func (f *connectForm) sense(a area) []string {
+// summary says what the fields mean so far.
+func (f *connectForm) summary(a area) []string {
 	text := ""
 	switch x, y := f.a.chosen, f.b.chosen; {
 	case x == "" || y == "":

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 // The shortest way to a pair, and what each step says.
@@ -100,13 +102,13 @@ func TestFormLive(t *testing.T) {
 	u, _ := startWired(t, 80, 24, none)
 	u.press("a", "eth0")
 	u.waitForText("871 M   19.4 M")
-	s := lively(42)
+	s := fake.Sample(42)
 	s.Interfaces[0].RXBPS, s.Interfaces[0].TXBPS = 123e6, 456e6
 	u.feed(s)
 	u.waitForText("123 M    456 M")
 	u.press(enter)
 	u.waitForText("interface A  ● eth0                123 M    456 M")
-	s = lively(43)
+	s = fake.Sample(43)
 	s.Interfaces = s.Interfaces[1:]
 	u.feed(s)
 	u.waitForText("eth0  does not exist: the pair waits for it")
@@ -194,7 +196,7 @@ func TestFormOnce(t *testing.T) {
 	u.press(escape)
 	time.Sleep(100 * time.Millisecond)
 	u.press(enter)
-	s := lively(42)
+	s := fake.Sample(42)
 	u.feed(s) // the screen lives on
 	u.waitForText("applying ...")
 	release()

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 // minRows is how much of the connection table every frame brings: more than
@@ -15,13 +16,13 @@ import (
 const minRows = 256
 
 // connectionsPane lists connections. The table can be long: a frame brings
-// only the rows that may be looked at, see query.need.
+// only the rows that may be looked at, see snapshot.Query.
 type connectionsPane struct {
 	keys   KeyMap
-	conns  connFrame
+	conns  snapshot.Connections
 	now    time.Time
-	cursor cursor[connKey]
-	order  order
+	cursor cursor[snapshot.ConnectionKey]
+	order  snapshot.Order
 	input  input
 	fresh  bool
 }
@@ -51,35 +52,35 @@ func (p *connectionsPane) back() bool {
 }
 
 // ask puts what this pane wants to see into q.
-func (p *connectionsPane) ask(q *query) {
-	q.order, q.filter = p.order, p.input.Value()
-	q.page = max(p.cursor.page, 1)
-	q.need = minRows
-	for q.need < p.cursor.index+2*q.page {
-		q.need *= 2
+func (p *connectionsPane) ask(q *snapshot.Query) {
+	q.Order, q.Filter = p.order, p.input.Value()
+	q.Page = max(p.cursor.page, 1)
+	q.Need = minRows
+	for q.Need < p.cursor.index+2*q.Page {
+		q.Need *= 2
 	}
-	q.pin, q.pinned = p.cursor.key, p.cursor.pinned && p.cursor.known
+	q.Pin, q.Pinned = p.cursor.key, p.cursor.pinned && p.cursor.known
 }
 
-func (p *connectionsPane) keyAt(i int) (connKey, bool) {
-	if i < 0 || i >= len(p.conns.rows) {
-		return connKey{}, false
+func (p *connectionsPane) keyAt(i int) (snapshot.ConnectionKey, bool) {
+	if i < 0 || i >= len(p.conns.Rows) {
+		return snapshot.ConnectionKey{}, false
 	}
-	return keyOf(&p.conns.rows[i].Connection), true
+	return p.conns.Rows[i].Key(), true
 }
 
-func (p *connectionsPane) find(k connKey) (int, bool) {
-	if k == p.conns.pin && p.conns.query.pinned {
-		return p.conns.pinAt, p.conns.pinAt >= 0
+func (p *connectionsPane) find(k snapshot.ConnectionKey) (int, bool) {
+	if k == p.conns.Query.Pin && p.conns.Query.Pinned {
+		return p.conns.PinAt, p.conns.PinAt >= 0
 	}
-	return indexIn(len(p.conns.rows), p.keyAt)(k)
+	return indexIn(len(p.conns.Rows), p.keyAt)(k)
 }
 
 func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
-	case frameMsg:
-		p.conns, p.fresh, p.now = msg.conns, true, msg.time
-		p.cursor.follow(p.conns.matching, p.find, p.keyAt)
+	case snapshotMsg:
+		p.conns, p.fresh, p.now = msg.Connections, true, msg.Time
+		p.cursor.follow(p.conns.Matching, p.find, p.keyAt)
 	case tea.PasteMsg:
 		return p.typed(msg)
 	case tea.KeyPressMsg:
@@ -91,10 +92,10 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 		case key.Matches(msg, p.keys.Filter):
 			return p.input.Focus()
 		case key.Matches(msg, p.keys.Sort):
-			p.order = busiest - p.order
+			p.order = snapshot.Busiest - p.order
 			p.top()
 		default:
-			p.cursor.update(msg, &p.keys, p.conns.matching, p.keyAt)
+			p.cursor.update(msg, &p.keys, p.conns.Matching, p.keyAt)
 		}
 	}
 	return nil
@@ -109,7 +110,7 @@ func (p *connectionsPane) typed(msg tea.Msg) tea.Cmd {
 	return cmd
 }
 
-func (p *connectionsPane) top() { p.cursor = cursor[connKey]{page: p.cursor.page} }
+func (p *connectionsPane) top() { p.cursor = cursor[snapshot.ConnectionKey]{page: p.cursor.page} }
 
 // columns for a pane of this width: addresses come before totals, where not
 // both have room.
@@ -136,13 +137,13 @@ func (p *connectionsPane) columns(width int) []column {
 func (p *connectionsPane) View(a area) view {
 	s := a.Styles
 	v := view{Title: p.Name(), Info: p.info(a)}
-	if p.conns.query.scope != "" {
-		v.Title += " of " + s.Escape(p.conns.query.scope)
+	if p.conns.Query.Scope != "" {
+		v.Title += " of " + s.Escape(p.conns.Query.Scope)
 	}
 	if p.typing() || p.input.Value() != "" {
 		v.Lines = append(v.Lines, p.filterLine(a))
 	}
-	if p.conns.matching == 0 {
+	if p.conns.Matching == 0 {
 		if p.fresh {
 			v.Lines = append(v.Lines, empty(a, p.nothing())...)
 		}
@@ -151,15 +152,15 @@ func (p *connectionsPane) View(a area) view {
 	t := newTable(s, a.Width, p.columns(a.Width))
 	v.Lines = append(v.Lines, t.heading())
 	var below []string
-	if a.Zoomed && p.cursor.index < len(p.conns.rows) {
-		below = details(a, p.details(s, &p.conns.rows[p.cursor.index]))
+	if a.Zoomed && p.cursor.index < len(p.conns.Rows) {
+		below = details(a, p.details(s, &p.conns.Rows[p.cursor.index]))
 		below = below[:min(len(below), a.Height/2)]
 	}
 	end := a.Height - len(below)
-	from, to := p.cursor.window(end-len(v.Lines), p.conns.matching)
+	from, to := p.cursor.window(end-len(v.Lines), p.conns.Matching)
 	// Rows not here yet come with the next frame, in an instant.
-	for i := from; i < min(to, len(p.conns.rows)); i++ {
-		v.Lines = append(v.Lines, t.row(p.row(s, &t, &p.conns.rows[i]), a.Width, a.Focused && i == p.cursor.index))
+	for i := from; i < min(to, len(p.conns.Rows)); i++ {
+		v.Lines = append(v.Lines, t.row(p.row(s, &t, &p.conns.Rows[i]), a.Width, a.Focused && i == p.cursor.index))
 	}
 	for below != nil && len(v.Lines) < end {
 		v.Lines = append(v.Lines, "")
@@ -170,7 +171,7 @@ func (p *connectionsPane) View(a area) view {
 
 func (p *connectionsPane) nothing() string {
 	switch {
-	case p.conns.total == 0:
+	case p.conns.Total == 0:
 		return "no connections yet"
 	case p.input.Value() != "":
 		return "no connection matches the filter"
@@ -184,12 +185,12 @@ func (p *connectionsPane) info(a area) string {
 	if !p.fresh {
 		return ""
 	}
-	text := count(uint64(p.conns.total))
-	if p.conns.matching != p.conns.total {
-		text = count(uint64(p.conns.matching)) + " of " + text
+	text := count(uint64(p.conns.Total))
+	if p.conns.Matching != p.conns.Total {
+		text = count(uint64(p.conns.Matching)) + " of " + text
 	}
 	if a.Width >= 60 {
-		text += s.Glyphs.Separator + strings.TrimSpace(siColumn(p.conns.perSecond)) + " new/s"
+		text += s.Glyphs.Separator + strings.TrimSpace(siColumn(p.conns.PerSecond)) + " new/s"
 	}
 	return s.Faint.Paint(text+s.Glyphs.Separator) + p.order.String()
 }
@@ -198,7 +199,7 @@ func (p *connectionsPane) filterLine(a area) string {
 	return " " + a.Styles.Brand.Paint("/") + " " + p.input.line(a.Styles)
 }
 
-func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {
+func (p *connectionsPane) row(s *Styles, t *table, c *snapshot.Connection) []cell {
 	idle := p.now.Sub(c.LastSeen)
 	text, ink := age(idle), s.Faint
 	if idle < 2*time.Second {
@@ -215,7 +216,7 @@ func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {
 		{text: c.Protocol, ink: s.Faint},
 		endpoint(1, c.Local),
 		endpoint(2, c.Remote),
-		number(s, c.rate.rx), number(s, c.rate.tx),
+		number(s, c.Rate.RX), number(s, c.Rate.TX),
 		number(s, float64(c.RXBytes)), number(s, float64(c.TXBytes)),
 		{text: age(p.now.Sub(c.FirstSeen)), ink: s.Faint},
 		{text: text, ink: ink},
@@ -224,11 +225,11 @@ func (p *connectionsPane) row(s *Styles, t *table, c *connRow) []cell {
 	}
 }
 
-func (p *connectionsPane) details(s *Styles, c *connRow) [][2]string {
+func (p *connectionsPane) details(s *Styles, c *snapshot.Connection) [][2]string {
 	pairs := [][2]string{
 		{"connection", s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + c.Interface)},
-		{"received", totals("", c.RXPackets, c.RXBytes) + ", now " + siUnit(c.rate.rx, "bit/s")},
-		{"sent", totals("", c.TXPackets, c.TXBytes) + ", now " + siUnit(c.rate.tx, "bit/s")},
+		{"received", totals("", c.RXPackets, c.RXBytes) + ", now " + siUnit(c.Rate.RX, "bit/s")},
+		{"sent", totals("", c.TXPackets, c.TXBytes) + ", now " + siUnit(c.Rate.TX, "bit/s")},
 		{"seen", "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},
 	}
 	if c.Protocol == "tcp" {

@@ -48,27 +48,27 @@ func consequences(s *Styles, c *probes.Change, would *probes.Consequences) []rem
 // consequence is what becomes of one interface.
 func consequence(s *Styles, i *probes.Consequence) []remark {
 	var out []remark
-	say := func(ink Ink, text string) { out = append(out, remark{text: text, ink: ink}) }
+	addLine := func(ink Ink, text string) { out = append(out, remark{text: text, ink: ink}) }
 	if i.CarriesSSH {
-		say(s.Bad, "CARRIES YOUR SSH SESSION, which hangs until the trial is over")
+		addLine(s.Bad, "CARRIES YOUR SSH SESSION, which hangs until the trial is over")
 	}
 	if i.Missing {
-		say(s.Warn, "does not exist: the pair waits for it")
+		addLine(s.Warn, "does not exist: the pair waits for it")
 	}
 	if i.Master != "" {
-		say(s.Warn, "is a port of "+i.Master+", which gets nothing from it any more")
+		addLine(s.Warn, "is a port of "+i.Master+", which gets nothing from it any more")
 	}
 	if len(i.Addresses) > 0 {
-		say(s.Warn, plural(len(i.Addresses), "address goes dark: ", "addresses go dark: ")+few(texts(i.Addresses)))
+		addLine(s.Warn, plural(len(i.Addresses), "address goes dark: ", "addresses go dark: ")+firstOf(texts(i.Addresses)))
 	}
 	if len(i.Routes) > 0 {
-		say(s.Warn, plural(len(i.Routes), "route goes dark: ", "routes go dark: ")+few(i.Routes))
+		addLine(s.Warn, plural(len(i.Routes), "route goes dark: ", "routes go dark: ")+firstOf(i.Routes))
 	}
 	if i.Connections > 0 {
-		say(s.Warn, plural(i.Connections, "connection runs", "connections run")+" over it now")
+		addLine(s.Warn, plural(i.Connections, "connection runs", "connections run")+" over it now")
 	}
 	if out == nil {
-		say(s.Good, "no addresses, routes or connections of this host on it")
+		addLine(s.Good, "no addresses, routes or connections of this host on it")
 	}
 	out[0].about = i.Interface
 	return out
@@ -82,8 +82,8 @@ func texts(in []netip.Prefix) []string {
 	return out
 }
 
-// few names the first and counts the rest.
-func few(names []string) string {
+// firstOf names the first and counts the rest.
+func firstOf(names []string) string {
 	if len(names) <= mostNamed {
 		return strings.Join(names, ", ")
 	}

@@ -12,12 +12,12 @@ import (
 // crossConnectsPane lists the pairs of interfaces that are wired together, all
 // there are in the network namespace.
 type crossConnectsPane struct {
-	keys   KeyMap
-	wiring *wiring
-	rows   []probes.CrossConnect
-	links  string // what is wrong with the file of links
-	cursor cursor[pairKey]
-	fresh  bool
+	keys    KeyMap
+	dialogs *pairDialogs
+	rows    []probes.CrossConnect
+	links   string // what is wrong with the file of links
+	cursor  cursor[pairKey]
+	fresh   bool
 }
 
 // pairKey identifies a row. A trial that replaces a pair has two of its name.
@@ -26,8 +26,8 @@ type pairKey struct {
 	removed bool
 }
 
-func newCrossConnectsPane(keys KeyMap, w *wiring) *crossConnectsPane {
-	return &crossConnectsPane{keys: keys, wiring: w}
+func newCrossConnectsPane(keys KeyMap, d *pairDialogs) *crossConnectsPane {
+	return &crossConnectsPane{keys: keys, dialogs: d}
 }
 
 func (p *crossConnectsPane) Name() string { return "Cross-connects" }
@@ -48,8 +48,8 @@ func (p *crossConnectsPane) keyAt(i int) (pairKey, bool) {
 
 func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
-	case frameMsg:
-		p.rows, p.links, p.fresh = msg.crossConnects, msg.linksProblem, true
+	case snapshotMsg:
+		p.rows, p.links, p.fresh = msg.CrossConnects, msg.LinksProblem, true
 		p.cursor.follow(len(p.rows), indexIn(len(p.rows), p.keyAt), p.keyAt)
 	case tea.KeyPressMsg:
 		if p.cursor.update(msg, &p.keys, len(p.rows), p.keyAt) || len(p.rows) == 0 {
@@ -57,9 +57,9 @@ func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
 		}
 		switch pair := &p.rows[p.cursor.index]; {
 		case key.Matches(msg, p.keys.Edit):
-			return p.wiring.edit(pair)
+			return p.dialogs.edit(pair)
 		case key.Matches(msg, p.keys.Disconnect):
-			return p.wiring.remove(pair)
+			return p.dialogs.remove(pair)
 		}
 	}
 	return nil
@@ -90,7 +90,7 @@ func (p *crossConnectsPane) View(a area) view {
 		return v
 	}
 	v.Info = s.Faint.Paint(count(uint64(len(p.rows))))
-	if !p.wiring.possible() {
+	if !p.dialogs.possible() {
 		v.Info += s.Faint.Paint(s.Glyphs.Separator + "read only")
 	}
 	below := p.below(a)
@@ -112,7 +112,7 @@ func (p *crossConnectsPane) View(a area) view {
 
 func (p *crossConnectsPane) nothing() string {
 	switch {
-	case !p.wiring.possible():
+	case !p.dialogs.possible():
 		return "none (read only)"
 	case !p.fresh:
 		return "waiting for the first sample"
@@ -146,18 +146,18 @@ func (p *crossConnectsPane) ailments(s *Styles) []remark {
 		out = append(out, remark{text: p.links, ink: s.Bad})
 	}
 	if c := p.ailing(); c != nil {
-		out = append(out, remark{text: pairName(c) + ": " + ailment(c), ink: s.Warn})
+		out = append(out, remark{text: pairName(c) + ": " + problem(c), ink: s.Warn})
 	}
 	return out
 }
 
 // ailing is the pair to be told about, nil if all are well.
 func (p *crossConnectsPane) ailing() *probes.CrossConnect {
-	if i := p.cursor.index; i < len(p.rows) && ailment(&p.rows[i]) != "" {
+	if i := p.cursor.index; i < len(p.rows) && problem(&p.rows[i]) != "" {
 		return &p.rows[i]
 	}
 	for i := range p.rows {
-		if ailment(&p.rows[i]) != "" {
+		if problem(&p.rows[i]) != "" {
 			return &p.rows[i]
 		}
 	}

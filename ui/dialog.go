@@ -9,7 +9,7 @@ import (
 // dialog lies over the panes and has all keys until it is closed.
 type dialog interface {
 	Update(msg tea.Msg) tea.Cmd
-	// Refresh is called when the wiring has new pairs and interfaces.
+	// Refresh is called when there are new pairs and interfaces.
 	Refresh()
 	View(a area) view
 	Keys() []key.Binding
@@ -18,36 +18,36 @@ type dialog interface {
 // dialogWidth is what a dialog takes of a wide screen. Longer lines read badly.
 const dialogWidth = 96
 
-// lay puts the dialog, or what there is to say without one, over the panes.
-func (w *wiring) lay(s *Styles, body []string, width int) []string {
-	if w.dialog == nil {
-		said := w.status(s, width)
+// placeDialog puts the dialog, or what there is to say without one, over the panes.
+func (d *pairDialogs) placeDialog(s *Styles, body []string, width int) []string {
+	if d.open == nil {
+		said := d.status(s, width)
 		return overlay(body, said, 0, len(body)-len(said), width)
 	}
-	box := w.box(s, min(width, dialogWidth), len(body))
+	box := d.box(s, min(width, dialogWidth), len(body))
 	return overlay(body, box, (width-dialogWidth)/2, (len(body)-len(box))/2, width)
 }
 
 // box is the dialog in its frame. The last line is for what there is to say.
-func (w *wiring) box(s *Styles, width, height int) []string {
-	said := w.status(s, width-2)
+func (d *pairDialogs) box(s *Styles, width, height int) []string {
+	said := d.status(s, width-2)
 	if len(said) == 0 {
 		said = []string{""}
 	}
 	a := area{Width: width - 2, Height: max(1, height-2-len(said)), Focused: true, Styles: s}
-	v := w.dialog.View(a)
+	v := d.open.View(a)
 	v.Lines = append(v.Lines[:min(len(v.Lines), a.Height)], said...)
-	return framed(v, a, width, len(v.Lines)+2)
+	return bordered(v, a, width, len(v.Lines)+2)
 }
 
 // mostSaid bounds what a notice covers.
 const mostSaid = 4
 
 // status is the call under way, or else the notice.
-func (w *wiring) status(s *Styles, width int) []string {
-	text, ink := w.notice, s.Bad
-	if w.call != nil {
-		text, ink = w.call.doing+" ...", s.Strong
+func (d *pairDialogs) status(s *Styles, width int) []string {
+	text, ink := d.notice, s.Bad
+	if d.call != nil {
+		text, ink = d.call.doing+" ...", s.Strong
 	}
 	if text == "" {
 		return nil

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 func sendWindowChange(t *testing.T) {
@@ -27,7 +28,7 @@ func sendWindowChange(t *testing.T) {
 
 func TestEndByContext(t *testing.T) {
 	u := start(t, 80, 24)
-	u.feed(lively(0))
+	u.feed(fake.Sample(0))
 	u.cancel()
 	if err := u.result(); err != nil {
 		t.Fatal(err)
@@ -37,30 +38,30 @@ func TestEndByContext(t *testing.T) {
 
 func TestEndOfSource(t *testing.T) {
 	u := start(t, 80, 24)
-	u.feed(lively(0))
+	u.feed(fake.Sample(0))
 	want := errors.New("the kernel said no")
-	u.source.end(want)
+	u.source.End(want)
 	if err := u.result(); !errors.Is(err, want) {
 		t.Fatalf("got %v", err)
 	}
 	u.restored()
 }
 
-// panickingSource fails in the feeder's goroutine.
-type panickingSource struct{ *fakeSource }
+// panickingSource fails in the presenter's goroutine.
+type panickingSource struct{ *fake.Source }
 
 func (panickingSource) Err() error { panic("a \x1bmistake") }
 
-func TestEndByPanicInFeeder(t *testing.T) {
-	fake := newFakeSource()
-	u := startWith(t, 80, 24, fake, panickingSource{fake}, DefaultStyles)
-	u.feed(lively(0))
-	fake.end(nil)
+func TestEndByPanicInPresenter(t *testing.T) {
+	source := fake.NewSource()
+	u := startWith(t, 80, 24, source, panickingSource{source}, DefaultStyles)
+	u.feed(fake.Sample(0))
+	source.End(nil)
 	checkPanic(t, u)
 }
 
 func TestEndByPanicInView(t *testing.T) {
-	fake := newFakeSource()
+	source := fake.NewSource()
 	styles := func(ascii bool) Styles {
 		s := DefaultStyles(ascii)
 		escape := s.Escape
@@ -72,9 +73,9 @@ func TestEndByPanicInView(t *testing.T) {
 		}
 		return s
 	}
-	u := startWith(t, 80, 24, fake, fake, styles)
+	u := startWith(t, 80, 24, source, source, styles)
 	u.waitForText("waiting")
-	fake.samples <- lively(0)
+	source.Send(fake.Sample(0))
 	checkPanic(t, u)
 }
 
@@ -111,13 +112,13 @@ func TestEndWithStuckTerminal(t *testing.T) {
 	output := &countedFile{File: tty}
 	opts.Input, opts.Output = tty, output
 	fill(t, tty) // and nobody reads from ptmx
-	source := newFakeSource()
+	source := fake.NewSource()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, source, opts) }()
 	for n := range 5 { // samples are taken all the same
-		source.samples <- lively(n)
+		source.Send(fake.Sample(n))
 	}
 	for len(output.sofar()) == 0 { // the first write, which blocks
 		time.Sleep(time.Millisecond)
@@ -170,10 +171,10 @@ func fill(t *testing.T, tty *os.File) {
 
 func TestEndWithClosedTerminal(t *testing.T) {
 	u := start(t, 80, 24)
-	u.feed(lively(0))
+	u.feed(fake.Sample(0))
 	// What is left of a terminal whose window was closed: end of file.
 	_ = u.ptmx.Close()
-	u.source.samples <- lively(1) // output ends the read that holds the file open
+	u.source.Send(fake.Sample(1)) // output ends the read that holds the file open
 	if err := u.result(); !errors.Is(err, ErrTerminalClosed) {
 		t.Errorf("got %v", err)
 	}
@@ -184,7 +185,7 @@ func TestRefusals(t *testing.T) {
 	opts.Output = &bytes.Buffer{}
 	for _, name := range []string{"TERM=dumb", "TERM=", "HOME=/", "TERM=x/../../../tmp/terminfo"} {
 		opts.Environ = []string{name}
-		err := Run(context.Background(), newFakeSource(), opts)
+		err := Run(context.Background(), fake.NewSource(), opts)
 		if !errors.Is(err, ErrDumbTerminal) || !strings.Contains(err.Error(), "ebpftop stats") {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -196,31 +197,7 @@ func TestRefusals(t *testing.T) {
 	defer func() { _ = file.Close() }()
 	opts = testOptions()
 	opts.Output = file
-	if err := Run(context.Background(), newFakeSource(), opts); !errors.Is(err, ErrNotTerminal) {
+	if err := Run(context.Background(), fake.NewSource(), opts); !errors.Is(err, ErrNotTerminal) {
 		t.Errorf("to a file: got %v", err)
 	}
 }
-
-func TestNeedsASCII(t *testing.T) {
-	for _, c := range []struct {
-		env  string
-		want bool
-	}{
-		{"", true},
-		{"LANG=C", true},
-		{"LANG=C.UTF-8", false},
-		{"LANG=en_US.utf8", false},
-		{"LANG=de_DE.ISO-8859-1", true},
-		{"LANG=C LC_ALL=en_US.UTF-8", false},
-		{"LANG=en_US.UTF-8 LC_ALL=C", true},
-		{"LANG=en_US.UTF-8 LC_CTYPE=POSIX", true},
-		{"LANG=C LC_CTYPE=C.UTF-8 LC_ALL=", false},
-		{"LANG=C.UTF-8 TERM=linux", true},
-	} {
-		if got := NeedsASCII(getenv(strings.Fields(c.env))); got != c.want {
-			t.Errorf("%q: %v", c.env, got)
-		}
-	}
-}
-
-var _ probes.Source = (*fakeSource)(nil)

@@ -7,13 +7,15 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 // execsPane lists the programs executed on the host, the latest first.
 type execsPane struct {
 	keys   KeyMap
 	zone   *time.Location
-	execs  execFrame
+	execs  snapshot.Execs
 	cursor cursor[uint64]
 	fresh  bool
 }
@@ -27,31 +29,31 @@ func (p *execsPane) Name() string { return "Programs" }
 func (p *execsPane) Keys() []key.Binding { return nil }
 
 // at is the row shown at place i: the frame has the oldest first.
-func (p *execsPane) at(i int) *execRow { return &p.execs.events[len(p.execs.events)-1-i] }
+func (p *execsPane) at(i int) *snapshot.Exec { return &p.execs.Events[len(p.execs.Events)-1-i] }
 
 func (p *execsPane) keyAt(i int) (uint64, bool) {
-	if i < 0 || i >= len(p.execs.events) {
+	if i < 0 || i >= len(p.execs.Events) {
 		return 0, false
 	}
-	return p.at(i).number, true
+	return p.at(i).Number, true
 }
 
 // find needs no search: numbers are consecutive.
 func (p *execsPane) find(number uint64) (int, bool) {
-	n := len(p.execs.events)
-	if n == 0 || number < p.at(n-1).number || number > p.at(0).number {
+	n := len(p.execs.Events)
+	if n == 0 || number < p.at(n-1).Number || number > p.at(0).Number {
 		return 0, false
 	}
-	return int(p.at(0).number - number), true
+	return int(p.at(0).Number - number), true
 }
 
 func (p *execsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
-	case frameMsg:
-		p.execs, p.fresh = msg.execs, true
-		p.cursor.follow(len(p.execs.events), p.find, p.keyAt)
+	case snapshotMsg:
+		p.execs, p.fresh = msg.Execs, true
+		p.cursor.follow(len(p.execs.Events), p.find, p.keyAt)
 	case tea.KeyPressMsg:
-		p.cursor.update(msg, &p.keys, len(p.execs.events), p.keyAt)
+		p.cursor.update(msg, &p.keys, len(p.execs.Events), p.keyAt)
 	}
 	return nil
 }
@@ -70,14 +72,14 @@ func (p *execsPane) columns() []column {
 func (p *execsPane) View(a area) view {
 	s := a.Styles
 	v := view{Title: p.Name()}
-	if p.fresh && p.execs.hook == "" {
-		v.Lines = empty(a, "not available: "+s.Escape(orNone(p.execs.reason)))
+	if p.fresh && p.execs.Hook == "" {
+		v.Lines = empty(a, "not available: "+s.Escape(orNone(p.execs.HookReason)))
 		return v
 	}
 	if p.fresh {
 		v.Info = p.info(a)
 	}
-	if len(p.execs.events) == 0 {
+	if len(p.execs.Events) == 0 {
 		if p.fresh {
 			v.Lines = empty(a, "no programs executed yet")
 		}
@@ -91,7 +93,7 @@ func (p *execsPane) View(a area) view {
 	t := newTable(s, a.Width, p.columns())
 	v.Lines = append(v.Lines, t.heading())
 	list := a.Height - 1 - len(below)
-	from, to := p.cursor.window(list, len(p.execs.events))
+	from, to := p.cursor.window(list, len(p.execs.Events))
 	for i := from; i < to; i++ {
 		v.Lines = append(v.Lines, t.row(p.row(s, a.Width, p.at(i)), a.Width, a.Focused && i == p.cursor.index))
 	}
@@ -105,19 +107,19 @@ func (p *execsPane) View(a area) view {
 // info is rate, sparkline and, where there is room, totals.
 func (p *execsPane) info(a area) string {
 	s := a.Styles
-	rate := strings.TrimSpace(siColumn(p.execs.perSecond)) + "/s"
-	line := s.Spark.Paint(blocks(s).line(p.execs.history, min(30, a.Width/4, len(p.execs.history))))
+	rate := strings.TrimSpace(siColumn(p.execs.PerSecond)) + "/s"
+	line := s.Spark.Paint(blocks(s).line(p.execs.History, min(30, a.Width/4, len(p.execs.History))))
 	if a.Width < 70 {
 		return s.Faint.Paint(rate) + " " + line
 	}
-	text := count(p.execs.total) + " executed"
-	if p.execs.failed != nil {
-		text += ", " + count(*p.execs.failed) + " failed"
+	text := count(p.execs.Total) + " executed"
+	if p.execs.Failed != nil {
+		text += ", " + count(*p.execs.Failed) + " failed"
 	}
 	return s.Faint.Paint(text+"  "+rate) + " " + line
 }
 
-func (p *execsPane) row(s *Styles, width int, e *execRow) []cell {
+func (p *execsPane) row(s *Styles, width int, e *snapshot.Exec) []cell {
 	return []cell{
 		{text: e.Time.In(p.zone).Format(time.TimeOnly), ink: s.Faint},
 		{text: strconv.FormatUint(uint64(e.PID), 10), ink: s.Faint},
@@ -135,7 +137,7 @@ func parent(pid uint32) string {
 	return strconv.FormatUint(uint64(pid), 10)
 }
 
-func (p *execsPane) details(a area, e *execRow) [][2]string {
+func (p *execsPane) details(a area, e *snapshot.Exec) [][2]string {
 	s := a.Styles
 	who := s.Escape(e.Comm) + ", pid " + strconv.FormatUint(uint64(e.PID), 10) +
 		", parent " + parent(e.PPID) + ", uid " + strconv.FormatUint(uint64(e.UID), 10) +

@@ -18,6 +18,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 // patience is how long a test waits for what should come at once.
@@ -27,7 +28,7 @@ const patience = 10 * time.Second
 // at it.
 type terminalUnderTest struct {
 	t      *testing.T
-	source *fakeSource
+	source *fake.Source
 	ptmx   *os.File
 	tty    *os.File
 	before *term.State
@@ -75,20 +76,20 @@ func withEnv(entry string) setting {
 func testOptions() Options {
 	return Options{
 		Version: "1.2.3", Hostname: "host", Kernel: "Linux 6.18.0",
-		Interval: fakeInterval, Location: time.UTC,
+		Interval: fake.Interval, Location: time.UTC,
 		Environ: []string{"TERM=xterm-256color"},
-		now:     func() time.Time { return lively(41).Time },
+		now:     func() time.Time { return fake.Sample(41).Time },
 	}
 }
 
 // start brings the program up and waits for its first screen.
 func start(t *testing.T, w, h int, settings ...setting) *terminalUnderTest {
 	t.Helper()
-	fake := newFakeSource()
-	return startWith(t, w, h, fake, fake, DefaultStyles, settings...)
+	source := fake.NewSource()
+	return startWith(t, w, h, source, source, DefaultStyles, settings...)
 }
 
-func startWith(t *testing.T, w, h int, fake *fakeSource, source probes.Source,
+func startWith(t *testing.T, w, h int, sender *fake.Source, source probes.Source,
 	styles func(bool) Styles, settings ...setting,
 ) *terminalUnderTest {
 	t.Helper()
@@ -97,7 +98,7 @@ func startWith(t *testing.T, w, h int, fake *fakeSource, source probes.Source,
 		t.Fatal(err)
 	}
 	u := &terminalUnderTest{
-		t: t, source: fake, ptmx: ptmx, tty: tty, emu: vt.NewSafeEmulator(max(w, 1), max(h, 1)),
+		t: t, source: sender, ptmx: ptmx, tty: tty, emu: vt.NewSafeEmulator(max(w, 1), max(h, 1)),
 		ended: make(chan struct{}), looked: make(chan struct{}), changed: make(chan struct{}),
 	}
 	u.resize(w, h)
@@ -211,7 +212,7 @@ func (u *terminalUnderTest) waitForNoText(text string) {
 func (u *terminalUnderTest) feed(samples ...probes.Sample) {
 	u.t.Helper()
 	for _, s := range samples {
-		u.source.samples <- s
+		u.source.Send(s)
 	}
 	u.waitForText("  " + samples[len(samples)-1].Time.Format(time.TimeOnly))
 }
@@ -281,7 +282,7 @@ func (u *terminalUnderTest) restored() {
 func livelySamples(n int) []probes.Sample {
 	out := make([]probes.Sample, n)
 	for i := range out {
-		out[i] = lively(i)
+		out[i] = fake.Sample(i)
 	}
 	return out
 }

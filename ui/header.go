@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
-// header is what the two lines on top tell, besides the frame.
+// header is what the two lines on top tell, besides the snapshot.
 type header struct {
 	version, host, kernel string
 	every                 time.Duration
@@ -18,50 +20,50 @@ type header struct {
 
 // lines draws the header in width cells. The right side goes first where room
 // is short: it says whether the numbers can be trusted.
-func (h *header) lines(s *Styles, f *frame, width int) []string {
+func (h *header) lines(s *Styles, shown *snapshot.Snapshot, width int) []string {
 	brand := s.Brand.Paint("ebpftop")
 	if h.version != "" {
 		brand += " " + s.Faint.Paint(s.Escape(h.version))
 	}
 	left := brand + "  " + s.Strong.Paint(s.Escape(h.host)) + "  " + s.Faint.Paint(s.Escape(h.kernel))
 	return []string{
-		spread(s, left, h.clock(s, f), width),
-		spread(s, h.hooks(s, f), h.health(s, f), width),
+		spread(s, left, h.clock(s, shown), width),
+		spread(s, h.hooks(s, shown), h.health(s, shown), width),
 	}
 }
 
 // clock is on the right of the first line.
-func (h *header) clock(s *Styles, f *frame) string {
+func (h *header) clock(s *Styles, shown *snapshot.Snapshot) string {
 	out := s.Faint.Paint("every ") + interval(h.every)
-	if !f.time.IsZero() {
-		out += "  " + f.time.In(h.zone).Format(time.TimeOnly)
+	if !shown.Time.IsZero() {
+		out += "  " + shown.Time.In(h.zone).Format(time.TimeOnly)
 	}
 	switch {
 	case h.paused:
 		out = s.Paused.Paint(" PAUSED ") + "  " + out
-	case f.ended:
+	case shown.Ended:
 		out = s.Paused.Paint(" ENDED ") + "  " + out
 	}
 	return out
 }
 
 // hooks says where in the kernel the numbers come from.
-func (h *header) hooks(s *Styles, f *frame) string {
-	if f.time.IsZero() {
+func (h *header) hooks(s *Styles, shown *snapshot.Snapshot) string {
+	if shown.Time.IsZero() {
 		return s.Faint.Paint("waiting for the first sample")
 	}
 	var parts []string
-	for _, c := range f.hooks {
-		parts = append(parts, fmt.Sprintf("%s %d", c.hook, c.n))
+	for _, c := range shown.Hooks {
+		parts = append(parts, fmt.Sprintf("%s %d", c.Hook, c.Interfaces))
 	}
-	if a := f.attaching; a.All > 0 {
+	if a := shown.Attaching; a.All > 0 {
 		parts = append(parts, s.Warn.Paint(fmt.Sprintf("attaching %d of %d", a.Done, a.All)))
 	}
 	packets := strings.Join(parts, s.Glyphs.Separator)
 	if packets == "" {
 		packets = s.Warn.Paint("none")
 	}
-	execs := s.Escape(f.execs.hook)
+	execs := s.Escape(shown.Execs.Hook)
 	if execs == "" {
 		execs = s.Warn.Paint("none")
 	}
@@ -69,19 +71,19 @@ func (h *header) hooks(s *Styles, f *frame) string {
 }
 
 // health is on the right of the second line: what was lost, what we cost.
-func (h *header) health(s *Styles, f *frame) string {
-	if f.time.IsZero() {
+func (h *header) health(s *Styles, shown *snapshot.Snapshot) string {
+	if shown.Time.IsZero() {
 		return ""
 	}
 	lost := s.Faint.Paint("lost 0")
-	if n := f.lost.ConnectionEvents + f.lost.ExecEvents; n > 0 {
+	if n := shown.Lost.ConnectionEvents + shown.Lost.ExecEvents; n > 0 {
 		lost = s.Bad.Paint("lost " + count(n))
 	}
-	if n := f.lost.ConnectionsEvicted; n > 0 {
+	if n := shown.Lost.ConnectionsEvicted; n > 0 {
 		lost += "  " + s.Warn.Paint("evicted "+count(n))
 	}
-	return lost + s.Faint.Paint("  cpu ") + fmt.Sprintf("%.1f%%", f.self.CPU*100) +
-		s.Faint.Paint("  mem ") + fmt.Sprintf("%d MB", f.self.RSS/1_000_000)
+	return lost + s.Faint.Paint("  cpu ") + fmt.Sprintf("%.1f%%", shown.Self.CPU*100) +
+		s.Faint.Paint("  mem ") + fmt.Sprintf("%d MB", shown.Self.RSS/1_000_000)
 }
 
 // spread puts left and right at the ends of a line.

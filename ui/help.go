@@ -9,13 +9,13 @@ import (
 )
 
 // footer shows what must be seen now, if anything, and the keys that work now.
-func footer(s *Styles, urgent string, keys []key.Binding, width int) string {
+func footer(s *Styles, banner string, keys []key.Binding, width int) string {
 	m := helpModel(s)
-	if urgent != "" {
-		urgent += "  "
+	if banner != "" {
+		banner += "  "
 	}
-	m.SetWidth(max(1, width-1-ansi.StringWidth(urgent)))
-	return fitPainted(" "+urgent+m.ShortHelpView(keys), width)
+	m.SetWidth(max(1, width-1-ansi.StringWidth(banner)))
+	return fitPainted(" "+banner+m.ShortHelpView(keys), width)
 }
 
 // helpModel is the help of bubbles in our styles.
@@ -45,7 +45,7 @@ func helpPane(s *Styles, keys KeyMap, width, height int) []string {
 			break
 		}
 	}
-	return framed(v, a, width, height)
+	return bordered(v, a, width, height)
 }
 
 // legend explains the words on the screen, where the keys leave room.

@@ -5,6 +5,8 @@ import (
 
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/ui/terminal"
 )
 
 // input is one line of text that the user types: a filter, a name.
@@ -41,7 +43,7 @@ func (i *input) press(msg tea.Msg) (changed bool, cmd tea.Cmd) {
 // accepted is the part of s that the line can show as it is.
 func (i *input) accepted(s string) string {
 	return strings.Map(func(r rune) rune {
-		if !visible(r) || (i.ascii && r > 0x7e) {
+		if !terminal.Visible(r) || (i.ascii && r > 0x7e) {
 			return -1
 		}
 		return r

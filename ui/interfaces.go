@@ -34,8 +34,8 @@ func (p *interfacesPane) keyAt(i int) (int, bool) {
 
 func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
-	case frameMsg:
-		p.rows, p.fresh = msg.interfaces, true
+	case snapshotMsg:
+		p.rows, p.fresh = msg.Interfaces, true
 		p.cursor.follow(len(p.rows), indexIn(len(p.rows), p.keyAt), p.keyAt)
 	case tea.KeyPressMsg:
 		if p.cursor.update(msg, &p.keys, len(p.rows), p.keyAt) || len(p.rows) == 0 {

@@ -79,8 +79,8 @@ func DefaultKeyMap(ascii bool) KeyMap {
 	}
 }
 
-// withoutWiring is for a screen that only looks on.
-func (k KeyMap) withoutWiring() KeyMap {
+// readOnly is for a screen that only looks on.
+func (k KeyMap) readOnly() KeyMap {
 	for _, b := range []*key.Binding{&k.Connect, &k.Disconnect, &k.Edit, &k.Undo, &k.Confirm} {
 		b.SetEnabled(false)
 	}
@@ -108,19 +108,19 @@ func (k KeyMap) groups(wide bool) [][]key.Binding {
 			{k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 		}
 	}
-	say := func(b *key.Binding, desc string) { b.SetHelp(b.Help().Key, desc) }
-	say(&k.Next, "next pane")
-	say(&k.Previous, "previous pane")
-	say(&k.Zoom, "zoom pane")
-	say(&k.Scope, "this interface only")
-	say(&k.Sort, "newest or busiest")
-	say(&k.Filter, "filter connections")
-	say(&k.Help, "this help")
-	say(&k.Connect, "connect interfaces")
-	say(&k.Edit, "edit the pair")
-	say(&k.Disconnect, "remove the pair")
-	say(&k.Undo, "undo the last change")
-	say(&k.Confirm, "confirm a trial")
+	describe := func(b *key.Binding, desc string) { b.SetHelp(b.Help().Key, desc) }
+	describe(&k.Next, "next pane")
+	describe(&k.Previous, "previous pane")
+	describe(&k.Zoom, "zoom pane")
+	describe(&k.Scope, "this interface only")
+	describe(&k.Sort, "newest or busiest")
+	describe(&k.Filter, "filter connections")
+	describe(&k.Help, "this help")
+	describe(&k.Connect, "connect interfaces")
+	describe(&k.Edit, "edit the pair")
+	describe(&k.Disconnect, "remove the pair")
+	describe(&k.Undo, "undo the last change")
+	describe(&k.Confirm, "confirm a trial")
 	return [][]key.Binding{
 		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous},
 		{k.Pane, k.Zoom, k.Back, k.Scope, k.Sort, k.Filter, k.Pause, k.Slower},

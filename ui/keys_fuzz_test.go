@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 // mark is in every sequence that tests send, and in none of ours.
@@ -36,14 +38,14 @@ func FuzzKeys(f *testing.F) {
 			t.Skip("so many keys take their time, and no more ways than a few")
 		}
 		u := start(t, 80, 24)
-		u.feed(lively(0))
+		u.feed(fake.Sample(0))
 		if _, err := u.ptmx.Write(sent); err != nil {
 			t.Fatal(err)
 		}
 		u.press("\x1b[201~") // should a paste have begun
 		u.settle()
 		for line := range strings.Lines(u.screen()) {
-			if bad := foreign(strings.TrimSuffix(line, "\n"), false); bad != "" {
+			if bad := fake.Foreign(strings.TrimSuffix(line, "\n"), false); bad != "" {
 				t.Errorf("%s in %q", bad, line)
 			}
 		}

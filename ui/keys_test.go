@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 // focused finds the frame of the pane in focus, which is drawn heavily.
@@ -78,7 +79,7 @@ func TestKeysPause(t *testing.T) {
 	u.press(" ")
 	u.waitForText(" PAUSED ")
 	for n := 3; n < 20; n++ {
-		u.source.samples <- lively(n)
+		u.source.Send(fake.Sample(n))
 	}
 	// A query is answered from the frozen sample.
 	u.press("/", "udp", "\r")
@@ -96,15 +97,15 @@ func TestKeysPause(t *testing.T) {
 
 func TestKeysInterval(t *testing.T) {
 	u := start(t, 80, 24)
-	u.feed(lively(0))
+	u.feed(fake.Sample(0))
 	wait := func(shown string, set time.Duration) {
 		t.Helper()
 		u.waitForText("every " + shown + "  ")
 		deadline := time.Now().Add(patience)
-		for u.source.lastInterval() != set && time.Now().Before(deadline) {
+		for u.source.LastInterval() != set && time.Now().Before(deadline) {
 			time.Sleep(time.Millisecond)
 		}
-		if got := u.source.lastInterval(); got != set {
+		if got := u.source.LastInterval(); got != set {
 			t.Fatalf("interval %v set, want %v", got, set)
 		}
 	}
@@ -161,7 +162,7 @@ func TestKeysQuit(t *testing.T) {
 	for name, key := range map[string]string{"q": "q", "ctrl-c": "\x03"} {
 		t.Run(name, func(t *testing.T) {
 			u := start(t, 80, 24)
-			u.feed(lively(0))
+			u.feed(fake.Sample(0))
 			u.press(key)
 			if err := u.result(); err != nil {
 				t.Fatal(err)
@@ -171,7 +172,7 @@ func TestKeysQuit(t *testing.T) {
 	}
 	t.Run("ctrl-c in a filter", func(t *testing.T) {
 		u := start(t, 80, 24)
-		u.feed(lively(0))
+		u.feed(fake.Sample(0))
 		u.press("/", "q")
 		u.waitForText("/ q")
 		u.press("\x03")
@@ -186,13 +187,13 @@ func TestKeysQuit(t *testing.T) {
 func TestKeysDeepScroll(t *testing.T) {
 	const n = 5000
 	table := func(extra int) probes.Sample {
-		s := probes.Sample{Time: fakeStart.Add(time.Duration(extra) * time.Second), Interval: time.Second}
+		s := probes.Sample{Time: fake.Start.Add(time.Duration(extra) * time.Second), Interval: time.Second}
 		for i := range n + extra {
 			c := probes.Connection{
 				Interface: "eth0", Protocol: "udp",
 				Local:     probes.Endpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 1}), 53)),
 				Remote:    probes.Endpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 9)),
-				FirstSeen: fakeStart.Add(time.Duration(i-n) * time.Second),
+				FirstSeen: fake.Start.Add(time.Duration(i-n) * time.Second),
 			}
 			c.LastSeen = c.FirstSeen
 			s.Connections = append(s.Connections, c)

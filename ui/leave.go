@@ -10,34 +10,34 @@ import (
 )
 
 // leave ends the program, but asks first where that takes pairs down.
-func (w *wiring) leave() tea.Cmd {
-	if w.call != nil {
+func (d *pairDialogs) leave() tea.Cmd {
+	if d.call != nil {
 		return nil // its end is worth the wait; Ctrl-C does not wait
 	}
-	n := w.ending()
+	n := d.ending()
 	var lines []remark
 	if n > 0 {
 		lines = append(lines, remark{text: fmt.Sprintf("%s up. Remove, or keep after exit?", plural(n, "pair is", "pairs are"))})
 	}
-	if w.trial.running() {
+	if d.trial.running() {
 		lines = append(lines, remark{text: "A trial is under way. Leaving takes it back: the pairs before it come back."})
 	}
 	quit := func() tea.Cmd { return tea.Quit }
 	switch {
-	case !w.possible() || lines == nil:
+	case !d.possible() || lines == nil:
 		return tea.Quit
 	case n == 0:
-		w.ask("Leave?", lines, answer{named(w.keys.Yes, "leave"), quit})
+		d.ask("Leave?", lines, answer{named(d.keys.Yes, "leave"), quit})
 	default:
-		w.ask("Leave?", lines, answer{w.keys.RemoveAll, quit}, answer{w.keys.KeepAll, w.keepAll})
+		d.ask("Leave?", lines, answer{d.keys.RemoveAll, quit}, answer{d.keys.KeepAll, d.keepAll})
 	}
 	return nil
 }
 
 // ending counts the pairs that would end with the program.
-func (w *wiring) ending() (n int) {
-	for i := range w.pairs {
-		p := &w.pairs[i]
+func (d *pairDialogs) ending() (n int) {
+	for i := range d.pairs {
+		p := &d.pairs[i]
 		// What a trial has added goes with the trial.
 		added := p.State == probes.PairOnTrial && !p.Removed
 		if p.Origin == probes.OriginScreen && !p.Kept && !added {
@@ -47,10 +47,10 @@ func (w *wiring) ending() (n int) {
 	return n
 }
 
-func (w *wiring) keepAll() tea.Cmd {
-	return w.start(call{doing: "keeping", then: func(err error) tea.Cmd {
+func (d *pairDialogs) keepAll() tea.Cmd {
+	return d.start(call{doing: "keeping", then: func(err error) tea.Cmd {
 		if err != nil {
-			w.fail(err)
+			d.fail(err)
 			return nil
 		}
 		return tea.Quit

@@ -12,6 +12,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/latest"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
+	"github.com/ebpftop/ebpftop/ui/terminal"
 )
 
 // model is the root: it routes messages to the panes and joins what they
@@ -24,15 +27,15 @@ type model struct {
 	// The two panes that others depend on, also among panes.
 	interfaces  *interfacesPane
 	connections *connectionsPane
-	wiring      *wiring
+	dialogs     *pairDialogs
 
-	frames  latest[*frame]
-	queries latest[query]
-	asked   query
-	speed   *speed
-	done    <-chan struct{}
+	snapshots latest.Box[*snapshot.Snapshot]
+	queries   latest.Box[snapshot.Query]
+	asked     snapshot.Query
+	speed     *speed
+	done      <-chan struct{}
 
-	frame         frame
+	shown         snapshot.Snapshot
 	width, height int
 	focus         int
 	zoomed        bool
@@ -41,9 +44,9 @@ type model struct {
 
 // newModel makes the screen. To add a pane: write it in a file of its own,
 // give it a number in layout.go and a place in its layouts, make it here.
-func newModel(styles Styles, keys KeyMap, opts *Options, f *feeder, done <-chan struct{}) *model {
+func newModel(styles Styles, keys KeyMap, opts *Options, source probes.Source, p *snapshot.Presenter, done <-chan struct{}) *model {
 	if opts.Wiring == nil {
-		keys = keys.withoutWiring()
+		keys = keys.readOnly()
 	}
 	m := &model{
 		styles: styles,
@@ -54,10 +57,10 @@ func newModel(styles Styles, keys KeyMap, opts *Options, f *feeder, done <-chan 
 		},
 		interfaces:  newInterfacesPane(keys),
 		connections: newConnectionsPane(keys, opts.ASCII),
-		wiring:      newWiring(keys, opts),
-		frames:      f.frames,
-		queries:     f.queries,
-		speed:       &speed{source: f.source},
+		dialogs:     newPairDialogs(keys, opts),
+		snapshots:   p.Snapshots,
+		queries:     p.Queries,
+		speed:       &speed{source: source},
 		done:        done,
 	}
 	m.panes = [paneCount]pane{
@@ -65,22 +68,22 @@ func newModel(styles Styles, keys KeyMap, opts *Options, f *feeder, done <-chan 
 		protocolsAt:     newProtocolsPane(keys),
 		connectionsAt:   m.connections,
 		execsAt:         newExecsPane(keys, opts.Location),
-		crossConnectsAt: newCrossConnectsPane(keys, m.wiring),
+		crossConnectsAt: newCrossConnectsPane(keys, m.dialogs),
 	}
 	return m
 }
 
 func (m *model) Init() tea.Cmd {
 	m.ask()
-	return m.nextFrame
+	return m.nextSnapshot
 }
 
-// nextFrame waits for a frame, outside of Update. There is never more than
+// nextSnapshot waits for a snapshot, outside of Update. There is never more than
 // one on its way.
-func (m *model) nextFrame() tea.Msg {
+func (m *model) nextSnapshot() tea.Msg {
 	select {
-	case f := <-m.frames:
-		return frameMsg{f}
+	case s := <-m.snapshots:
+		return snapshotMsg{s}
 	case <-m.done:
 		return nil
 	}
@@ -90,24 +93,24 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
-	case frameMsg:
-		m.frame = *msg.frame
-		cmds := []tea.Cmd{m.nextFrame, m.wiring.Update(msg)}
+	case snapshotMsg:
+		m.shown = *msg.Snapshot
+		cmds := []tea.Cmd{m.nextSnapshot, m.dialogs.Update(msg)}
 		for _, p := range m.panes {
 			cmds = append(cmds, p.Update(msg))
 		}
 		cmd = tea.Batch(cmds...)
 	case tea.PasteMsg:
-		if m.wiring.dialog != nil {
-			cmd = m.wiring.Update(msg)
+		if m.dialogs.open != nil {
+			cmd = m.dialogs.Update(msg)
 		} else if m.connections.typing() {
 			cmd = m.connections.Update(msg)
 		}
 	case tea.KeyPressMsg:
-		m.wiring.notice = ""
+		m.dialogs.notice = ""
 		cmd = m.press(msg)
 	default:
-		cmd = m.wiring.Update(msg)
+		cmd = m.dialogs.Update(msg)
 	}
 	m.ask()
 	return cmd
@@ -120,19 +123,19 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case key.Matches(msg, k.QuitAtAllTimes):
 		return tea.Quit
-	case m.wiring.dialog != nil:
-		return m.wiring.Update(msg)
+	case m.dialogs.open != nil:
+		return m.dialogs.Update(msg)
 	case m.connections.typing() && !key.Matches(msg, k.Clear):
 		return m.connections.Update(msg)
 	case key.Matches(msg, k.Quit):
-		return m.wiring.leave()
+		return m.dialogs.leave()
 	case key.Matches(msg, k.Undo):
-		return m.wiring.undo()
+		return m.dialogs.undo()
 	case key.Matches(msg, k.Confirm):
-		return m.wiring.confirm()
+		return m.dialogs.confirm()
 	case key.Matches(msg, k.Connect):
 		m.focus, m.help = crossConnectsAt, false
-		return m.wiring.connect()
+		return m.dialogs.connect()
 	case key.Matches(msg, k.Help):
 		m.help = !m.help
 	case key.Matches(msg, k.Back):
@@ -186,13 +189,13 @@ func (m *model) back() {
 	}
 }
 
-// ask tells the feeder what to show, where that has changed.
+// ask tells the presenter what to show, where that has changed.
 func (m *model) ask() {
-	q := query{paused: m.header.paused, scope: m.interfaces.scope}
+	q := snapshot.Query{Paused: m.header.paused, Scope: m.interfaces.scope}
 	m.connections.ask(&q)
 	if q != m.asked {
 		m.asked = q
-		m.queries.put(q)
+		m.queries.Put(q)
 	}
 }
 
@@ -200,8 +203,8 @@ func (m *model) ask() {
 func (m *model) keysNow() []key.Binding {
 	k := &m.keys
 	switch {
-	case m.wiring.dialog != nil:
-		return m.wiring.Keys()
+	case m.dialogs.open != nil:
+		return m.dialogs.Keys()
 	case m.connections.typing():
 		return m.connections.Keys()
 	case m.help:
@@ -219,11 +222,13 @@ func (m *model) keysNow() []key.Binding {
 		keys = append(keys, k.Back)
 	}
 	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
-	return append(append(keys, m.wiring.Keys()...), k.Interval)
+	return append(append(keys, m.dialogs.Keys()...), k.Interval)
 }
 
-// picture is the whole terminal. Bubble Tea draws nothing, see screen.
-func (m *model) picture() picture { return picture{m.width, m.height, m.lines()} }
+// frame is the whole terminal. Bubble Tea draws nothing, see terminal.Screen.
+func (m *model) frame() terminal.Frame {
+	return terminal.Frame{Width: m.width, Height: m.height, Lines: m.lines()}
+}
 
 // lines is the whole screen: never wider or higher than it is.
 func (m *model) lines() []string {
@@ -235,32 +240,32 @@ func (m *model) lines() []string {
 		text := fmt.Sprintf("terminal too small: %dx%d, needs %dx%d", w, h, minWidth, minHeight)
 		return []string{ansi.Truncate(text, w, "")}
 	}
-	out := m.header.lines(&m.styles, &m.frame, w)
+	out := m.header.lines(&m.styles, &m.shown, w)
 	body := h - headerLines - footerLines
 	panes := m.body
 	if m.help {
 		panes = m.helpPane
 	}
-	out = append(out, m.wiring.lay(&m.styles, panes(w, body), w)...)
-	letters := m.wiring.dialog == nil && !m.connections.typing()
-	return append(out, footer(&m.styles, m.wiring.urgent(&m.styles, letters), m.keysNow(), w))
+	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
+	letters := m.dialogs.open == nil && !m.connections.typing()
+	return append(out, footer(&m.styles, m.dialogs.trialBanner(&m.styles, letters), m.keysNow(), w))
 }
 
 func (m *model) helpPane(w, h int) []string { return helpPane(&m.styles, m.keys, w, h) }
 
 func (m *model) body(w, h int) []string {
-	places := arrange(w, h, m.focus, m.zoomed, len(m.frame.interfaces), len(m.frame.crossConnects))
+	places := arrange(w, h, m.focus, m.zoomed, len(m.shown.Interfaces), len(m.shown.CrossConnects))
 	drawn := make([][]string, len(places))
 	for i, p := range places {
 		a := area{
 			Width: p.w - 2, Height: p.h - 2, Styles: &m.styles,
-			Focused: p.pane == m.focus && m.wiring.dialog == nil, Zoomed: m.zoomed,
+			Focused: p.pane == m.focus && m.dialogs.open == nil, Zoomed: m.zoomed,
 		}
 		v := m.panes[p.pane].View(a)
 		if len(places) == 1 && !m.zoomed {
 			v.Info = m.tabs()
 		}
-		drawn[i] = framed(v, a, p.w, p.h)
+		drawn[i] = bordered(v, a, p.w, p.h)
 	}
 	return compose(places, drawn, h)
 }

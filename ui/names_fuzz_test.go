@@ -4,18 +4,19 @@ import (
 	"testing"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 // FuzzNames draws all panes of a sample in which whatever others may name is
 // named by them: interfaces, programs and their arguments, the ends of pairs, the
 // links file's mistake.
 func FuzzNames(f *testing.F) {
-	for _, piece := range wildPieces {
+	for _, piece := range fake.WildTexts {
 		f.Add(piece, "eth0", "/bin/sh")
 		f.Add("eth0", piece+piece, piece)
 	}
 	f.Fuzz(func(t *testing.T, name, other, program string) {
-		s := lively(0)
+		s := fake.Sample(0)
 		iface := &s.Interfaces[0]
 		iface.Name, iface.Kind, iface.HookReason, iface.Foreign = name, other, program, []string{name + program}
 		s.Protocols[0].Interface, s.Protocols[0].Name = name, other

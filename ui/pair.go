@@ -37,7 +37,7 @@ func pairGlyph(s *Styles, c *probes.CrossConnect) (string, Ink) {
 		return s.Glyphs.Unknown, s.Warn
 	case c.State == probes.PairOnTrial:
 		return s.Glyphs.Up, s.Warn
-	case ailment(c) != "":
+	case problem(c) != "":
 		return "!", s.Bad
 	}
 	return s.Glyphs.Up, s.Good
@@ -73,8 +73,8 @@ func pairOrigin(c *probes.CrossConnect) string {
 	return string(c.Origin)
 }
 
-// ailment is why not all is well with a pair, and the remedy.
-func ailment(c *probes.CrossConnect) string {
+// problem is why not all is well with a pair, and the remedy.
+func problem(c *probes.CrossConnect) string {
 	for _, why := range []string{c.Reason, c.AToB.DropReason, c.BToA.DropReason} {
 		if why != "" {
 			return why

@@ -6,6 +6,8 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 // pane is one framed part of the screen, a model of its own. The root model
@@ -14,7 +16,7 @@ import (
 type pane interface {
 	// Name is what the tabs of a small screen call it.
 	Name() string
-	// Update takes a frameMsg at each refresh, and key presses while the pane
+	// Update takes a snapshotMsg at each refresh, and key presses while the pane
 	// has the focus.
 	Update(msg tea.Msg) tea.Cmd
 	// View draws at most area.Height lines of at most area.Width cells, and
@@ -38,12 +40,12 @@ type view struct {
 	Lines []string
 }
 
-// frameMsg brings what there is to show.
-type frameMsg struct{ *frame }
+// snapshotMsg brings what there is to show.
+type snapshotMsg struct{ *snapshot.Snapshot }
 
 // framed draws a pane with its frame, exactly width by height. Lines are cut
 // once more here, so that no mistake in a pane can break the screen.
-func framed(v view, a area, width, height int) []string {
+func bordered(v view, a area, width, height int) []string {
 	s := a.Styles
 	glyphs, edge, title := s.Glyphs.Border, s.Border, s.Title
 	if a.Focused {

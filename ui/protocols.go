@@ -5,6 +5,8 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 // protocolsPane shows what the traffic is made of: of all interfaces, or of
@@ -12,7 +14,7 @@ import (
 // where there is room.
 type protocolsPane struct {
 	keys   KeyMap
-	mix    protocolFrame
+	mix    snapshot.Protocols
 	cursor cursor[string]
 	spark  func(*Styles) sparkliner
 	fresh  bool
@@ -29,18 +31,18 @@ func (p *protocolsPane) Name() string { return "Protocols" }
 func (p *protocolsPane) Keys() []key.Binding { return nil }
 
 func (p *protocolsPane) keyAt(i int) (string, bool) {
-	if i < 0 || i >= len(p.mix.rows) {
+	if i < 0 || i >= len(p.mix.Rows) {
 		return "", false
 	}
-	return p.mix.rows[i].name, true
+	return p.mix.Rows[i].Name, true
 }
 
 func (p *protocolsPane) Update(msg tea.Msg) tea.Cmd {
-	n := len(p.mix.rows)
+	n := len(p.mix.Rows)
 	switch msg := msg.(type) {
-	case frameMsg:
-		p.mix, p.fresh = msg.protocols, true
-		n = len(p.mix.rows)
+	case snapshotMsg:
+		p.mix, p.fresh = msg.Protocols, true
+		n = len(p.mix.Rows)
 		p.cursor.follow(n, indexIn(n, p.keyAt), p.keyAt)
 	case tea.KeyPressMsg:
 		p.cursor.update(msg, &p.keys, n, p.keyAt)
@@ -65,17 +67,17 @@ func (p *protocolsPane) columns(zoomed bool) []column {
 		{title: "bytes", width: total, right: true, drop: 7},
 		{title: "%", width: 4, right: true, drop: 5},
 		{title: "share", width: 5, grow: 2, limit: 20, drop: 2},
-		{title: "history", width: 7, grow: 3, limit: historyLength, drop: 1},
+		{title: "history", width: 7, grow: 3, limit: snapshot.HistoryLength, drop: 1},
 	}
 }
 
 func (p *protocolsPane) View(a area) view {
 	s := a.Styles
-	v := view{Title: p.Name(), Info: s.Faint.Paint(siUnit(p.mix.pps, "pps") + "  " + siUnit(p.mix.bps, "bit/s"))}
-	if p.mix.scope != "" {
-		v.Title += " of " + s.Escape(p.mix.scope)
+	v := view{Title: p.Name(), Info: s.Faint.Paint(siUnit(p.mix.PPS, "pps") + "  " + siUnit(p.mix.BPS, "bit/s"))}
+	if p.mix.Scope != "" {
+		v.Title += " of " + s.Escape(p.mix.Scope)
 	}
-	if len(p.mix.rows) == 0 {
+	if len(p.mix.Rows) == 0 {
 		v.Info = ""
 		if p.fresh {
 			v.Lines = empty(a, "no packets yet")
@@ -84,17 +86,17 @@ func (p *protocolsPane) View(a area) view {
 	}
 	t := newTable(s, a.Width, p.columns(a.Zoomed))
 	v.Lines = append(v.Lines, t.heading())
-	from, to := p.cursor.window(a.Height-1, len(p.mix.rows))
+	from, to := p.cursor.window(a.Height-1, len(p.mix.Rows))
 	for i := from; i < to; i++ {
-		v.Lines = append(v.Lines, t.row(p.row(s, &p.mix.rows[i]), a.Width, a.Focused && i == p.cursor.index))
+		v.Lines = append(v.Lines, t.row(p.row(s, &p.mix.Rows[i]), a.Width, a.Focused && i == p.cursor.index))
 	}
 	if spare := a.Height - len(v.Lines) - 1; spare >= 2*minChart {
 		v.Lines = append(v.Lines, "")
-		v.Lines = append(v.Lines, p.chart(a, "received", p.mix.rx, spare/2)...)
-		v.Lines = append(v.Lines, p.chart(a, "sent", p.mix.tx, spare-spare/2)...)
+		v.Lines = append(v.Lines, p.chart(a, "received", p.mix.RX, spare/2)...)
+		v.Lines = append(v.Lines, p.chart(a, "sent", p.mix.TX, spare-spare/2)...)
 	} else if spare >= minChart {
 		v.Lines = append(v.Lines, "")
-		v.Lines = append(v.Lines, p.chart(a, "received", p.mix.rx, spare)...)
+		v.Lines = append(v.Lines, p.chart(a, "received", p.mix.RX, spare)...)
 	}
 	return v
 }
@@ -108,7 +110,7 @@ func (p *protocolsPane) chart(a area, what string, values []float64, height int)
 	s := a.Styles
 	values = values[max(0, len(values)-(a.Width-2)):]
 	top := roundUp(highest(values))
-	label := what + ", last " + (historyStep * time.Duration(len(values))).String()
+	label := what + ", last " + (snapshot.HistoryStep * time.Duration(len(values))).String()
 	scale := siUnit(top, "bit/s")
 	out := []string{" " + s.Faint.Paint(label+blanks(a.Width-2-cells(label)-cells(scale))+scale)}
 	for _, line := range columnChart(&s.Glyphs, values, top, a.Width-2, height-len(out)) {
@@ -125,20 +127,20 @@ func share(s *Styles, v float64) cell {
 	return c
 }
 
-func (p *protocolsPane) row(s *Styles, r *protocolRow) []cell {
+func (p *protocolsPane) row(s *Styles, r *snapshot.Protocol) []cell {
 	line := p.spark(s)
 	return []cell{
-		{text: r.name, ink: s.Text},
-		number(s, r.pps()),
-		number(s, r.bps()),
-		number(s, r.rxBPS),
-		number(s, r.txBPS),
-		number(s, float64(r.packets)),
-		number(s, float64(r.bytes)),
-		share(s, r.share),
-		{raw: func(width int, plain bool) string { return bar(s, r.share, width, plain) }},
+		{text: r.Name, ink: s.Text},
+		number(s, r.PPS()),
+		number(s, r.BPS()),
+		number(s, r.RXBPS),
+		number(s, r.TXBPS),
+		number(s, float64(r.Packets)),
+		number(s, float64(r.Bytes)),
+		share(s, r.Share),
+		{raw: func(width int, plain bool) string { return bar(s, r.Share, width, plain) }},
 		{raw: func(width int, plain bool) string {
-			text := line.line(r.history, width)
+			text := line.line(r.History, width)
 			if plain {
 				return text
 			}

@@ -27,8 +27,8 @@ type remark struct {
 }
 
 // ask opens a question.
-func (w *wiring) ask(title string, lines []remark, answers ...answer) {
-	w.dialog = &question{title: title, lines: lines, answers: answers, stay: w.keys.Stay, close: w.close}
+func (d *pairDialogs) ask(title string, lines []remark, answers ...answer) {
+	d.open = &question{title: title, lines: lines, answers: answers, stay: d.keys.Stay, close: d.close}
 }
 
 func (q *question) Update(msg tea.Msg) tea.Cmd {

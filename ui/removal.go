@@ -7,25 +7,25 @@ import (
 )
 
 // remove asks whether a pair is to go.
-func (w *wiring) remove(p *probes.CrossConnect) tea.Cmd {
-	if !w.mayChangePair(p) {
+func (d *pairDialogs) remove(p *probes.CrossConnect) tea.Cmd {
+	if !d.mayChangePair(p) {
 		return nil
 	}
-	pair := wish(p)
+	pair := requested(p)
 	do := func(c probes.Change) func() tea.Cmd {
 		return func() tea.Cmd {
-			return w.start(call{doing: "removing", then: func(err error) tea.Cmd {
+			return d.start(call{doing: "removing", then: func(err error) tea.Cmd {
 				if err != nil {
-					w.fail(err)
+					d.fail(err)
 					return nil
 				}
-				return w.changed(true, c.Trial)
+				return d.changed(true, c.Trial)
 			}}, func(wires probes.Wiring) error { return wires.Apply(c) })
 		}
 	}
-	w.ask("Remove "+pairName(p)+"?", removalRemarks(p),
-		answer{w.keys.Yes, do(probes.Change{Remove: &pair})},
-		answer{w.keys.OnTrial, do(probes.Change{Remove: &pair, Trial: defaultTrial})})
+	d.ask("Remove "+pairName(p)+"?", removalRemarks(p),
+		answer{d.keys.Yes, do(probes.Change{Remove: &pair})},
+		answer{d.keys.OnTrial, do(probes.Change{Remove: &pair, Trial: defaultTrial})})
 	return nil
 }
 
@@ -45,7 +45,7 @@ func removalRemarks(p *probes.CrossConnect) []remark {
 	return append(out, remark{text: "On trial it comes back after " + short(defaultTrial) + " unless confirmed."})
 }
 
-// wish is the pair as it was asked for.
-func wish(p *probes.CrossConnect) probes.Pair {
+// requested is the pair as it was asked for.
+func requested(p *probes.CrossConnect) probes.Pair {
 	return probes.Pair{A: p.A, B: p.B, AToB: p.AToB.Wish, BToA: p.BToA.Wish}
 }

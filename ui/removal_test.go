@@ -86,7 +86,7 @@ func TestWiringPaused(t *testing.T) {
 	f.asked(t, "apply +eth1/eth2 auto auto wait=false keep=false trial=0s")
 	s := withPairs(lasting)
 	s.Time = s.Time.Add(time.Second)
-	u.source.samples <- s
+	u.source.Send(s)
 	u.waitForText("eth3 <-> eth4")
 	u.waitForText("15:09:46")
 }

@@ -23,7 +23,7 @@ type review struct {
 }
 
 func newReview(f *connectForm, c probes.Change, would probes.Consequences) *review {
-	r := &review{form: f, change: c, would: would, input: newInput(f.w.ascii)}
+	r := &review{form: f, change: c, would: would, input: newInput(f.dialogs.ascii)}
 	for _, i := range would.Interfaces {
 		if i.CarriesSSH {
 			r.ssh = i.Interface
@@ -40,14 +40,14 @@ func newReview(f *connectForm, c probes.Change, would probes.Consequences) *revi
 }
 
 func (r *review) Update(msg tea.Msg) tea.Cmd {
-	w := r.form.w
-	arrows := w.keys.arrowsOnly()
+	d := r.form.dialogs
+	arrows := d.keys.arrowsOnly()
 	press, ok := msg.(tea.KeyPressMsg)
 	switch {
-	case ok && key.Matches(press, w.keys.Cancel):
+	case ok && key.Matches(press, d.keys.Cancel):
 		r.form.review = nil
 		r.form.Refresh()
-	case ok && key.Matches(press, w.keys.Apply):
+	case ok && key.Matches(press, d.keys.Apply):
 		return r.apply()
 	case ok && key.Matches(press, arrows.Up):
 		r.offset = max(0, r.offset-1)
@@ -60,22 +60,22 @@ func (r *review) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (r *review) apply() tea.Cmd {
-	w := r.form.w
+	d := r.form.dialogs
 	if r.ssh != "" && r.input.Value() != r.ssh {
-		w.notice = "your own session runs over " + r.ssh + ": type its name to go on"
+		d.notice = "your own session runs over " + r.ssh + ": type its name to go on"
 		return nil
 	}
-	return w.start(call{doing: "applying", then: func(err error) tea.Cmd {
+	return d.start(call{doing: "applying", then: func(err error) tea.Cmd {
 		if err != nil {
-			w.fail(err)
+			d.fail(err)
 			return nil
 		}
-		return w.changed(true, r.change.Trial)
+		return d.changed(true, r.change.Trial)
 	}}, func(wires probes.Wiring) error { return wires.Apply(r.change) })
 }
 
 func (r *review) Keys() []key.Binding {
-	k := &r.form.w.keys
+	k := &r.form.dialogs.keys
 	keys := []key.Binding{k.Apply, k.Cancel}
 	if r.last > 0 {
 		keys = append(keys, k.More)

@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 func TestScreen(t *testing.T) {
@@ -43,7 +44,7 @@ func TestScreenASCII(t *testing.T) {
 }
 
 func TestScreenStates(t *testing.T) {
-	sample := lively(41)
+	sample := fake.Sample(41)
 	t.Run("waiting", func(t *testing.T) {
 		u := start(t, 80, 24)
 		u.waitForText("q quit")
@@ -51,7 +52,7 @@ func TestScreenStates(t *testing.T) {
 	})
 	t.Run("empty", func(t *testing.T) {
 		u := start(t, 80, 24)
-		u.feed(probes.Sample{Time: fakeStart, Interval: fakeInterval, Execs: probes.Execs{Hook: "kprobe"}})
+		u.feed(probes.Sample{Time: fake.Start, Interval: fake.Interval, Execs: probes.Execs{Hook: "kprobe"}})
 		u.golden()
 	})
 	t.Run("no exec hook", func(t *testing.T) {
@@ -93,7 +94,7 @@ func TestScreenStates(t *testing.T) {
 	t.Run("ended", func(t *testing.T) { // a recording ran out
 		u := start(t, 80, 24)
 		u.feed(sample)
-		u.source.end(nil)
+		u.source.End(nil)
 		u.waitForText(" ENDED ")
 		u.press("q")
 		if err := u.result(); err != nil {
@@ -102,19 +103,19 @@ func TestScreenStates(t *testing.T) {
 	})
 }
 
-// A terminal that can show a picture at once is sent it so.
+// A terminal that can show a frame at once is sent it so.
 func TestScreenAtOnce(t *testing.T) {
 	u := start(t, 80, 24)
-	u.feed(lively(0))
+	u.feed(fake.Sample(0))
 	if out := u.output(); !strings.Contains(out, ansi.RequestModeSynchronizedOutput) ||
 		strings.Contains(out, ansi.SetModeSynchronizedOutput) {
 		t.Fatalf("not asked, or no answer waited for: %q", out)
 	}
 	u.press("\x1b[?2026;2$y", "?")
 	u.waitForText("this interface only")
-	u.waitFor("the end of the picture", func(string) bool {
-		_, picture, _ := strings.Cut(u.output(), ansi.SetModeSynchronizedOutput)
-		return strings.Contains(picture, ansi.ResetModeSynchronizedOutput)
+	u.waitFor("the end of the frame", func(string) bool {
+		_, frame, _ := strings.Cut(u.output(), ansi.SetModeSynchronizedOutput)
+		return strings.Contains(frame, ansi.ResetModeSynchronizedOutput)
 	})
 }
 
@@ -141,9 +142,9 @@ func TestBytesPerRefresh(t *testing.T) {
 			u.feed(livelySamples(81)...)
 			before := len(u.writes.sofar())
 			for n := 81; n < 122; n++ {
-				s := lively(n)
+				s := fake.Sample(n)
 				s.Self.RSS = uint64(100_000_000 + n*1_000_000) // to see it arrive
-				u.source.samples <- s
+				u.source.Send(s)
 				u.waitForText(fmt.Sprintf("%d MB", s.Self.RSS/1_000_000))
 			}
 			sizes := u.writes.sofar()[before:]

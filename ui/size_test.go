@@ -14,41 +14,44 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
-// offscreen is a model with its feeder, without a terminal.
+// offscreen is a model with its presenter, without a terminal.
 type offscreen struct {
-	f     *feeder
-	m     *model
-	wires *fakeWiring
+	presenter *snapshot.Presenter
+	m         *model
+	wires     *fakeWiring
 }
 
 func newOffscreen(ascii bool) *offscreen {
 	opts := testOptions()
 	opts.ASCII = ascii
-	opts.Hostname = strings.Join(wildPieces[:8], "")
+	opts.Hostname = strings.Join(fake.WildTexts[:8], "")
 	wires := newFakeWiring()
 	opts.Wiring = wires
-	f := newFeeder(newFakeSource())
-	m := newModel(DefaultStyles(ascii), DefaultKeyMap(ascii), &opts, f, nil)
+	source := fake.NewSource()
+	presenter := snapshot.NewPresenter(source)
+	m := newModel(DefaultStyles(ascii), DefaultKeyMap(ascii), &opts, source, presenter, nil)
 	m.Init()
-	return &offscreen{f: f, m: m, wires: wires}
+	return &offscreen{presenter: presenter, m: m, wires: wires}
 }
 
 // show brings a sample to the panes, or answers a query without one.
 func (o *offscreen) show(s *probes.Sample) {
 	select {
-	case q := <-o.f.queries:
-		o.f.ask(q)
+	case q := <-o.presenter.Queries:
+		o.presenter.Ask(q)
 	default:
 	}
 	if s != nil {
-		o.f.take(s)
+		o.presenter.Take(s)
 	}
-	o.f.publish()
+	o.presenter.Publish()
 	select {
-	case f := <-o.f.frames:
-		o.m.Update(frameMsg{f})
+	case s := <-o.presenter.Snapshots:
+		o.m.Update(snapshotMsg{s})
 	default:
 	}
 }
@@ -57,9 +60,9 @@ func (o *offscreen) resize(w, h int) { o.m.Update(tea.WindowSizeMsg{Width: w, He
 
 // press runs a call of the wiring to its end, but no other command.
 func (o *offscreen) press(k tea.Key) {
-	before := o.m.wiring.call
+	before := o.m.dialogs.call
 	cmd := o.m.Update(tea.KeyPressMsg(k))
-	if o.m.wiring.call != before && cmd != nil {
+	if o.m.dialogs.call != before && cmd != nil {
 		o.m.Update(cmd())
 	}
 }
@@ -98,7 +101,7 @@ var someKeys = []tea.Key{
 }
 
 // Whatever the size, the data and the keys: no line is wider than the screen,
-// no frame higher, nothing of the data drives the terminal.
+// no screen higher, nothing of the data drives the terminal.
 func TestAnySize(t *testing.T) {
 	var seen dialogsSeen
 	for seed := range uint64(6) {
@@ -135,7 +138,7 @@ func TestAnySize(t *testing.T) {
 type dialogsSeen struct{ forms, reviews, questions int }
 
 func (d *dialogsSeen) note(m *model) {
-	switch dialog := m.wiring.dialog.(type) {
+	switch dialog := m.dialogs.open.(type) {
 	case *question:
 		d.questions++
 	case *connectForm:
@@ -149,7 +152,7 @@ func (d *dialogsSeen) note(m *model) {
 func TestEverySize(t *testing.T) {
 	o := newOffscreen(false)
 	for n := range 5 {
-		s := lively(n)
+		s := fake.Sample(n)
 		o.show(&s)
 	}
 	for w := 0; w <= 310; w += 1 + w/16 {
@@ -184,40 +187,16 @@ func checkScreen(t *testing.T, m *model, ascii bool) {
 			t.Errorf("%dx%d focus %d zoomed %v help %v: line %d is %d or %d cells: %q",
 				m.width, m.height, m.focus, m.zoomed, m.help, i, n, wc, line)
 		}
-		if bad := foreign(line, ascii); bad != "" {
+		if bad := fake.Foreign(line, ascii); bad != "" {
 			t.Errorf("line %d holds %s: %q", i, bad, line)
 		}
 	}
 }
 
-// foreign names what should not be in a line: anything but text and the
-// colours and attributes that are ours.
-func foreign(line string, ascii bool) string {
-	for line != "" {
-		if rest, ok := strings.CutPrefix(line, "\x1b["); ok {
-			end := strings.IndexFunc(rest, func(r rune) bool { return (r < '0' || r > '9') && r != ';' })
-			if end < 0 || rest[end] != 'm' {
-				return "an escape sequence"
-			}
-			line = rest[end+1:]
-			continue
-		}
-		for i, r := range line {
-			if r < 0x20 || (r >= 0x7f && r < 0xa0) || (ascii && r > 0x7e) || r == 0xfffd ||
-				(r >= 0x200b && r <= 0x200f) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
-				return fmt.Sprintf("%q", r)
-			}
-			line = line[i+len(string(r)):]
-			break
-		}
-	}
-	return ""
-}
-
 // wild is a sample nobody should send.
 func wild(r *rand.Rand, step int) probes.Sample {
 	s := probes.Sample{
-		Time:     fakeStart.Add(time.Duration(step) * time.Second * time.Duration(r.IntN(3)-1)),
+		Time:     fake.Start.Add(time.Duration(step) * time.Second * time.Duration(r.IntN(3)-1)),
 		Interval: time.Duration(r.IntN(3)) * time.Second,
 		Lost:     probes.Lost{ConnectionEvents: r.Uint64() >> r.IntN(64), ConnectionsEvicted: r.Uint64() >> r.IntN(64)},
 		Self:     probes.Self{CPU: wildRate(r), RSS: r.Uint64()},
@@ -314,16 +293,10 @@ func wildEndpoint(r *rand.Rand) probes.Endpoint {
 	return probes.Endpoint(netip.AddrPortFrom(a, uint16(r.Uint32())))
 }
 
-var wildPieces = []string{
-	"eth0", "", " ", "\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\u009b", "\x00", "\n", "\t", "\xff\xfe", "\u202e", "\u200d",
-	"👩‍👩‍👧", "👍🏽", "é", "e\u0301\u0302\u0303\u0304\u0305", "バックアップ", "한글", "ᄀᄁ", "\u1160", "🇩🇪", "❤\ufe0f", "1\ufe0f\u20e3", "ไทยที่", "नि",
-	"\U000e0041", "\ufeff", "\u3000", "\u00a0", "\u00ad", "'", "\\", "x", "/usr/bin/true", strings.Repeat("long", 300),
-}
-
 func wildText(r *rand.Rand) string {
 	text := ""
 	for range r.IntN(5) {
-		text += wildPieces[r.IntN(len(wildPieces))]
+		text += fake.WildTexts[r.IntN(len(fake.WildTexts))]
 	}
 	return text
 }

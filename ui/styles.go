@@ -5,6 +5,8 @@ import (
 
 	"charm.land/bubbles/v2/help"
 	"charm.land/lipgloss/v2"
+
+	"github.com/ebpftop/ebpftop/ui/terminal"
 )
 
 // Ink paints text. It is a style reduced to the sequence that turns it on:
@@ -64,7 +66,7 @@ type Styles struct {
 func DefaultStyles(ascii bool) Styles {
 	plain := lipgloss.NewStyle()
 	fg := func(c string) lipgloss.Style { return plain.Foreground(lipgloss.Color(c)) }
-	esc := escaper{ascii: ascii}
+	esc := terminal.Escaper{ASCII: ascii}
 	s := Styles{
 		Text:          NewInk(plain),
 		Faint:         NewInk(plain.Faint(true)),
@@ -89,8 +91,8 @@ func DefaultStyles(ascii bool) Styles {
 			FullKey: plain.Bold(true), FullDesc: plain,
 		},
 		Glyphs:  unicodeGlyphs(),
-		Escape:  esc.text,
-		Command: esc.command,
+		Escape:  esc.Text,
+		Command: esc.Command,
 	}
 	if ascii {
 		s.Glyphs = asciiGlyphs()

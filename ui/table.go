@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/ebpftop/ebpftop/ui/terminal"
 )
 
 // fit makes s exactly width cells wide: cut with an ellipsis or padded. s
@@ -12,7 +14,7 @@ func fit(s string, width int, right bool, ellipsis string) string {
 	if width <= 0 {
 		return ""
 	}
-	if printableASCII(s) && len(s) > width && width > cells(ellipsis) {
+	if terminal.PrintableASCII(s) && len(s) > width && width > cells(ellipsis) {
 		return s[:width-cells(ellipsis)] + ellipsis // most text there is
 	}
 	n := cells(s)
@@ -43,7 +45,7 @@ func fitMiddle(s string, width int, ellipsis string) string {
 
 // cells is the width of s on the screen.
 func cells(s string) int {
-	if printableASCII(s) {
+	if terminal.PrintableASCII(s) {
 		return len(s)
 	}
 	return ansi.StringWidth(s)

@@ -71,15 +71,15 @@ func (t *trial) count() tea.Cmd {
 	return tea.Tick((left-1)%time.Second+1, func(time.Time) tea.Msg { return tickMsg{} })
 }
 
-func (w *wiring) ticked() tea.Cmd {
-	w.trial.ticking = false
-	return w.trial.count()
+func (d *pairDialogs) ticked() tea.Cmd {
+	d.trial.ticking = false
+	return d.trial.count()
 }
 
-// urgent is the countdown, whatever else is on the screen. Keys are part of it
+// trialBanner is the countdown, whatever else is on the screen. Keys are part of it
 // where they work, and not text.
-func (w *wiring) urgent(s *Styles, keys bool) string {
-	t := &w.trial
+func (d *pairDialogs) trialBanner(s *Styles, keys bool) string {
+	t := &d.trial
 	if !t.running() {
 		return ""
 	}
@@ -94,40 +94,40 @@ func (w *wiring) urgent(s *Styles, keys bool) string {
 }
 
 // confirm makes the change on trial stay.
-func (w *wiring) confirm() tea.Cmd {
-	if !w.trial.running() {
-		w.notice = "there is no trial to confirm"
+func (d *pairDialogs) confirm() tea.Cmd {
+	if !d.trial.running() {
+		d.notice = "there is no trial to confirm"
 		return nil
 	}
-	return w.start(call{doing: "confirming", then: func(err error) tea.Cmd {
+	return d.start(call{doing: "confirming", then: func(err error) tea.Cmd {
 		if err != nil {
-			w.fail(err)
+			d.fail(err)
 			return nil
 		}
-		return w.changed(true, 0)
+		return d.changed(true, 0)
 	}}, probes.Wiring.Confirm)
 }
 
 // undo takes back the last change: a trial at once, for that is what it is
 // for, and what has been decided already only when asked again.
-func (w *wiring) undo() tea.Cmd {
-	if w.trial.running() {
-		return w.takeBack()
+func (d *pairDialogs) undo() tea.Cmd {
+	if d.trial.running() {
+		return d.takeBack()
 	}
-	if w.call == nil {
-		w.ask("Undo?", []remark{{text: "The last change of cross-connects is taken back: the pairs before it come back. Undo again to redo."}},
-			answer{w.keys.Yes, w.takeBack})
+	if d.call == nil {
+		d.ask("Undo?", []remark{{text: "The last change of cross-connects is taken back: the pairs before it come back. Undo again to redo."}},
+			answer{d.keys.Yes, d.takeBack})
 	}
 	return nil
 }
 
-func (w *wiring) takeBack() tea.Cmd {
-	decided := !w.trial.running() // can be undone in its turn
-	return w.start(call{doing: "taking back", then: func(err error) tea.Cmd {
+func (d *pairDialogs) takeBack() tea.Cmd {
+	decided := !d.trial.running() // can be undone in its turn
+	return d.start(call{doing: "taking back", then: func(err error) tea.Cmd {
 		if err != nil {
-			w.fail(err)
+			d.fail(err)
 			return nil
 		}
-		return w.changed(decided, 0)
+		return d.changed(decided, 0)
 	}}, probes.Wiring.Undo)
 }

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 func withClock(now func() time.Time) setting { return func(o *Options) { o.now = now } }
@@ -28,7 +29,7 @@ func endingAt(ends time.Time) probes.Sample {
 func TestTrialCountdown(t *testing.T) {
 	f := newFakeWiring()
 	u := start(t, 80, 24, withWiring(f), withClock(time.Now))
-	u.source.samples <- endingAt(time.Now().Add(3 * time.Second))
+	u.source.Send(endingAt(time.Now().Add(3 * time.Second)))
 	u.waitForText("trial: 3 s left, c confirms, u takes back")
 	before := len(u.writes.sofar())
 	u.waitForText("trial: 2 s left")
@@ -37,12 +38,12 @@ func TestTrialCountdown(t *testing.T) {
 	if n := len(u.writes.sofar()) - before; n > 5 {
 		t.Errorf("%d writes in three seconds", n)
 	}
-	u.source.samples <- lively(0)
+	u.source.Send(fake.Sample(0))
 	u.press("a")
 	u.waitForText("trial: over") // the sample is an old one
-	s := lively(0)
+	s := fake.Sample(0)
 	s.Time = time.Now().Add(time.Hour)
-	u.source.samples <- s
+	u.source.Send(s)
 	u.waitForNoText("trial:")
 }
 
@@ -106,7 +107,7 @@ func TestTrialAlone(t *testing.T) {
 
 // A sample taken before the user has decided does not bring the trial back.
 func TestTrialDecided(t *testing.T) {
-	now := fakeStart
+	now := fake.Start
 	tr := trial{now: func() time.Time { return now }}
 	pairs := withPairs(onTrial).CrossConnects
 	if tr.follow(pairs, now); !tr.running() {
@@ -132,14 +133,14 @@ func TestTrialTicks(t *testing.T) {
 	o := newOffscreen(false)
 	ticks := 0
 	for range 20 {
-		if o.m.wiring.trial.follow(withPairs(onTrial).CrossConnects, lively(41).Time) != nil {
+		if o.m.dialogs.trial.follow(withPairs(onTrial).CrossConnects, fake.Sample(41).Time) != nil {
 			ticks++
 		}
 	}
 	if ticks != 1 {
 		t.Errorf("%d ticks on their way", ticks)
 	}
-	if o.m.wiring.Update(tickMsg{}) == nil {
+	if o.m.dialogs.Update(tickMsg{}) == nil {
 		t.Error("the countdown stops")
 	}
 }
@@ -148,11 +149,11 @@ func TestTrialTicks(t *testing.T) {
 func TestWiringCut(t *testing.T) {
 	o := newOffscreen(false)
 	f := newFakeWiring()
-	o.m.wiring.line.wiring = f
+	o.m.dialogs.line.wiring = f
 	s := withPairs(onTrial)
 	o.show(&s)
 	cmd := o.m.Update(tea.KeyPressMsg{Code: 'c', Text: "c"})
-	o.m.wiring.line.cut.Store(true)
+	o.m.dialogs.line.cut.Store(true)
 	if msg := cmd(); msg != nil || len(f.sofar()) > 0 {
 		t.Errorf("%v, asked for %q", msg, f.sofar())
 	}

@@ -1,4 +1,4 @@
-package ui
+package terminal
 
 import (
 	"fmt"
@@ -13,18 +13,18 @@ import (
 // and a few marks. More is never text, only a way to draw over other lines.
 const maxCluster = 4
 
-// escaper makes text that others chose (names of programs and interfaces,
+// Escaper makes text that others chose (names of programs and interfaces,
 // arguments) safe to show: it can neither drive the terminal nor move or hide
 // what stands beside it. All such text passes it on its way to the screen.
-type escaper struct {
-	ascii bool // the terminal shows nothing beyond ASCII
+type Escaper struct {
+	ASCII bool // the terminal shows nothing beyond ASCII
 }
 
-// text returns s with everything that is not plainly visible shown as an
+// Text returns s with everything that is not plainly visible shown as an
 // escape: control characters, broken UTF-8, format characters that reorder
 // or hide text, and marks the terminal may count differently than we do.
-func (e escaper) text(s string) string {
-	if printableASCII(s) {
+func (e Escaper) Text(s string) string {
+	if PrintableASCII(s) {
 		return s
 	}
 	var b strings.Builder
@@ -36,7 +36,7 @@ func (e escaper) text(s string) string {
 			fmt.Fprintf(&b, `\x%02x`, s[0])
 		case r < utf8.RuneSelf && r >= 0x20 && r != 0x7f:
 			n = e.plain(&b, s, n)
-		case e.ascii || !visible(r):
+		case e.ASCII || !Visible(r):
 			writeEscape(&b, r)
 		default:
 			n = e.cluster(&b, s)
@@ -47,8 +47,8 @@ func (e escaper) text(s string) string {
 }
 
 // plain writes one ASCII character, with the marks that follow it if any.
-func (e escaper) plain(b *strings.Builder, s string, n int) int {
-	if e.ascii || len(s) == n || s[n] < utf8.RuneSelf {
+func (e Escaper) plain(b *strings.Builder, s string, n int) int {
+	if e.ASCII || len(s) == n || s[n] < utf8.RuneSelf {
 		b.WriteString(s[:n])
 		return n
 	}
@@ -57,7 +57,7 @@ func (e escaper) plain(b *strings.Builder, s string, n int) int {
 
 // cluster writes the first character of s as the screen sees it, or what is
 // visible of it and the rest escaped.
-func (e escaper) cluster(b *strings.Builder, s string) int {
+func (e Escaper) cluster(b *strings.Builder, s string) int {
 	cluster, _ := ansi.FirstGraphemeCluster(s, ansi.GraphemeWidth)
 	if steady(cluster) {
 		b.WriteString(cluster)
@@ -65,7 +65,7 @@ func (e escaper) cluster(b *strings.Builder, s string) int {
 	}
 	for i, r := range cluster {
 		switch {
-		case i == 0 && visible(r) && steady(string(r)):
+		case i == 0 && Visible(r) && steady(string(r)):
 			b.WriteRune(r)
 		case r == utf8.RuneError:
 			fmt.Fprintf(b, `\x%02x`, cluster[i])
@@ -92,8 +92,8 @@ func steady(cluster string) bool {
 	return width > 0 && ansi.StringWidthWc(cluster) == width && ansi.StringWidth("x"+cluster+"x") == width+2
 }
 
-// visible reports whether r alone takes room on the screen.
-func visible(r rune) bool {
+// Visible reports whether r alone takes room on the screen.
+func Visible(r rune) bool {
 	return unicode.IsPrint(r) && !unicode.Is(unicode.M, r) &&
 		!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) &&
 		ansi.StringWidthWc(string(r)) > 0
@@ -116,7 +116,8 @@ func writeEscape(b *strings.Builder, r rune) {
 	}
 }
 
-func printableASCII(s string) bool {
+// PrintableASCII reports whether s is plain text, a cell for each byte.
+func PrintableASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
 			return false
@@ -125,11 +126,11 @@ func printableASCII(s string) bool {
 	return true
 }
 
-// command joins arguments the way one would type them, cut off after limit
+// Command joins arguments the way one would type them, cut off after limit
 // bytes: nobody sees more, and arguments can be long.
-func (e escaper) command(filename string, args []string, truncated bool, limit int) string {
+func (e Escaper) Command(filename string, args []string, truncated bool, limit int) string {
 	if len(args) == 0 {
-		return e.text(cutBytes(filename, limit))
+		return e.Text(cutBytes(filename, limit))
 	}
 	var b strings.Builder
 	for i, arg := range args {
@@ -146,7 +147,7 @@ func (e escaper) command(filename string, args []string, truncated bool, limit i
 			break
 		}
 	}
-	s := e.text(b.String())
+	s := e.Text(b.String())
 	if truncated {
 		s += " ..."
 	}

@@ -1,4 +1,4 @@
-package ui
+package terminal
 
 import (
 	"strings"
@@ -8,9 +8,10 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// pen writes cells in few bytes: it knows where the cursor is and which style
-// is on. It relies on nothing but what every terminal has had since the VT100.
-type pen struct {
+// cellWriter writes cells in few bytes: it knows where the cursor is and which
+// style is on. It relies on nothing but what every terminal has had since the
+// VT100.
+type cellWriter struct {
 	profile colorprofile.Profile
 	out     strings.Builder
 	x, y    int
@@ -19,33 +20,33 @@ type pen struct {
 }
 
 // clear makes the terminal blank.
-func (p *pen) clear() {
-	p.set(uv.Style{})
-	p.out.WriteString(ansi.EraseEntireScreen)
-	p.lost = true
+func (w *cellWriter) clear() {
+	w.set(uv.Style{})
+	w.out.WriteString(ansi.EraseEntireScreen)
+	w.lost = true
 }
 
 // reach moves the cursor to a cell of line y.
-func (p *pen) reach(x, y int, line uv.Line) {
+func (w *cellWriter) reach(x, y int, line uv.Line) {
 	switch {
-	case p.lost || y != p.y || x < p.x:
-		p.move(x, y)
-	case p.cheap(line[p.x:x]):
-		for p.x < x {
-			p.put(&line[p.x])
+	case w.lost || y != w.y || x < w.x:
+		w.move(x, y)
+	case w.cheap(line[w.x:x]):
+		for w.x < x {
+			w.put(&line[w.x])
 		}
 	default:
-		p.move(x, y)
+		w.move(x, y)
 	}
 }
 
 // cheap reports whether cells are as short as any way around them.
-func (p *pen) cheap(cells uv.Line) bool {
+func (w *cellWriter) cheap(cells uv.Line) bool {
 	if len(cells) > len("\x1b[4C") {
 		return false
 	}
 	for i := range cells {
-		if len(cells[i].Content) > 1 || !p.suits(&cells[i]) {
+		if len(cells[i].Content) > 1 || !w.suits(&cells[i]) {
 			return false
 		}
 	}
@@ -53,15 +54,15 @@ func (p *pen) cheap(cells uv.Line) bool {
 }
 
 // move takes the shortest way there is.
-func (p *pen) move(x, y int) {
+func (w *cellWriter) move(x, y int) {
 	way := ansi.CursorPosition(x+1, y+1)
-	if !p.lost {
-		if relative := vertical(y-p.y) + horizontal(x-p.x); len(relative) < len(way) {
+	if !w.lost {
+		if relative := vertical(y-w.y) + horizontal(x-w.x); len(relative) < len(way) {
 			way = relative
 		}
 	}
-	p.out.WriteString(way)
-	p.x, p.y, p.lost = x, y, false
+	w.out.WriteString(way)
+	w.x, w.y, w.lost = x, y, false
 }
 
 func vertical(n int) string {
@@ -85,18 +86,18 @@ func horizontal(n int) string {
 }
 
 // put writes a cell where the cursor is.
-func (p *pen) put(c *uv.Cell) {
-	if !p.suits(c) {
-		p.set(uv.ConvertStyle(c.Style, p.profile))
+func (w *cellWriter) put(c *uv.Cell) {
+	if !w.suits(c) {
+		w.set(uv.ConvertStyle(c.Style, w.profile))
 	}
-	p.out.WriteString(c.Content)
-	p.x += c.Width
+	w.out.WriteString(c.Content)
+	w.x += c.Width
 }
 
 // suits reports whether a cell needs no other style than that which is on.
-func (p *pen) suits(c *uv.Cell) bool {
-	style := uv.ConvertStyle(c.Style, p.profile)
-	return style.Equal(&p.style) || (bare(c, &style) && bare(c, &p.style))
+func (w *cellWriter) suits(c *uv.Cell) bool {
+	style := uv.ConvertStyle(c.Style, w.profile)
+	return style.Equal(&w.style) || (bare(c, &style) && bare(c, &w.style))
 }
 
 // bare reports whether a cell in this style is nothing but blank.
@@ -105,40 +106,40 @@ func bare(c *uv.Cell, s *uv.Style) bool {
 	return c.Content == " " && s.Bg == nil && s.Underline == uv.UnderlineNone && s.Attrs&^unseen == 0
 }
 
-func (p *pen) set(style uv.Style) {
-	way := style.Diff(&p.style)
+func (w *cellWriter) set(style uv.Style) {
+	way := style.Diff(&w.style)
 	if style.IsZero() && len(way) > len(ansi.ResetStyle) {
 		way = ansi.ResetStyle
 	}
-	p.out.WriteString(way)
-	p.style = style
+	w.out.WriteString(way)
+	w.style = style
 }
 
 // leave ends a line of so many cells: past the last one, terminals differ in
 // where they are.
-func (p *pen) leave(width int) {
-	if p.x >= width {
-		p.lost = true
+func (w *cellWriter) leave(width int) {
+	if w.x >= width {
+		w.lost = true
 	}
 }
 
 // repaint writes a line as a whole.
-func (p *pen) repaint(y int, line uv.Line) {
-	p.move(0, y)
-	p.set(uv.Style{})
-	p.out.WriteString(ansi.EraseEntireLine)
+func (w *cellWriter) repaint(y int, line uv.Line) {
+	w.move(0, y)
+	w.set(uv.Style{})
+	w.out.WriteString(ansi.EraseEntireLine)
 	for i := range line {
 		if line[i].Width > 0 {
-			p.put(&line[i])
+			w.put(&line[i])
 		}
 	}
-	p.lost = true
+	w.lost = true
 }
 
 // take returns what was written since the last time.
-func (p *pen) take() string {
-	p.set(uv.Style{})
-	out := p.out.String()
-	p.out.Reset()
+func (w *cellWriter) take() string {
+	w.set(uv.Style{})
+	out := w.out.String()
+	w.out.Reset()
 	return out
 }

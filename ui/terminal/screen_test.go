@@ -1,4 +1,4 @@
-package ui
+package terminal
 
 import (
 	"bytes"
@@ -18,22 +18,22 @@ var paints = []string{
 	"\x1b[7m b \x1b[m", "\x1b[1;31mlost\x1b[m", "\x1b[4m \x1b[m", "192.0.2.1:80", "表", "e\u0301",
 }
 
-// What is drawn over another picture looks like what is drawn on nothing.
+// What is drawn over another frame looks like what is drawn on nothing.
 func TestDraw(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, wide := range []bool{false, true} {
 		shown, screen, out := newCanvas(40, 8)
-		p := picture{width: 40, height: 8}
+		f := Frame{Width: 40, Height: 8}
 		for n := range 200 {
-			p.lines = redrawn(random, p, wide)
-			screen.draw(p)
+			f.Lines = redrawn(random, f, wide)
+			screen.draw(f)
 			_, _ = shown.Write(out.Bytes())
 			out.Reset()
 			fresh, once, all := newCanvas(40, 8)
-			once.draw(p)
+			once.draw(f)
 			_, _ = fresh.Write(all.Bytes())
 			if !lookAlike(shown, fresh) {
-				t.Fatalf("picture %d:\n%s\nwant:\n%s", n, shown.Render(), fresh.Render())
+				t.Fatalf("frame %d:\n%s\nwant:\n%s", n, shown.Render(), fresh.Render())
 			}
 		}
 	}
@@ -50,17 +50,17 @@ func lookAlike(a, b *vt.Emulator) bool {
 	return true
 }
 
-func newCanvas(w, h int) (*vt.Emulator, *screen, *bytes.Buffer) {
+func newCanvas(w, h int) (*vt.Emulator, *Screen, *bytes.Buffer) {
 	var out bytes.Buffer
 	emu := vt.NewEmulator(w, h)
 	_, _ = emu.Write([]byte(enterScreen))
-	return emu, newScreen(&out, colorprofile.TrueColor), &out
+	return emu, NewScreen(&out, colorprofile.TrueColor), &out
 }
 
-// redrawn changes some lines of p.
-func redrawn(random *rand.Rand, p picture, wide bool) []string {
-	lines := make([]string, random.IntN(p.height+1))
-	copy(lines, p.lines)
+// redrawn changes some lines of f.
+func redrawn(random *rand.Rand, f Frame, wide bool) []string {
+	lines := make([]string, random.IntN(f.Height+1))
+	copy(lines, f.Lines)
 	for y := range lines {
 		if random.IntN(3) > 0 {
 			continue
@@ -70,7 +70,7 @@ func redrawn(random *rand.Rand, p picture, wide bool) []string {
 			choice = paints[:len(paints)-2]
 		}
 		var line strings.Builder
-		for range random.IntN(2 * p.width / 3) {
+		for range random.IntN(2 * f.Width / 3) {
 			line.WriteString(choice[random.IntN(len(choice))])
 		}
 		lines[y] = line.String()
@@ -85,15 +85,15 @@ func TestDrawLittle(t *testing.T) {
 	line := func(a, b int) string {
 		return fmt.Sprintf("\x1b[2meth0\x1b[m %7d%s%7d", a, strings.Repeat("━", 80), b)
 	}
-	p := picture{width: width, height: 3, lines: []string{line(1, 2), line(3, 4)}}
-	screen.draw(p)
+	f := Frame{Width: width, Height: 3, Lines: []string{line(1, 2), line(3, 4)}}
+	screen.draw(f)
 	out.Reset()
-	screen.draw(p)
+	screen.draw(f)
 	if out.Len() > 0 {
 		t.Errorf("the same again: sent %q", out)
 	}
-	p.lines = []string{line(5, 6), line(3, 4)}
-	screen.draw(p)
+	f.Lines = []string{line(5, 6), line(3, 4)}
+	screen.draw(f)
 	if want := "\x1b[1;12H5\x1b[86C6"; out.String() != want {
 		t.Errorf("sent %q, want %q", out, want)
 	}

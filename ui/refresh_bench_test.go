@@ -8,13 +8,14 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 // livelyScreen has everything on it.
 func livelyScreen() *offscreen {
 	o := newOffscreen(false)
 	for n := range 100 {
-		s := lively(n)
+		s := fake.Sample(n)
 		s.CrossConnects = somePairs(s.Time)
 		o.show(&s)
 	}
@@ -29,7 +30,7 @@ func BenchmarkView(b *testing.B) {
 			o.resize(size.w, size.h)
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = o.m.picture()
+				_ = o.m.frame()
 			}
 		})
 	}
@@ -45,7 +46,7 @@ func BenchmarkPane(b *testing.B) {
 			o.press(tea.Key{Code: 'z', Text: "z"})
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = o.m.picture()
+				_ = o.m.frame()
 			}
 		})
 	}
@@ -59,8 +60,8 @@ type crowd struct {
 // sample is made up: nothing of it exists.
 func (c crowd) sample(now time.Time) probes.Sample {
 	s := probes.Sample{
-		Time: now, Interval: fakeInterval,
-		Connections:   manyConnections(c.connections, c.active, now),
+		Time: now, Interval: fake.Interval,
+		Connections:   fake.Connections(c.connections, c.active, now),
 		CrossConnects: manyPairs(c.pairs),
 	}
 	for i := range c.interfaces {
@@ -90,8 +91,8 @@ func manyPairs(n int) []probes.CrossConnect {
 	return pairs
 }
 
-// BenchmarkRefresh is all that the screen does with a sample: feeder, panes and
-// drawing, but for the terminal.
+// BenchmarkRefresh is all that the screen does with a sample: presenter, panes
+// and drawing, but for the terminal.
 func BenchmarkRefresh(b *testing.B) {
 	for _, c := range []crowd{
 		{connections: 100, active: 100, interfaces: 2},
@@ -107,11 +108,11 @@ func BenchmarkRefresh(b *testing.B) {
 		b.Run(c.String(), func(b *testing.B) {
 			o := newOffscreen(false)
 			o.resize(200, 50)
-			s := c.sample(fakeStart)
+			s := c.sample(fake.Start)
 			b.ReportAllocs()
 			for b.Loop() {
 				o.show(&s)
-				_ = o.m.picture()
+				_ = o.m.frame()
 			}
 		})
 	}
@@ -129,10 +130,10 @@ func TestRefreshAllocates(t *testing.T) {
 	refresh := func(c crowd) (allocations float64, bytes int64) {
 		o := newOffscreen(false)
 		o.resize(200, 50)
-		s := c.sample(fakeStart)
+		s := c.sample(fake.Start)
 		work := func() {
 			o.show(&s)
-			_ = o.m.picture()
+			_ = o.m.frame()
 		}
 		return testing.AllocsPerRun(10, work), testing.Benchmark(func(b *testing.B) {
 			for b.Loop() {

@@ -1,72 +1,27 @@
-package ui
+package fake
 
 import (
 	"fmt"
 	"math"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// fakeSource is a source whose samples the test decides on.
-type fakeSource struct {
-	samples chan probes.Sample
+// Interval is the time between samples.
+const Interval = 500 * time.Millisecond
 
-	mu        sync.Mutex
-	err       error
-	intervals []time.Duration
-}
+// Start is the time of the first sample.
+var Start = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 
-func newFakeSource() *fakeSource { return &fakeSource{samples: make(chan probes.Sample, 1)} }
-
-func (f *fakeSource) Samples() <-chan probes.Sample { return f.samples }
-
-func (f *fakeSource) SetInterval(d time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.intervals = append(f.intervals, d)
-}
-
-func (f *fakeSource) Err() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.err
-}
-
-func (f *fakeSource) Close() error { return nil }
-
-// end closes the source as if it had failed with err.
-func (f *fakeSource) end(err error) {
-	f.mu.Lock()
-	f.err = err
-	f.mu.Unlock()
-	close(f.samples)
-}
-
-// lastInterval is what SetInterval was called with last.
-func (f *fakeSource) lastInterval() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.intervals) == 0 {
-		return 0
-	}
-	return f.intervals[len(f.intervals)-1]
-}
-
-var (
-	fakeStart    = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
-	fakeInterval = 500 * time.Millisecond
-)
-
-// lively is the n-th sample of a host with a good deal going on: the same for
+// Sample is the n-th sample of a host with a good deal going on: the same for
 // the same n.
-func lively(n int) probes.Sample {
+func Sample(n int) probes.Sample {
 	s := probes.Sample{
-		Time:     fakeStart.Add(time.Duration(n) * fakeInterval),
-		Interval: fakeInterval,
+		Time:     Start.Add(time.Duration(n) * Interval),
+		Interval: Interval,
 		Self:     probes.Self{CPU: 0.004 + 0.001*wave(n, 5), RSS: 18_400_000},
 	}
 	s.Interfaces = livelyInterfaces(n)
@@ -148,9 +103,9 @@ func livelyProtocols(n int) []probes.Protocol {
 
 func livelyConnections(n int, now time.Time) (all []probes.Connection, fresh uint64) {
 	for i := range 60 + n/8 {
-		first := fakeStart.Add(time.Duration(i-60) * 8 * fakeInterval)
+		first := Start.Add(time.Duration(i-60) * 8 * Interval)
 		if i < 12 {
-			first = fakeStart.Add(-time.Duration(12-i) * 97 * time.Minute)
+			first = Start.Add(-time.Duration(12-i) * 97 * time.Minute)
 		}
 		c := probes.Connection{
 			Interface: []string{"eth0", "eth1", "wg0"}[i%3],
@@ -183,7 +138,7 @@ func livelyConnections(n int, now time.Time) (all []probes.Connection, fresh uin
 		}
 		c.RXPackets, c.TXPackets = 1+c.RXBytes/900, 1+c.TXBytes/400
 		all = append(all, c)
-		if now.Sub(first) < fakeInterval {
+		if now.Sub(first) < Interval {
 			fresh++
 		}
 	}
@@ -215,7 +170,7 @@ func livelyExecs(n int, now time.Time) probes.Execs {
 	if n == 0 {
 		fresh = 6
 	}
-	x.PerSecond = float64(fresh) / fakeInterval.Seconds()
+	x.PerSecond = float64(fresh) / Interval.Seconds()
 	for i := range fresh {
 		p := livelyPrograms[(n*3+i)%len(livelyPrograms)]
 		if n > 20 && strings.HasPrefix(p[0], "/opt") {

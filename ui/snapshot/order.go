@@ -1,7 +1,6 @@
-package ui
+package snapshot
 
 import (
-	"bytes"
 	"cmp"
 	"net/netip"
 	"slices"
@@ -10,16 +9,18 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// order is by what the connection table is sorted.
-type order int
+// Order is by what the connection table is sorted.
+type Order int
 
+// The orders there are.
 const (
-	newest order = iota
-	busiest
+	Newest Order = iota
+	Busiest
 )
 
-func (o order) String() string {
-	if o == busiest {
+// String is for the screen.
+func (o Order) String() string {
+	if o == Busiest {
 		return "busiest first"
 	}
 	return "newest first"
@@ -29,16 +30,16 @@ func (o order) String() string {
 // sample.
 type ranking struct {
 	conns []probes.Connection
-	rates []byteRate
-	by    order
+	rates []ByteRate
+	by    Order
 }
 
 // compare is a total order: rows with equal values never change places.
 func (r *ranking) compare(a, b int32) int {
 	x, y := &r.conns[a], &r.conns[b]
-	if r.by == busiest {
+	if r.by == Busiest {
 		p, q := r.rates[a], r.rates[b]
-		if c := cmp.Compare(q.rx+q.tx, p.rx+p.tx); c != 0 {
+		if c := cmp.Compare(q.RX+q.TX, p.RX+p.TX); c != 0 {
 			return c
 		}
 		if c := cmp.Compare(y.RXBytes+y.TXBytes, x.RXBytes+x.TXBytes); c != 0 {
@@ -113,60 +114,4 @@ func (r *ranking) position(rows []int32, row int32) int {
 		}
 	}
 	return n
-}
-
-// matcher tells which connections a filter lets through: those that hold each
-// of its words somewhere in interface, protocol or addresses.
-type matcher struct {
-	scope string // only this interface, "" for all
-	words [][]byte
-	text  []byte // reused from row to row
-}
-
-func newMatcher(scope, filter string) *matcher {
-	m := &matcher{scope: scope}
-	for _, word := range strings.Fields(strings.ToLower(filter)) {
-		m.words = append(m.words, []byte(word))
-	}
-	return m
-}
-
-func (m *matcher) match(c *probes.Connection) bool {
-	if m.scope != "" && c.Interface != m.scope {
-		return false
-	}
-	if len(m.words) == 0 {
-		return true
-	}
-	t := append(m.text[:0], strings.ToLower(c.Interface)...)
-	t = append(append(t, ' '), strings.ToLower(c.Protocol)...)
-	t = appendEndpoint(append(t, ' '), c.Local)
-	t = appendEndpoint(append(t, ' '), c.Remote)
-	m.text = t
-	for _, word := range m.words {
-		if !bytes.Contains(t, word) {
-			return false
-		}
-	}
-	return true
-}
-
-// appendEndpoint is Endpoint.String without the garbage.
-func appendEndpoint(b []byte, e probes.Endpoint) []byte {
-	ap := netip.AddrPort(e)
-	if ap.Port() == 0 {
-		return ap.Addr().AppendTo(b)
-	}
-	return ap.AppendTo(b)
-}
-
-// rows returns the indices of the connections that match.
-func (m *matcher) rows(conns []probes.Connection) []int32 {
-	rows := make([]int32, 0, len(conns))
-	for i := range conns {
-		if m.match(&conns[i]) {
-			rows = append(rows, int32(i))
-		}
-	}
-	return rows
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
 // fakeWiring notes what it is asked for.
@@ -162,7 +163,7 @@ func somePairs(now time.Time) []probes.CrossConnect {
 
 // withPairs is the 41st sample with pairs; lasting leaves those on trial out.
 func withPairs(pick func(*probes.CrossConnect) bool) probes.Sample {
-	s := lively(41)
+	s := fake.Sample(41)
 	for _, p := range somePairs(s.Time) {
 		if pick(&p) {
 			s.CrossConnects = append(s.CrossConnects, p)

@@ -11,30 +11,30 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// wiring is the part of the screen that changes cross-connects: the dialog
+// pairDialogs is the part of the screen that changes cross-connects: the dialog
 // that is open, the call that is under way, and what the user has to be told.
-type wiring struct {
+type pairDialogs struct {
 	keys  KeyMap
 	ascii bool
 	line  *patchLine
 
 	pairs      []probes.CrossConnect
 	interfaces []probes.Interface
-	dialog     dialog // nil if none is open
+	open       dialog // nil if none is open
 	call       *call  // nil if none is under way
 	notice     string // one line, until the next key
 	undoable   bool   // this screen has made a change
 	trial      trial
 }
 
-func newWiring(keys KeyMap, opts *Options) *wiring {
-	return &wiring{
+func newPairDialogs(keys KeyMap, opts *Options) *pairDialogs {
+	return &pairDialogs{
 		keys: keys, ascii: opts.ASCII, line: &patchLine{wiring: opts.Wiring}, trial: trial{now: opts.now},
 	}
 }
 
 // possible reports whether pairs can be changed at all.
-func (w *wiring) possible() bool { return w.line.wiring != nil }
+func (d *pairDialogs) possible() bool { return d.line.wiring != nil }
 
 // patchLine is the way to probes.Wiring. Once cut, calls that were on their way
 // to it no longer get there; for one that did, Run does not wait.
@@ -59,12 +59,12 @@ type calledMsg struct {
 }
 
 // start runs do outside of Update, and then the call's then in it.
-func (w *wiring) start(c call, do func(probes.Wiring) error) tea.Cmd {
-	if w.call != nil || !w.possible() {
+func (d *pairDialogs) start(c call, do func(probes.Wiring) error) tea.Cmd {
+	if d.call != nil || !d.possible() {
 		return nil
 	}
-	w.call = &c
-	line := w.line
+	d.call = &c
+	line := d.line
 	return func() tea.Msg {
 		if line.cut.Load() {
 			return nil
@@ -75,96 +75,96 @@ func (w *wiring) start(c call, do func(probes.Wiring) error) tea.Cmd {
 
 // Update takes what the root does not know, and all keys while a dialog is
 // open.
-func (w *wiring) Update(msg tea.Msg) tea.Cmd {
+func (d *pairDialogs) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
-	case frameMsg:
-		return w.show(msg)
+	case snapshotMsg:
+		return d.show(msg)
 	case tickMsg:
-		return w.ticked()
+		return d.ticked()
 	case calledMsg:
-		if msg.call != w.call {
+		if msg.call != d.call {
 			return nil // given up
 		}
-		w.call = nil
+		d.call = nil
 		return msg.call.then(msg.err)
 	case tea.PasteMsg, tea.KeyPressMsg:
-		return w.typed(msg)
+		return d.typed(msg)
 	}
 	return nil
 }
 
 // typed takes a key or a paste while a dialog is open. While a call is under
 // way there is nothing to decide.
-func (w *wiring) typed(msg tea.Msg) tea.Cmd {
-	if w.call == nil {
-		return w.dialog.Update(msg)
+func (d *pairDialogs) typed(msg tea.Msg) tea.Cmd {
+	if d.call == nil {
+		return d.open.Update(msg)
 	}
-	if press, ok := msg.(tea.KeyPressMsg); ok && w.call.abandonable && key.Matches(press, w.keys.Cancel) {
-		w.call = nil
+	if press, ok := msg.(tea.KeyPressMsg); ok && d.call.abandonable && key.Matches(press, d.keys.Cancel) {
+		d.call = nil
 	}
 	return nil
 }
 
 // show takes what a frame knows of pairs and interfaces.
-func (w *wiring) show(msg frameMsg) tea.Cmd {
-	w.pairs, w.interfaces = msg.crossConnects, msg.interfaces
-	if w.dialog != nil {
-		w.dialog.Refresh()
+func (d *pairDialogs) show(msg snapshotMsg) tea.Cmd {
+	d.pairs, d.interfaces = msg.CrossConnects, msg.Interfaces
+	if d.open != nil {
+		d.open.Refresh()
 	}
-	if !w.possible() {
+	if !d.possible() {
 		return nil
 	}
-	return w.trial.follow(msg.crossConnects, msg.wired)
+	return d.trial.follow(msg.CrossConnects, msg.PairsTime)
 }
 
 // fail says what went wrong, in one line.
-func (w *wiring) fail(err error) {
-	w.notice = strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
+func (d *pairDialogs) fail(err error) {
+	d.notice = strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
 }
 
-func (w *wiring) close() { w.dialog = nil }
+func (d *pairDialogs) close() { d.open = nil }
 
 // changed notes the end of a change. trial is for how long it is on trial.
-func (w *wiring) changed(undoable bool, trial time.Duration) tea.Cmd {
-	w.close()
-	w.undoable = undoable
-	return w.trial.set(trial)
+func (d *pairDialogs) changed(undoable bool, trial time.Duration) tea.Cmd {
+	d.close()
+	d.undoable = undoable
+	return d.trial.set(trial)
 }
 
 // Keys are those of the dialog, or those that work in every pane.
-func (w *wiring) Keys() []key.Binding {
+func (d *pairDialogs) Keys() []key.Binding {
 	switch {
-	case w.dialog != nil && w.call != nil:
-		return []key.Binding{w.keys.QuitAtAllTimes}
-	case w.dialog != nil:
-		return w.dialog.Keys()
-	case w.undoable && !w.trial.running():
-		return []key.Binding{w.keys.Connect, w.keys.Undo}
+	case d.open != nil && d.call != nil:
+		return []key.Binding{d.keys.QuitAtAllTimes}
+	case d.open != nil:
+		return d.open.Keys()
+	case d.undoable && !d.trial.running():
+		return []key.Binding{d.keys.Connect, d.keys.Undo}
 	}
-	return []key.Binding{w.keys.Connect}
+	return []key.Binding{d.keys.Connect}
 }
 
 // mayChange refuses what cannot be, and says why.
-func (w *wiring) mayChange() bool {
+func (d *pairDialogs) mayChange() bool {
 	switch {
-	case w.call != nil:
+	case d.call != nil:
 		return false
-	case w.trial.running():
-		w.notice = "a trial is under way: c confirms it, u takes it back"
+	case d.trial.running():
+		d.notice = "a trial is under way: c confirms it, u takes it back"
 		return false
 	}
-	return w.possible()
+	return d.possible()
 }
 
 // mayChangePair is mayChange for a pair that there is.
-func (w *wiring) mayChangePair(p *probes.CrossConnect) bool {
+func (d *pairDialogs) mayChangePair(p *probes.CrossConnect) bool {
 	switch {
 	case p.Origin == probes.OriginOther:
-		w.notice = pairName(p) + " belongs to " + pairOrigin(p) + ": only that one can change it"
+		d.notice = pairName(p) + " belongs to " + pairOrigin(p) + ": only that one can change it"
 		return false
 	case p.Removed:
-		w.notice = pairName(p) + " is removed on trial: u takes that back"
+		d.notice = pairName(p) + " is removed on trial: u takes that back"
 		return false
 	}
-	return w.mayChange()
+	return d.mayChange()
 }

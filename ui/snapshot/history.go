@@ -1,14 +1,22 @@
-package ui
+package snapshot
 
 import "time"
 
 const (
-	// historyStep is what one cell of a sparkline stands for, whatever the
+	// HistoryStep is what one cell of a sparkline stands for, whatever the
 	// interval between samples: a line that moves on at every refresh says
 	// less and is most of what the terminal has to be sent.
-	historyStep   = 2 * time.Second
-	historyLength = 150  // steps kept: five minutes
+	HistoryStep = 2 * time.Second
+	// HistoryLength is how many steps are kept: five minutes.
+	HistoryLength = 150
 	historySeries = 2048 // lines kept at most, about 1.3 MB
+)
+
+// The names of series that are not a protocol. None is called like this.
+const (
+	rxSeries   = " received"
+	txSeries   = " sent"
+	execSeries = " execs"
 )
 
 // seriesKey names one line of history.
@@ -22,12 +30,12 @@ type seriesKey struct {
 type history struct {
 	step   int64         // number of the current step
 	past   time.Duration // time the samples covered so far
-	weight [historyLength]float32
+	weight [HistoryLength]float32
 	series map[seriesKey]*series
 }
 
 type series struct {
-	sum  [historyLength]float32 // rate times seconds, by step
+	sum  [HistoryLength]float32 // rate times seconds, by step
 	last int64                  // last step in which there was anything
 }
 
@@ -37,10 +45,10 @@ func newHistory() *history { return &history{series: make(map[seriesKey]*series)
 // that time. Samples tell the time, not the clock: clocks are set.
 func (h *history) advance(d time.Duration) {
 	h.past += max(d, 0)
-	step := int64(h.past / historyStep)
-	for n := 0; h.step < step && n < historyLength; n++ {
+	step := int64(h.past / HistoryStep)
+	for n := 0; h.step < step && n < HistoryLength; n++ {
 		h.step++
-		slot := h.step % historyLength
+		slot := h.step % HistoryLength
 		h.weight[slot] = 0
 		for _, s := range h.series {
 			s.sum[slot] = 0
@@ -49,9 +57,9 @@ func (h *history) advance(d time.Duration) {
 	if h.step != step { // longer than all that is kept
 		h.step = step
 	}
-	h.weight[h.step%historyLength] += float32(d.Seconds())
+	h.weight[h.step%HistoryLength] += float32(d.Seconds())
 	for key, s := range h.series {
-		if h.step-s.last >= historyLength {
+		if h.step-s.last >= HistoryLength {
 			delete(h.series, key)
 		}
 	}
@@ -69,18 +77,18 @@ func (h *history) add(key seriesKey, rate float64, d time.Duration) {
 		s = &series{}
 		h.series[key] = s
 	}
-	s.sum[h.step%historyLength] += float32(rate * d.Seconds())
+	s.sum[h.step%HistoryLength] += float32(rate * d.Seconds())
 	s.last = h.step
 }
 
 // values are the rates of a series, oldest first, up to the current step. A
 // step that no sample covered is -1.
 func (h *history) values(key seriesKey) []float64 {
-	n := int(min(h.step+1, historyLength))
+	n := int(min(h.step+1, HistoryLength))
 	out := make([]float64, 0, n)
 	s := h.series[key]
 	for step := h.step - int64(n) + 1; step <= h.step; step++ {
-		slot := step % historyLength
+		slot := step % HistoryLength
 		switch {
 		case h.weight[slot] == 0:
 			out = append(out, -1)

@@ -1,4 +1,4 @@
-package ui
+package snapshot
 
 import (
 	"hash/maphash"
@@ -7,18 +7,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// connKey identifies a row of the connection table.
-type connKey struct {
-	iface, protocol string
-	local, remote   probes.Endpoint
-}
-
-func keyOf(c *probes.Connection) connKey {
-	return connKey{iface: c.Interface, protocol: c.Protocol, local: c.Local, remote: c.Remote}
-}
-
-// byteRate is what a connection carried in the last interval, in bit/s.
-type byteRate struct{ rx, tx float64 }
+// ByteRate is what a connection carried in the last interval, in bit/s.
+type ByteRate struct{ RX, TX float64 }
 
 // rateMeter derives the rates of connections from the totals of consecutive
 // samples. Only connections that saw a packet lately are looked up: of the
@@ -40,7 +30,7 @@ type byteTotal struct{ rx, tx uint64 }
 const slack = 2 * time.Second
 
 // measure returns the rates of s.Connections, in their order.
-func (m *rateMeter) measure(s *probes.Sample) []byteRate {
+func (m *rateMeter) measure(s *probes.Sample) []ByteRate {
 	elapsed := s.Time.Sub(m.at)
 	if m.at.IsZero() || elapsed <= 0 {
 		elapsed = s.Interval
@@ -51,7 +41,7 @@ func (m *rateMeter) measure(s *probes.Sample) []byteRate {
 	seconds := elapsed.Seconds()
 	// The sample before by the wall clock of this one, which may have been set.
 	lately := s.Time.Add(-elapsed - slack)
-	rates := make([]byteRate, len(s.Connections))
+	rates := make([]ByteRate, len(s.Connections))
 	for i := range s.Connections {
 		c := &s.Connections[i]
 		if c.LastSeen.Before(lately) {
@@ -64,9 +54,9 @@ func (m *rateMeter) measure(s *probes.Sample) []byteRate {
 			m.seen[key] = now
 		}
 		if seconds > 0 && (known || c.FirstSeen.After(lately)) {
-			rates[i] = byteRate{
-				rx: float64(grown(before.rx, now.rx)) * 8 / seconds,
-				tx: float64(grown(before.tx, now.tx)) * 8 / seconds,
+			rates[i] = ByteRate{
+				RX: float64(grown(before.rx, now.rx)) * 8 / seconds,
+				TX: float64(grown(before.tx, now.tx)) * 8 / seconds,
 			}
 		}
 	}

@@ -1,0 +1,45 @@
+package snapshot
+
+import "github.com/ebpftop/ebpftop/probes"
+
+// Execs is the latest programs, oldest first.
+type Execs struct {
+	Hook, HookReason string
+	Total            uint64
+	Failed           *uint64
+	PerSecond        float64
+	Events           []Exec
+	History          []float64 // of PerSecond
+}
+
+// Exec is one program; its number stays its own as the list moves on.
+type Exec struct {
+	Number uint64
+	probes.Exec
+}
+
+// execsKept is how many programs the list has at most.
+const execsKept = 1000
+
+// execLog keeps the latest programs.
+type execLog struct {
+	events []Exec // snapshots hold parts of it
+	count  uint64
+}
+
+// add appends what one sample brings.
+func (l *execLog) add(events []probes.Exec) {
+	for _, e := range events {
+		l.count++
+		l.events = append(l.events, Exec{Number: l.count, Exec: e})
+	}
+	if len(l.events) > 2*execsKept { // snapshots still hold the old array
+		l.events = append(make([]Exec, 0, 2*execsKept+1), l.latest()...)
+	}
+}
+
+// latest are the programs to be shown. Nothing is ever written over them.
+func (l *execLog) latest() []Exec {
+	n := len(l.events)
+	return l.events[max(0, n-execsKept):n:n]
+}

@@ -1,0 +1,21 @@
+package snapshot
+
+import (
+	"testing"
+
+	"github.com/ebpftop/ebpftop/ui/internal/fake"
+)
+
+func TestMatcher(t *testing.T) {
+	c := fake.Sample(3).Connections[3]
+	for filter, want := range map[string]bool{
+		"": true, " ": true, "tcp": true, "TCP 2001:db8": true, "eth0": true, ":443": true, "udp": false, "tcp 10.": false,
+	} {
+		if got := newMatcher("", filter).match(&c); got != want {
+			t.Errorf("%q: %v", filter, got)
+		}
+	}
+	if newMatcher("eth1", "").match(&c) || !newMatcher("eth0", "").match(&c) {
+		t.Error("scope")
+	}
+}

@@ -1,0 +1,199 @@
+package snapshot
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/internal/latest"
+)
+
+// gap bounds the snapshots of a source that delivers faster than people read,
+// a recording at full speed for one.
+const gap = 50 * time.Millisecond
+
+// Presenter stands between source and screen. Its one goroutine takes samples
+// as they come, does all that takes time, and leaves finished snapshots in a
+// box of one, where the screen fetches them as fast as it can draw.
+type Presenter struct {
+	Snapshots latest.Box[*Snapshot]
+	Queries   latest.Box[Query]
+
+	source   probes.Source
+	query    Query
+	sample   *probes.Sample // the last one that came
+	shown    *probes.Sample // the one on the screen: an older one while paused
+	rates    []ByteRate     // of shown.Connections
+	mixed    Protocols      // of shown, without history
+	self     probes.Self    // of shown, smoothed
+	snapshot Snapshot       // the last one built
+	stale    bool           // snapshot is not of shown
+	history  *history
+	mixer    mixer
+	meter    rateMeter
+	log      execLog
+	ended    bool
+	built    time.Time
+}
+
+// NewPresenter makes the presenter of a source.
+func NewPresenter(source probes.Source) *Presenter {
+	return &Presenter{
+		Snapshots: latest.NewBox[*Snapshot](),
+		Queries:   latest.NewBox[Query](),
+		source:    source,
+		history:   newHistory(),
+		meter:     newRateMeter(),
+	}
+}
+
+// Run makes snapshots until ctx ends or the source fails, and returns why the
+// source failed. Take, Ask and Publish are what it does.
+func (p *Presenter) Run(ctx context.Context) error {
+	samples := p.source.Samples()
+	var due <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s, ok := <-samples:
+			if !ok {
+				if err := p.source.Err(); err != nil {
+					return err
+				}
+				// A recording has run out: its last sample stays.
+				samples, p.ended = nil, true
+			} else {
+				p.Take(&s)
+			}
+		case q := <-p.Queries:
+			p.Ask(q)
+		case <-due:
+			due = nil
+			p.Publish()
+			continue
+		}
+		if wait := gap - time.Since(p.built); wait <= 0 {
+			due = nil
+			p.Publish()
+		} else if due == nil {
+			due = time.After(wait)
+		}
+	}
+}
+
+// Take remembers a sample: what must not be lost is kept even while paused.
+func (p *Presenter) Take(s *probes.Sample) {
+	p.sample = s
+	p.log.add(s.Execs.Events)
+	p.record(s)
+	if !p.query.Paused || p.shown == nil {
+		p.absorb()
+	}
+}
+
+// absorb derives what depends on consecutive samples from the latest one.
+func (p *Presenter) absorb() {
+	p.shown, p.stale = p.sample, true
+	p.rates = p.meter.measure(p.shown)
+	p.mixed = p.mixer.mix(p.shown, p.query.Scope)
+	p.smooth(p.shown)
+}
+
+// smooth follows our own share of the processor over some seconds: it comes in
+// ticks, and a number that jumps makes a quiet screen be drawn for its sake.
+func (p *Presenter) smooth(s *probes.Sample) {
+	keep := math.Exp(-s.Interval.Seconds() / 5)
+	if p.self.RSS == 0 {
+		keep = 0
+	}
+	p.self = probes.Self{CPU: keep*p.self.CPU + (1-keep)*s.Self.CPU, RSS: s.Self.RSS}
+}
+
+// record adds a sample's rates to the history.
+func (p *Presenter) record(s *probes.Sample) {
+	p.history.advance(s.Interval)
+	sums := make(map[seriesKey]float64)
+	for i := range s.Protocols {
+		row := &s.Protocols[i]
+		if row.BPS > 0 {
+			sums[seriesKey{"", row.Name}] += row.BPS
+			sums[seriesKey{row.Interface, row.Name}] += row.BPS
+			total := rxSeries
+			if row.Direction == probes.TX {
+				total = txSeries
+			}
+			sums[seriesKey{"", total}] += row.BPS
+			sums[seriesKey{row.Interface, total}] += row.BPS
+		}
+	}
+	for key, rate := range sums {
+		p.history.add(key, rate, s.Interval)
+	}
+	p.history.add(seriesKey{"", execSeries}, s.Execs.PerSecond, s.Interval)
+}
+
+// Ask takes a new query.
+func (p *Presenter) Ask(q Query) {
+	old := p.query
+	p.query = q
+	if p.shown == nil {
+		return
+	}
+	if !q.Paused && p.shown != p.sample {
+		p.absorb()
+		return
+	}
+	if q.Scope != old.Scope {
+		p.mixed = p.mixer.mix(p.shown, q.Scope)
+		p.snapshot.Protocols = p.mixed.remember(p.history)
+	}
+	if !q.sameRows(p.snapshot.Connections.Query) {
+		p.snapshot.Connections = newConnections(p.shown, p.rates, q)
+	}
+}
+
+// Publish hands over a snapshot, of the latest sample unless paused.
+func (p *Presenter) Publish() {
+	p.built = time.Now()
+	if p.sample == nil {
+		if p.ended {
+			p.Snapshots.Put(&Snapshot{Ended: true})
+		}
+		return
+	}
+	if p.stale {
+		p.build()
+	}
+	p.snapshot.CrossConnects, p.snapshot.LinksProblem = p.sample.CrossConnects, p.sample.LinksProblem
+	p.snapshot.PairsTime = p.sample.Time
+	p.snapshot.Ended = p.ended
+	out := p.snapshot
+	p.Snapshots.Put(&out)
+}
+
+// build makes the snapshot of the shown sample.
+func (p *Presenter) build() {
+	s := p.shown
+	p.stale = false
+	p.snapshot = Snapshot{
+		Time:        s.Time,
+		Hooks:       countHooks(s.Interfaces),
+		Attaching:   s.Attaching,
+		Interfaces:  s.Interfaces,
+		Protocols:   p.mixed.remember(p.history),
+		Connections: newConnections(s, p.rates, p.query),
+		Execs: Execs{
+			Hook:       s.Execs.Hook,
+			HookReason: s.Execs.HookReason,
+			Total:      s.Execs.Total,
+			Failed:     s.Execs.Failed,
+			PerSecond:  s.Execs.PerSecond,
+			Events:     p.log.latest(),
+			History:    p.history.values(seriesKey{"", execSeries}),
+		},
+		Lost: s.Lost,
+		Self: p.self,
+	}
+}

@@ -1,0 +1,51 @@
+// Package snapshot computes what the screen shows: the presenter turns samples
+// into snapshots, away from the screen and as fast as that can draw them.
+package snapshot
+
+import (
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// Snapshot is all that one refresh shows. Once handed over it is never changed.
+type Snapshot struct {
+	Time        time.Time
+	Hooks       []HookCount
+	Attaching   probes.Progress
+	Interfaces  []probes.Interface
+	Protocols   Protocols
+	Connections Connections
+	Execs       Execs
+	// What follows is of the sample taken at PairsTime, the latest one even
+	// while paused: what is changed by hand has to be seen.
+	CrossConnects []probes.CrossConnect
+	LinksProblem  string
+	PairsTime     time.Time
+
+	Lost  probes.Lost
+	Self  probes.Self // smoothed
+	Ended bool        // the source has ended, this is its last sample
+}
+
+// HookCount is how many interfaces are watched at one hook.
+type HookCount struct {
+	Hook       probes.Hook
+	Interfaces int
+}
+
+func countHooks(interfaces []probes.Interface) []HookCount {
+	var out []HookCount
+	for _, hook := range []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact} {
+		n := 0
+		for i := range interfaces {
+			if interfaces[i].Hook == hook {
+				n++
+			}
+		}
+		if n > 0 {
+			out = append(out, HookCount{hook, n})
+		}
+	}
+	return out
+}

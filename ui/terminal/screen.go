@@ -1,0 +1,149 @@
+package terminal
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/charmbracelet/colorprofile"
+	uv "github.com/charmbracelet/ultraviolet"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/ebpftop/ebpftop/ui/internal/latest"
+)
+
+// frameGap bounds how often the terminal is written to.
+const frameGap = time.Second / 30
+
+// Frame is what the terminal is to show, a line for each of its rows; rows
+// without one are blank.
+type Frame struct {
+	Width, Height int
+	Lines         []string
+}
+
+// Screen draws frames on the terminal: the latest one, and of it the cells
+// that differ from the one before. The renderer of Bubble Tea looks for
+// something to do at fixed times, which costs a quiet screen more than all
+// else, and sends of a line whatever is between the first difference and the
+// last.
+type Screen struct {
+	output  io.Writer
+	frames  latest.Box[Frame]
+	unknown atomic.Bool // what is shown cannot be relied on, as after a resize
+	atOnce  atomic.Bool // the terminal can take a frame before it shows it
+
+	shown  Frame
+	cells  []uv.Line       // of shown
+	next   uv.ScreenBuffer // one line
+	writer cellWriter
+}
+
+// NewScreen makes a screen of which nothing is known.
+func NewScreen(output io.Writer, profile colorprofile.Profile) *Screen {
+	return &Screen{output: output, frames: latest.NewBox[Frame](), writer: cellWriter{profile: profile}}
+}
+
+// Show leaves a frame to be drawn. It does not wait for that.
+func (s *Screen) Show(f Frame) { s.frames.Put(f) }
+
+// Forget has the next frame drawn as a whole.
+func (s *Screen) Forget() { s.unknown.Store(true) }
+
+// SetAtOnce tells whether the terminal can take a frame before it shows it.
+func (s *Screen) SetAtOnce(can bool) { s.atOnce.Store(can) }
+
+// Run draws until over. The first frame after a pause is drawn at once.
+func (s *Screen) Run(over <-chan struct{}) {
+	var drawn time.Time
+	for {
+		var f Frame
+		select {
+		case f = <-s.frames:
+		case <-over:
+			return
+		}
+		time.Sleep(frameGap - time.Since(drawn))
+		select {
+		case f = <-s.frames:
+		default:
+		}
+		s.draw(f)
+		drawn = time.Now()
+	}
+}
+
+func (s *Screen) draw(f Frame) {
+	if s.unknown.Swap(false) || f.Width != s.shown.Width || f.Height != s.shown.Height {
+		s.clear(f.Width, f.Height)
+	}
+	for y := range s.cells {
+		line := ""
+		if y < len(f.Lines) {
+			line = f.Lines[y]
+		}
+		if line != s.shown.Lines[y] {
+			uv.NewStyledString(line).Draw(s.next, s.next.Bounds())
+			s.line(y, s.cells[y], s.next.Line(0))
+			s.shown.Lines[y] = line
+			copy(s.cells[y], s.next.Line(0))
+		}
+	}
+	s.flush()
+}
+
+// clear makes the whole terminal blank.
+func (s *Screen) clear(width, height int) {
+	s.writer.clear()
+	s.next = uv.NewScreenBuffer(width, 1)
+	s.next.Method = ansi.GraphemeWidth // as the panes count: the other way fills tables of two megabytes
+	s.shown = Frame{Width: width, Height: height, Lines: make([]string, height)}
+	s.cells = make([]uv.Line, height)
+	for y := range s.cells {
+		s.cells[y] = uv.NewBuffer(width, 1).Line(0)
+	}
+}
+
+// line turns the line shown at y from before into after.
+func (s *Screen) line(y int, before, after uv.Line) {
+	if !certain(before) || !certain(after) {
+		s.writer.repaint(y, after)
+		return
+	}
+	for x := range after {
+		if !alike(&before[x], &after[x]) {
+			s.writer.reach(x, y, after)
+			s.writer.put(&after[x])
+		}
+	}
+	s.writer.leave(len(after))
+}
+
+// alike reports whether two cells look the same.
+func alike(a, b *uv.Cell) bool {
+	return a.Equal(b) || (bare(a, &a.Style) && bare(b, &b.Style))
+}
+
+// certain reports whether every terminal has the cells of line at the same
+// places: they differ in how wide they think some characters are.
+func certain(line uv.Line) bool {
+	for i := range line {
+		if line[i].Width != 1 || (len(line[i].Content) > 1 && utf8.RuneCountInString(line[i].Content) > 1) {
+			return false
+		}
+	}
+	return true
+}
+
+// flush sends what the writer has written.
+func (s *Screen) flush() {
+	out := s.writer.take()
+	if len(out) == 0 {
+		return
+	}
+	if s.atOnce.Load() {
+		out = ansi.SetModeSynchronizedOutput + out + ansi.ResetModeSynchronizedOutput
+	}
+	_, _ = s.output.Write([]byte(out)) // a terminal that is gone ends the program
+}
