@@ -196,7 +196,7 @@ func (f *connectForm) View(a area) view {
 		v.Lines = append(v.Lines, f.summary(a)...)
 	}
 	rest := max(1, a.Height-len(v.Lines))
-	below := f.fields()[f.focus].below(area{Width: a.Width, Height: rest, Styles: s})
+	below := f.fields()[f.focus].below(area{Width: a.Width, Height: rest, Focused: true, Styles: s})
 	below = below[:min(len(below), rest)]
 	// The box keeps its size, whatever the list has.
 	v.Lines = append(append(v.Lines, below...), make([]string, rest-len(below))...)

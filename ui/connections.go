@@ -11,24 +11,27 @@ import (
 	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
-// minRows is how much of the connection table every frame brings: more than
+// minRows is how much of the connection table every snapshot brings: more than
 // any screen shows, so that paging finds its rows already there.
 const minRows = 256
 
-// connectionsPane lists connections. The table can be long: a frame brings
+// connectionsPane lists connections. The table can be long: a snapshot brings
 // only the rows that may be looked at, see snapshot.Query.
 type connectionsPane struct {
-	keys   KeyMap
-	conns  snapshot.Connections
-	now    time.Time
-	cursor cursor[snapshot.ConnectionKey]
-	order  snapshot.Order
-	input  input
-	fresh  bool
+	keys  KeyMap
+	list  list[snapshot.ConnectionKey, snapshot.Connection]
+	shown snapshot.Connections
+	now   time.Time
+	order snapshot.Order
+	input input
 }
 
 func newConnectionsPane(keys KeyMap, ascii bool) *connectionsPane {
-	return &connectionsPane{keys: keys, input: newInput(ascii)}
+	p := &connectionsPane{keys: keys, input: newInput(ascii)}
+	p.list = list[snapshot.ConnectionKey, snapshot.Connection]{
+		key: (*snapshot.Connection).Key, find: p.find, describe: p.describe, detailsRoom: halfOf,
+	}
+	return p
 }
 
 func (p *connectionsPane) Name() string { return "Connections" }
@@ -54,33 +57,28 @@ func (p *connectionsPane) back() bool {
 // ask puts what this pane wants to see into q.
 func (p *connectionsPane) ask(q *snapshot.Query) {
 	q.Order, q.Filter = p.order, p.input.Value()
-	q.Page = max(p.cursor.page, 1)
+	q.Page = max(p.list.cursor.page, 1)
 	q.Need = minRows
-	for q.Need < p.cursor.index+2*q.Page {
+	for q.Need < p.list.cursor.index+2*q.Page {
 		q.Need *= 2
 	}
-	q.Pin, q.Pinned = p.cursor.key, p.cursor.pinned && p.cursor.known
+	q.Pin, q.Pinned = p.list.cursor.key, p.list.cursor.pinned && p.list.cursor.known
 }
 
-func (p *connectionsPane) keyAt(i int) (snapshot.ConnectionKey, bool) {
-	if i < 0 || i >= len(p.conns.Rows) {
-		return snapshot.ConnectionKey{}, false
-	}
-	return p.conns.Rows[i].Key(), true
-}
-
+// find knows the selected row from the answer to the query, also where the
+// table is longer than what it brought.
 func (p *connectionsPane) find(k snapshot.ConnectionKey) (int, bool) {
-	if k == p.conns.Query.Pin && p.conns.Query.Pinned {
-		return p.conns.PinAt, p.conns.PinAt >= 0
+	if q := &p.shown.Query; q.Pinned && k == q.Pin {
+		return p.shown.PinAt, p.shown.PinAt >= 0
 	}
-	return indexIn(len(p.conns.Rows), p.keyAt)(k)
+	return p.list.search(k)
 }
 
 func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
-		p.conns, p.fresh, p.now = msg.Connections, true, msg.Time
-		p.cursor.follow(p.conns.Matching, p.find, p.keyAt)
+		p.shown, p.now = msg.Connections, msg.Time
+		p.list.show(p.shown.Rows, p.shown.Matching)
 	case tea.PasteMsg:
 		return p.typed(msg)
 	case tea.KeyPressMsg:
@@ -93,9 +91,9 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 			return p.input.Focus()
 		case key.Matches(msg, p.keys.Sort):
 			p.order = snapshot.Busiest - p.order
-			p.top()
+			p.list.top()
 		default:
-			p.cursor.update(msg, &p.keys, p.conns.Matching, p.keyAt)
+			p.list.press(msg, &p.keys)
 		}
 	}
 	return nil
@@ -105,73 +103,73 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 func (p *connectionsPane) typed(msg tea.Msg) tea.Cmd {
 	changed, cmd := p.input.press(msg)
 	if changed {
-		p.top()
+		p.list.top()
 	}
 	return cmd
 }
 
-func (p *connectionsPane) top() { p.cursor = cursor[snapshot.ConnectionKey]{page: p.cursor.page} }
-
 // columns for a pane of this width: addresses come before totals, where not
 // both have room.
-func (p *connectionsPane) columns(width int) []column {
+func (p *connectionsPane) columns(width int) []column[snapshot.Connection] {
 	local, remote := min(max(21, (width-64)/2), 47), min(max(21, (width-44)/2), 47)
 	if width < 74 { // not even IPv4 has
 		local, remote = max(8, (width-31)/2), max(8, (width-31)/2)
 	}
-	return []column{
-		{title: "proto", width: 5, grow: 1, limit: 6},
-		{title: "local", width: local, grow: 6, limit: 47},
-		{title: "remote", width: remote, grow: 8, limit: 47},
-		{title: "rx bit/s", width: 8, right: true},
-		{title: "tx bit/s", width: 8, right: true},
-		{title: "rx B", width: 6, right: true, drop: 8},
-		{title: "tx B", width: 6, right: true, drop: 8},
-		{title: "age", width: 3, right: true},
-		{title: "idle", width: 4, right: true, drop: 5},
-		{title: "flags", width: 6, drop: 6},
-		{title: "interface", width: 9, grow: 2, limit: 15, drop: 7},
+	return []column[snapshot.Connection]{
+		{title: "proto", width: 5, grow: 1, limit: 6, cell: faint(func(c *snapshot.Connection) string { return c.Protocol })},
+		{title: "local", width: local, grow: 6, limit: 47, cell: func(at slot, c *snapshot.Connection) cell { return endpoint(at, c.Local) }},
+		{title: "remote", width: remote, grow: 8, limit: 47, cell: func(at slot, c *snapshot.Connection) cell { return endpoint(at, c.Remote) }},
+		{title: "rx bit/s", width: 8, right: true, cell: numbers(func(c *snapshot.Connection) float64 { return c.Rate.RX })},
+		{title: "tx bit/s", width: 8, right: true, cell: numbers(func(c *snapshot.Connection) float64 { return c.Rate.TX })},
+		{title: "rx B", width: 6, right: true, drop: 8, cell: numbers(func(c *snapshot.Connection) float64 { return float64(c.RXBytes) })},
+		{title: "tx B", width: 6, right: true, drop: 8, cell: numbers(func(c *snapshot.Connection) float64 { return float64(c.TXBytes) })},
+		{title: "age", width: 3, right: true, cell: faint(func(c *snapshot.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
+		{title: "idle", width: 4, right: true, drop: 5, cell: p.idle},
+		{title: "flags", width: 6, drop: 6, cell: faint(tcpFlags)},
+		{title: "interface", width: 9, grow: 2, limit: 15, drop: 7, cell: faint(func(c *snapshot.Connection) string { return c.Interface })},
 	}
 }
 
+func endpoint(at slot, e probes.Endpoint) cell {
+	s := at.styles
+	return cell{safe: fitMiddle(s.Escape(e.String()), at.width, s.Glyphs.Ellipsis), ink: s.Text}
+}
+
+func (p *connectionsPane) idle(at slot, c *snapshot.Connection) cell {
+	idle := p.now.Sub(c.LastSeen)
+	if idle < 2*time.Second {
+		return cell{text: "now", ink: at.styles.Good}
+	}
+	return cell{text: age(idle), ink: at.styles.Faint}
+}
+
+func tcpFlags(c *snapshot.Connection) string {
+	if c.Protocol != "tcp" {
+		return ""
+	}
+	return flags(c.RXFlags | c.TXFlags)
+}
+
 func (p *connectionsPane) View(a area) view {
-	s := a.Styles
 	v := view{Title: p.Name(), Info: p.info(a)}
-	if p.conns.Query.Scope != "" {
-		v.Title += " of " + s.Escape(p.conns.Query.Scope)
+	if scope := p.shown.Query.Scope; scope != "" {
+		v.Title += " of " + a.Styles.Escape(scope)
 	}
 	if p.typing() || p.input.Value() != "" {
 		v.Lines = append(v.Lines, p.filterLine(a))
 	}
-	if p.conns.Matching == 0 {
-		if p.fresh {
-			v.Lines = append(v.Lines, empty(a, p.nothing())...)
-		}
-		return v
+	switch {
+	case p.list.total > 0:
+		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, p.list.details(a, nil))
+	case p.list.fresh:
+		v.Lines = append(v.Lines, empty(a, p.nothing())...)
 	}
-	t := newTable(s, a.Width, p.columns(a.Width))
-	v.Lines = append(v.Lines, t.heading())
-	var below []string
-	if a.Zoomed && p.cursor.index < len(p.conns.Rows) {
-		below = details(a, p.details(s, &p.conns.Rows[p.cursor.index]))
-		below = below[:min(len(below), a.Height/2)]
-	}
-	end := a.Height - len(below)
-	from, to := p.cursor.window(end-len(v.Lines), p.conns.Matching)
-	// Rows not here yet come with the next frame, in an instant.
-	for i := from; i < min(to, len(p.conns.Rows)); i++ {
-		v.Lines = append(v.Lines, t.row(p.row(s, &t, &p.conns.Rows[i]), a.Width, a.Focused && i == p.cursor.index))
-	}
-	for below != nil && len(v.Lines) < end {
-		v.Lines = append(v.Lines, "")
-	}
-	v.Lines = append(v.Lines, below...)
 	return v
 }
 
 func (p *connectionsPane) nothing() string {
 	switch {
-	case p.conns.Total == 0:
+	case p.shown.Total == 0:
 		return "no connections yet"
 	case p.input.Value() != "":
 		return "no connection matches the filter"
@@ -182,15 +180,15 @@ func (p *connectionsPane) nothing() string {
 
 func (p *connectionsPane) info(a area) string {
 	s := a.Styles
-	if !p.fresh {
+	if !p.list.fresh {
 		return ""
 	}
-	text := count(uint64(p.conns.Total))
-	if p.conns.Matching != p.conns.Total {
-		text = count(uint64(p.conns.Matching)) + " of " + text
+	text := count(uint64(p.shown.Total))
+	if p.shown.Matching != p.shown.Total {
+		text = count(uint64(p.shown.Matching)) + " of " + text
 	}
 	if a.Width >= 60 {
-		text += s.Glyphs.Separator + strings.TrimSpace(siColumn(p.conns.PerSecond)) + " new/s"
+		text += s.Glyphs.Separator + strings.TrimSpace(siColumn(p.shown.PerSecond)) + " new/s"
 	}
 	return s.Faint.Paint(text+s.Glyphs.Separator) + p.order.String()
 }
@@ -199,33 +197,9 @@ func (p *connectionsPane) filterLine(a area) string {
 	return " " + a.Styles.Brand.Paint("/") + " " + p.input.line(a.Styles)
 }
 
-func (p *connectionsPane) row(s *Styles, t *table, c *snapshot.Connection) []cell {
-	idle := p.now.Sub(c.LastSeen)
-	text, ink := age(idle), s.Faint
-	if idle < 2*time.Second {
-		text, ink = "now", s.Good
-	}
-	shown := ""
-	if c.Protocol == "tcp" {
-		shown = flags(c.RXFlags | c.TXFlags)
-	}
-	endpoint := func(column int, e probes.Endpoint) cell {
-		return cell{safe: fitMiddle(s.Escape(e.String()), t.columns[column].width, s.Glyphs.Ellipsis), ink: s.Text}
-	}
-	return []cell{
-		{text: c.Protocol, ink: s.Faint},
-		endpoint(1, c.Local),
-		endpoint(2, c.Remote),
-		number(s, c.Rate.RX), number(s, c.Rate.TX),
-		number(s, float64(c.RXBytes)), number(s, float64(c.TXBytes)),
-		{text: age(p.now.Sub(c.FirstSeen)), ink: s.Faint},
-		{text: text, ink: ink},
-		{text: shown, ink: s.Faint},
-		{text: c.Interface, ink: s.Faint},
-	}
-}
-
-func (p *connectionsPane) details(s *Styles, c *snapshot.Connection) [][2]string {
+// describe is all that is known of one connection.
+func (p *connectionsPane) describe(a area, c *snapshot.Connection) [][2]string {
+	s := a.Styles
 	pairs := [][2]string{
 		{"connection", s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + c.Interface)},
 		{"received", totals("", c.RXPackets, c.RXBytes) + ", now " + siUnit(c.Rate.RX, "bit/s")},

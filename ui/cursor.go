@@ -80,15 +80,3 @@ func (c *cursor[K]) window(height, n int) (from, to int) {
 	c.offset = max(0, min(c.offset, n-c.page))
 	return c.offset, min(n, c.offset+max(0, height))
 }
-
-// indexIn finds a key by going through the rows.
-func indexIn[K comparable](n int, keyAt func(int) (K, bool)) func(K) (int, bool) {
-	return func(k K) (int, bool) {
-		for i := range n {
-			if other, ok := keyAt(i); ok && other == k {
-				return i, true
-			}
-		}
-		return 0, false
-	}
-}

@@ -95,8 +95,3 @@ func spread(s *Styles, left, right string, width int) string {
 	left = ansi.Truncate(left, width-n-3, s.Glyphs.Ellipsis)
 	return " " + left + blanks(width-2-n-ansi.StringWidth(left)) + right + " "
 }
-
-func fitPainted(line string, width int) string {
-	line = ansi.Truncate(line, width, "")
-	return line + blanks(width-ansi.StringWidth(line))
-}

@@ -12,41 +12,36 @@ import (
 
 // interfacesPane lists the network interfaces and what passes through each.
 type interfacesPane struct {
-	keys   KeyMap
-	rows   []probes.Interface
-	cursor cursor[int] // by ifindex
-	scope  string      // the interface the other panes are narrowed to
-	fresh  bool        // a frame has come
+	keys  KeyMap
+	list  list[int, probes.Interface] // by ifindex
+	scope string                      // the interface the other panes are narrowed to
 }
 
-func newInterfacesPane(keys KeyMap) *interfacesPane { return &interfacesPane{keys: keys} }
+func newInterfacesPane(keys KeyMap) *interfacesPane {
+	return &interfacesPane{keys: keys, list: list[int, probes.Interface]{
+		key:         func(i *probes.Interface) int { return i.Ifindex },
+		describe:    describeInterface,
+		detailsRoom: mostOf,
+	}}
+}
 
 func (p *interfacesPane) Name() string { return "Interfaces" }
 
 func (p *interfacesPane) Keys() []key.Binding { return []key.Binding{p.keys.Scope} }
 
-func (p *interfacesPane) keyAt(i int) (int, bool) {
-	if i < 0 || i >= len(p.rows) {
-		return 0, false
-	}
-	return p.rows[i].Ifindex, true
-}
-
 func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
-		p.rows, p.fresh = msg.Interfaces, true
-		p.cursor.follow(len(p.rows), indexIn(len(p.rows), p.keyAt), p.keyAt)
+		p.list.show(msg.Interfaces, len(msg.Interfaces))
 	case tea.KeyPressMsg:
-		if p.cursor.update(msg, &p.keys, len(p.rows), p.keyAt) || len(p.rows) == 0 {
+		row := p.list.selected()
+		if p.list.press(msg, &p.keys) || row == nil || !key.Matches(msg, p.keys.Scope) {
 			return nil
 		}
-		if key.Matches(msg, p.keys.Scope) {
-			if name := p.rows[p.cursor.index].Name; p.scope == name {
-				p.scope = ""
-			} else {
-				p.scope = name
-			}
+		if p.scope == row.Name {
+			p.scope = ""
+		} else {
+			p.scope = row.Name
 		}
 	}
 	return nil
@@ -59,90 +54,54 @@ func (p *interfacesPane) back() bool {
 	return was
 }
 
-func (p *interfacesPane) columns() []column {
-	return []column{
-		{title: "", width: 1},
-		{title: "name", width: 9, grow: 6, limit: 16},
-		{title: "state", width: 7, drop: 6},
-		{title: "hook", width: 4, grow: 1, limit: 11},
-		{title: "rx pps", width: 6, right: true, drop: 4},
-		{title: "rx bit/s", width: 8, right: true},
-		{title: "tx pps", width: 6, right: true, drop: 4},
-		{title: "tx bit/s", width: 8, right: true},
-		{title: "drops", width: 6, right: true, drop: 3},
-		{title: "malformed", width: 9, right: true, drop: 5},
+func (p *interfacesPane) columns() []column[probes.Interface] {
+	return []column[probes.Interface]{
+		{title: "", width: 1, cell: func(at slot, i *probes.Interface) cell {
+			glyph, ink := stateGlyph(at.styles, i.State)
+			return cell{safe: glyph, ink: ink}
+		}},
+		{title: "name", width: 9, grow: 6, limit: 16, cell: func(at slot, i *probes.Interface) cell {
+			if i.Name == p.scope {
+				return cell{text: i.Name, ink: at.styles.Brand}
+			}
+			return cell{text: i.Name, ink: at.styles.Text}
+		}},
+		{title: "state", width: 7, drop: 6, cell: func(at slot, i *probes.Interface) cell {
+			_, ink := stateGlyph(at.styles, i.State)
+			return cell{text: i.State, ink: ink}
+		}},
+		{title: "hook", width: 4, grow: 1, limit: 11, cell: func(at slot, i *probes.Interface) cell {
+			if i.Hook == probes.HookNone {
+				return cell{text: "none", ink: at.styles.Warn}
+			}
+			return cell{text: string(i.Hook), ink: at.styles.Text}
+		}},
+		{title: "rx pps", width: 6, right: true, drop: 4, cell: numbers(func(i *probes.Interface) float64 { return i.RXPPS })},
+		{title: "rx bit/s", width: 8, right: true, cell: numbers(func(i *probes.Interface) float64 { return i.RXBPS })},
+		{title: "tx pps", width: 6, right: true, drop: 4, cell: numbers(func(i *probes.Interface) float64 { return i.TXPPS })},
+		{title: "tx bit/s", width: 8, right: true, cell: numbers(func(i *probes.Interface) float64 { return i.TXBPS })},
+		{title: "drops", width: 6, right: true, drop: 3, cell: func(at slot, i *probes.Interface) cell {
+			return trouble(at.styles, i.Driver.RXDropped+i.Driver.TXDropped)
+		}},
+		{title: "malformed", width: 9, right: true, drop: 5, cell: func(at slot, i *probes.Interface) cell {
+			return trouble(at.styles, i.Malformed)
+		}},
 	}
 }
 
 func (p *interfacesPane) View(a area) view {
 	v := view{Title: p.Name()}
 	switch {
-	case !p.fresh:
+	case !p.list.fresh:
 		v.Lines = empty(a, "waiting for the first sample")
 		return v
-	case len(p.rows) == 0:
+	case p.list.total == 0:
 		v.Lines = empty(a, "no interfaces")
 		return v
 	}
-	v.Info = a.Styles.Faint.Paint(count(uint64(len(p.rows))))
-	var below []string
-	if a.Zoomed && p.cursor.index < len(p.rows) {
-		below = details(a, p.details(a.Styles, &p.rows[p.cursor.index]))
-		below = below[:min(len(below), max(0, a.Height-4))]
-	}
-	t := newTable(a.Styles, a.Width, p.columns())
-	v.Lines = append(v.Lines, t.heading())
-	list := a.Height - 1 - len(below)
-	from, to := p.cursor.window(list, len(p.rows))
-	for i := from; i < to; i++ {
-		v.Lines = append(v.Lines, t.row(p.row(a.Styles, &p.rows[i]), a.Width, a.Focused && i == p.cursor.index))
-	}
-	if below != nil {
-		for len(v.Lines) < list+1 {
-			v.Lines = append(v.Lines, "")
-		}
-		v.Lines = append(v.Lines, below...)
-	}
+	v.Info = a.Styles.Faint.Paint(count(uint64(p.list.total)))
+	v.Lines = p.list.lines(a, p.columns(), nil, p.list.details(a, nil))
 	return v
-}
-
-func (p *interfacesPane) row(s *Styles, i *probes.Interface) []cell {
-	dot, ink := stateGlyph(s, i.State)
-	hook, hookInk := string(i.Hook), s.Text
-	if i.Hook == probes.HookNone {
-		hook, hookInk = "none", s.Warn
-	}
-	name := s.Text
-	if i.Name == p.scope {
-		name = s.Brand
-	}
-	return []cell{
-		{safe: dot, ink: ink},
-		{text: i.Name, ink: name},
-		{text: i.State, ink: ink},
-		{text: hook, ink: hookInk},
-		number(s, i.RXPPS), number(s, i.RXBPS),
-		number(s, i.TXPPS), number(s, i.TXBPS),
-		trouble(s, i.Driver.RXDropped+i.Driver.TXDropped),
-		trouble(s, i.Malformed),
-	}
-}
-
-// number is a rate, zero less conspicuous than what moves.
-func number(s *Styles, v float64) cell {
-	if v == 0 {
-		return cell{text: siColumn(v), ink: s.Faint}
-	}
-	return cell{text: siColumn(v), ink: s.Text}
-}
-
-// trouble is a count that should be zero.
-func trouble(s *Styles, n uint64) cell {
-	c := number(s, float64(n))
-	if n > 0 {
-		c.ink = s.Warn
-	}
-	return c
 }
 
 func stateGlyph(s *Styles, state string) (string, Ink) {
@@ -156,11 +115,12 @@ func stateGlyph(s *Styles, state string) (string, Ink) {
 	}
 }
 
-// details is all that is known of one interface.
-func (p *interfacesPane) details(s *Styles, i *probes.Interface) [][2]string {
+// describeInterface is all that is known of one interface.
+func describeInterface(a area, i *probes.Interface) [][2]string {
+	s := a.Styles
 	addresses := make([]string, len(i.Addresses))
-	for n, a := range i.Addresses {
-		addresses[n] = a.String()
+	for n, address := range i.Addresses {
+		addresses[n] = address.String()
 	}
 	hook := string(i.Hook)
 	if i.Hook == probes.HookNone {

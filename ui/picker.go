@@ -15,9 +15,8 @@ type picker struct {
 	keys   KeyMap
 	input  input
 	source func() []candidate // all there are now
-	rows   []candidate        // those that match what is typed
 	all    []candidate
-	cursor cursor[string]
+	list   list[string, candidate] // those that match what is typed, by name
 	chosen string
 	meant  bool // what is under the cursor, rather than what was chosen before
 }
@@ -31,7 +30,10 @@ type candidate struct {
 }
 
 func newPicker(keys KeyMap, ascii bool, source func() []candidate) *picker {
-	return &picker{keys: keys, input: newInput(ascii), source: source}
+	return &picker{keys: keys, input: newInput(ascii), source: source, list: list[string, candidate]{
+		key:         func(c *candidate) string { return c.name },
+		headingFrom: 5,
+	}}
 }
 
 // enter begins anew, on what was chosen before.
@@ -43,57 +45,53 @@ func (p *picker) enter() {
 	p.meant = false
 }
 
-func (p *picker) keyAt(i int) (string, bool) {
-	if i < 0 || i >= len(p.rows) {
-		return "", false
-	}
-	return p.rows[i].name, true
-}
-
 // refresh takes the interfaces as they are now.
 func (p *picker) refresh() {
 	p.all = p.source()
-	p.narrow()
-	p.cursor.follow(len(p.rows), indexIn(len(p.rows), p.keyAt), p.keyAt)
+	rows := p.matching()
+	p.list.show(rows, len(rows))
 }
 
-// narrow keeps what matches. A name that nobody has can be waited for.
-func (p *picker) narrow() {
+// matching are the interfaces whose names hold what is typed. A name that
+// nobody has can be waited for.
+func (p *picker) matching() []candidate {
 	text := strings.TrimSpace(p.input.Value())
 	lower := strings.ToLower(text)
 	exact := text == ""
-	p.rows = p.rows[:0]
+	rows := p.list.rows[:0]
 	for _, c := range p.all {
 		if strings.Contains(strings.ToLower(c.name), lower) {
-			p.rows = append(p.rows, c)
+			rows = append(rows, c)
 		}
 		exact = exact || c.name == text
 	}
 	if !exact && validName(text) {
-		p.rows = append(p.rows, candidate{name: text, note: "waits for " + text})
+		rows = append(rows, candidate{name: text, note: "waits for " + text})
 	}
+	return rows
 }
 
 // point moves the cursor to an interface, or else to the first row: of the
 // letters typed so far hardly ever is one meant that does not exist.
 func (p *picker) point(name string) {
-	p.cursor = cursor[string]{page: p.cursor.page}
-	if i, ok := indexIn(len(p.rows), p.keyAt)(name); ok && p.rows[i].iface != nil {
-		p.cursor.index = i
+	i, ok := p.list.search(name)
+	if !ok || p.list.at(i).iface == nil {
+		i = 0
 	}
-	p.cursor.pin(p.keyAt)
+	p.list.choose(i)
 }
 
 func (p *picker) press(msg tea.Msg) {
 	if press, ok := msg.(tea.KeyPressMsg); ok {
 		arrows := p.keys.arrowsOnly()
-		if p.cursor.update(press, &arrows, len(p.rows), p.keyAt) {
+		if p.list.press(press, &arrows) {
 			p.meant = true
 			return
 		}
 	}
 	if changed, _ := p.input.press(msg); changed {
-		p.narrow()
+		rows := p.matching()
+		p.list.show(rows, len(rows))
 		text := strings.TrimSpace(p.input.Value())
 		p.point(text)
 		p.meant = text != ""
@@ -104,16 +102,16 @@ func (p *picker) press(msg tea.Msg) {
 // cannot be.
 func (p *picker) leave() string {
 	if p.meant {
-		name, ok := p.keyAt(p.cursor.index)
+		c := p.list.selected()
 		switch {
-		case !ok && p.input.Value() != "":
+		case c == nil && p.input.Value() != "":
 			return "no interface is called so, and none can be"
-		case !ok:
+		case c == nil:
 			return "there is no interface to choose"
-		case p.rows[p.cursor.index].taken != "":
-			return name + " " + p.rows[p.cursor.index].taken
+		case c.taken != "":
+			return c.name + " " + c.taken
 		}
-		p.chosen = name
+		p.chosen = c.name
 	}
 	p.input.Blur()
 	return ""
@@ -134,8 +132,8 @@ func (p *picker) line(s *Styles, focused bool, width int) string {
 	}
 	for i := range p.all {
 		if c := &p.all[i]; c.name == p.chosen {
-			t := newTable(s, width, p.columns())
-			return strings.TrimPrefix(t.row(p.row(s, c), width, false), " ")
+			t := newTable(s, width, candidateColumns())
+			return strings.TrimPrefix(t.row(c, width, false), " ")
 		}
 	}
 	if p.chosen == "" {
@@ -144,47 +142,45 @@ func (p *picker) line(s *Styles, focused bool, width int) string {
 	return s.Escape(p.chosen) + "  " + s.Warn.Paint("does not exist: the pair waits for it")
 }
 
-func (p *picker) columns() []column {
-	return []column{
-		{title: "", width: 1},
-		{title: "interface", width: 10, grow: 3, limit: 16},
-		{title: "rx bit/s", width: 8, right: true},
-		{title: "tx bit/s", width: 8, right: true},
-		{title: "", width: 14, grow: 4, drop: 1},
-	}
-}
-
-func (p *picker) row(s *Styles, c *candidate) []cell {
-	note := cell{text: c.note, ink: s.Faint}
-	if c.taken != "" {
-		note = cell{text: c.taken, ink: s.Warn}
-	}
-	if c.iface == nil {
-		return []cell{{safe: s.Glyphs.Unknown, ink: s.Warn}, {text: c.name, ink: s.Text}, {}, {}, note}
-	}
-	dot, ink := stateGlyph(s, c.iface.State)
-	return []cell{
-		{safe: dot, ink: ink}, {text: c.name, ink: s.Text},
-		number(s, c.iface.RXBPS), number(s, c.iface.TXBPS), note,
+func candidateColumns() []column[candidate] {
+	return []column[candidate]{
+		{title: "", width: 1, cell: func(at slot, c *candidate) cell {
+			if c.iface == nil {
+				return cell{safe: at.styles.Glyphs.Unknown, ink: at.styles.Warn}
+			}
+			glyph, ink := stateGlyph(at.styles, c.iface.State)
+			return cell{safe: glyph, ink: ink}
+		}},
+		{title: "interface", width: 10, grow: 3, limit: 16, cell: func(at slot, c *candidate) cell {
+			return cell{text: c.name, ink: at.styles.Text}
+		}},
+		{title: "rx bit/s", width: 8, right: true, cell: func(at slot, c *candidate) cell {
+			if c.iface == nil {
+				return cell{}
+			}
+			return number(at.styles, c.iface.RXBPS)
+		}},
+		{title: "tx bit/s", width: 8, right: true, cell: func(at slot, c *candidate) cell {
+			if c.iface == nil {
+				return cell{}
+			}
+			return number(at.styles, c.iface.TXBPS)
+		}},
+		{title: "", width: 14, grow: 4, drop: 1, cell: func(at slot, c *candidate) cell {
+			if c.taken != "" {
+				return cell{text: c.taken, ink: at.styles.Warn}
+			}
+			return cell{text: c.note, ink: at.styles.Faint}
+		}},
 	}
 }
 
 // below is the list.
 func (p *picker) below(a area) []string {
-	s := a.Styles
-	if len(p.rows) == 0 {
+	if p.list.total == 0 {
 		return empty(a, "no interface matches")
 	}
-	t := newTable(s, a.Width, p.columns())
-	var out []string
-	if a.Height > 4 {
-		out = append(out, t.heading())
-	}
-	from, to := p.cursor.window(a.Height-len(out), len(p.rows))
-	for i := from; i < to; i++ {
-		out = append(out, t.row(p.row(s, &p.rows[i]), a.Width, i == p.cursor.index))
-	}
-	return out
+	return p.list.lines(a, candidateColumns(), nil, nil)
 }
 
 // validName reports whether the kernel would let an interface be called so

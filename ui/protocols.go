@@ -13,15 +13,16 @@ import (
 // the one the interfaces pane narrows to; both directions together, apart
 // where there is room.
 type protocolsPane struct {
-	keys   KeyMap
-	mix    snapshot.Protocols
-	cursor cursor[string]
-	spark  func(*Styles) sparkliner
-	fresh  bool
+	keys  KeyMap
+	list  list[string, snapshot.Protocol] // by name
+	shown snapshot.Protocols
+	spark func(*Styles) sparkliner
 }
 
 func newProtocolsPane(keys KeyMap) *protocolsPane {
-	return &protocolsPane{keys: keys, spark: blocks}
+	return &protocolsPane{keys: keys, spark: blocks, list: list[string, snapshot.Protocol]{
+		key: func(r *snapshot.Protocol) string { return r.Name },
+	}}
 }
 
 func blocks(s *Styles) sparkliner { return blockSparkline{steps: s.Glyphs.Spark} }
@@ -30,73 +31,70 @@ func (p *protocolsPane) Name() string { return "Protocols" }
 
 func (p *protocolsPane) Keys() []key.Binding { return nil }
 
-func (p *protocolsPane) keyAt(i int) (string, bool) {
-	if i < 0 || i >= len(p.mix.Rows) {
-		return "", false
-	}
-	return p.mix.Rows[i].Name, true
-}
-
 func (p *protocolsPane) Update(msg tea.Msg) tea.Cmd {
-	n := len(p.mix.Rows)
 	switch msg := msg.(type) {
 	case snapshotMsg:
-		p.mix, p.fresh = msg.Protocols, true
-		n = len(p.mix.Rows)
-		p.cursor.follow(n, indexIn(n, p.keyAt), p.keyAt)
+		p.shown = msg.Protocols
+		p.list.show(p.shown.Rows, len(p.shown.Rows))
 	case tea.KeyPressMsg:
-		p.cursor.update(msg, &p.keys, n, p.keyAt)
+		p.list.press(msg, &p.keys)
 	}
 	return nil
 }
 
 // columns leave totals to a zoomed pane: they change at every refresh, and say
 // little beside rates.
-func (p *protocolsPane) columns(zoomed bool) []column {
+func (p *protocolsPane) columns(s *Styles, zoomed bool) []column[snapshot.Protocol] {
 	total := 0
 	if zoomed {
 		total = 7
 	}
-	return []column{
-		{title: "name", width: 6, grow: 1, limit: 14},
-		{title: "pps", width: 6, right: true},
-		{title: "bit/s", width: 6, grow: 1, limit: 8, right: true},
-		{title: "rx bit/s", width: 8, right: true, drop: 6},
-		{title: "tx bit/s", width: 8, right: true, drop: 6},
-		{title: "packets", width: total, right: true, drop: 7},
-		{title: "bytes", width: total, right: true, drop: 7},
-		{title: "%", width: 4, right: true, drop: 5},
-		{title: "share", width: 5, grow: 2, limit: 20, drop: 2},
-		{title: "history", width: 7, grow: 3, limit: snapshot.HistoryLength, drop: 1},
+	line := p.spark(s)
+	return []column[snapshot.Protocol]{
+		{title: "name", width: 6, grow: 1, limit: 14, cell: func(at slot, r *snapshot.Protocol) cell {
+			return cell{text: r.Name, ink: at.styles.Text}
+		}},
+		{title: "pps", width: 6, right: true, cell: numbers((*snapshot.Protocol).PPS)},
+		{title: "bit/s", width: 6, grow: 1, limit: 8, right: true, cell: numbers((*snapshot.Protocol).BPS)},
+		{title: "rx bit/s", width: 8, right: true, drop: 6, cell: numbers(func(r *snapshot.Protocol) float64 { return r.RXBPS })},
+		{title: "tx bit/s", width: 8, right: true, drop: 6, cell: numbers(func(r *snapshot.Protocol) float64 { return r.TXBPS })},
+		{title: "packets", width: total, right: true, drop: 7, cell: numbers(func(r *snapshot.Protocol) float64 { return float64(r.Packets) })},
+		{title: "bytes", width: total, right: true, drop: 7, cell: numbers(func(r *snapshot.Protocol) float64 { return float64(r.Bytes) })},
+		{title: "%", width: 4, right: true, drop: 5, cell: func(at slot, r *snapshot.Protocol) cell { return share(at.styles, r.Share) }},
+		{title: "share", width: 5, grow: 2, limit: 20, drop: 2, cell: func(at slot, r *snapshot.Protocol) cell {
+			return cell{painted: bar(at.styles, r.Share, at.width, at.selected)}
+		}},
+		{title: "history", width: 7, grow: 3, limit: snapshot.HistoryLength, drop: 1, cell: func(at slot, r *snapshot.Protocol) cell {
+			text := line.line(r.History, at.width)
+			if !at.selected {
+				text = at.styles.Spark.Paint(text)
+			}
+			return cell{painted: text}
+		}},
 	}
 }
 
 func (p *protocolsPane) View(a area) view {
 	s := a.Styles
-	v := view{Title: p.Name(), Info: s.Faint.Paint(siUnit(p.mix.PPS, "pps") + "  " + siUnit(p.mix.BPS, "bit/s"))}
-	if p.mix.Scope != "" {
-		v.Title += " of " + s.Escape(p.mix.Scope)
+	v := view{Title: p.Name(), Info: s.Faint.Paint(siUnit(p.shown.PPS, "pps") + "  " + siUnit(p.shown.BPS, "bit/s"))}
+	if p.shown.Scope != "" {
+		v.Title += " of " + s.Escape(p.shown.Scope)
 	}
-	if len(p.mix.Rows) == 0 {
+	if p.list.total == 0 {
 		v.Info = ""
-		if p.fresh {
+		if p.list.fresh {
 			v.Lines = empty(a, "no packets yet")
 		}
 		return v
 	}
-	t := newTable(s, a.Width, p.columns(a.Zoomed))
-	v.Lines = append(v.Lines, t.heading())
-	from, to := p.cursor.window(a.Height-1, len(p.mix.Rows))
-	for i := from; i < to; i++ {
-		v.Lines = append(v.Lines, t.row(p.row(s, &p.mix.Rows[i]), a.Width, a.Focused && i == p.cursor.index))
-	}
+	v.Lines = p.list.lines(a, p.columns(s, a.Zoomed), nil, nil)
 	if spare := a.Height - len(v.Lines) - 1; spare >= 2*minChart {
 		v.Lines = append(v.Lines, "")
-		v.Lines = append(v.Lines, p.chart(a, "received", p.mix.RX, spare/2)...)
-		v.Lines = append(v.Lines, p.chart(a, "sent", p.mix.TX, spare-spare/2)...)
+		v.Lines = append(v.Lines, p.chart(a, "received", p.shown.RX, spare/2)...)
+		v.Lines = append(v.Lines, p.chart(a, "sent", p.shown.TX, spare-spare/2)...)
 	} else if spare >= minChart {
 		v.Lines = append(v.Lines, "")
-		v.Lines = append(v.Lines, p.chart(a, "received", p.mix.RX, spare)...)
+		v.Lines = append(v.Lines, p.chart(a, "received", p.shown.RX, spare)...)
 	}
 	return v
 }
@@ -125,26 +123,4 @@ func share(s *Styles, v float64) cell {
 		c.ink = s.Faint
 	}
 	return c
-}
-
-func (p *protocolsPane) row(s *Styles, r *snapshot.Protocol) []cell {
-	line := p.spark(s)
-	return []cell{
-		{text: r.Name, ink: s.Text},
-		number(s, r.PPS()),
-		number(s, r.BPS()),
-		number(s, r.RXBPS),
-		number(s, r.TXBPS),
-		number(s, float64(r.Packets)),
-		number(s, float64(r.Bytes)),
-		share(s, r.Share),
-		{raw: func(width int, plain bool) string { return bar(s, r.Share, width, plain) }},
-		{raw: func(width int, plain bool) string {
-			text := line.line(r.History, width)
-			if plain {
-				return text
-			}
-			return s.Spark.Paint(text)
-		}},
-	}
 }

@@ -1,71 +1,11 @@
 package ui
 
-import (
-	"strings"
+import "strings"
 
-	"github.com/charmbracelet/x/ansi"
-
-	"github.com/ebpftop/ebpftop/ui/terminal"
-)
-
-// fit makes s exactly width cells wide: cut with an ellipsis or padded. s
-// holds no escape sequences.
-func fit(s string, width int, right bool, ellipsis string) string {
-	if width <= 0 {
-		return ""
-	}
-	if terminal.PrintableASCII(s) && len(s) > width && width > cells(ellipsis) {
-		return s[:width-cells(ellipsis)] + ellipsis // most text there is
-	}
-	n := cells(s)
-	if n > width {
-		s = ansi.Truncate(s, width, ellipsis)
-		n = cells(s)
-	}
-	if n >= width {
-		return s
-	}
-	if right {
-		return blanks(width-n) + s
-	}
-	return s + blanks(width-n)
-}
-
-// fitMiddle cuts s in its middle: the end of an address, its port, tells more
-// than what stands before it.
-func fitMiddle(s string, width int, ellipsis string) string {
-	n := cells(s)
-	if n <= width || width < 8 {
-		return fit(s, width, false, ellipsis)
-	}
-	tail := width / 2
-	head := width - tail - cells(ellipsis)
-	return fit(ansi.Cut(s, 0, head)+ellipsis+ansi.Cut(s, n-tail, n), width, false, ellipsis)
-}
-
-// cells is the width of s on the screen.
-func cells(s string) int {
-	if terminal.PrintableASCII(s) {
-		return len(s)
-	}
-	return ansi.StringWidth(s)
-}
-
-const manyBlanks = "                                                                "
-
-func blanks(n int) string {
-	if n <= 0 {
-		return ""
-	}
-	if n <= len(manyBlanks) {
-		return manyBlanks[:n]
-	}
-	return strings.Repeat(" ", n)
-}
-
-// column describes one column of a table.
-type column struct {
+// column describes one column of a table of rows.
+type column[R any] struct {
 	title string
+	cell  func(slot, *R) cell
 	width int  // cells it needs
 	grow  int  // its share of the cells left over, 0 for none
 	limit int  // cells it never exceeds when growing, 0 for no limit
@@ -73,26 +13,34 @@ type column struct {
 	drop  int  // where room is short the highest go first, 0 never
 }
 
+// slot is where a cell is drawn.
+type slot struct {
+	styles   *Styles
+	width    int
+	selected bool // the row has one ink
+}
+
+// cell is the text of one field and its ink. Safe text is our own, or escaped
+// before: to look at characters beyond ASCII anew takes tables of two megabytes.
+// What is painted brings its own escape sequences, none in a selected row, and
+// has exactly the slot's width.
+type cell struct {
+	text, safe, painted string
+	ink                 Ink
+}
+
 // table lays columns out in a given width. It is made anew for each View:
 // that costs little, and a resize needs no attention.
-type table struct {
-	columns []column // widths resolved, 0 where left out
+type table[R any] struct {
+	columns []column[R] // widths resolved, 0 where left out
 	gap     string
 	styles  *Styles
 }
 
-// cell is the text of one field and its ink. Safe text is our own, or escaped
-// before: to look at characters beyond ASCII anew takes tables of two megabytes. A
-// raw cell brings its own escape sequences and has exactly the column's width.
-type cell struct {
-	text, safe string
-	ink        Ink
-	raw        func(width int, plain bool) string
-}
-
-// newTable leaves out what does not fit, then shares out what is left.
-func newTable(styles *Styles, width int, columns []column) table {
-	t := table{columns: append([]column(nil), columns...), gap: " ", styles: styles}
+// newTable leaves out what does not fit, then shares out what is left. It
+// keeps the columns.
+func newTable[R any](styles *Styles, width int, columns []column[R]) table[R] {
+	t := table[R]{columns: columns, gap: " ", styles: styles}
 	for t.total() > width {
 		worst := 0
 		for _, c := range t.columns {
@@ -117,7 +65,7 @@ func newTable(styles *Styles, width int, columns []column) table {
 	return t
 }
 
-func (t *table) total() int {
+func (t *table[R]) total() int {
 	sum := 2 - len(t.gap) // a blank at either side
 	for _, c := range t.columns {
 		if c.width > 0 {
@@ -129,7 +77,7 @@ func (t *table) total() int {
 
 // share gives each growing column its part of rest, in rounds because a
 // column that reaches its limit leaves its part to the others.
-func (t *table) share(rest int) {
+func (t *table[R]) share(rest int) {
 	for rest > 0 {
 		sum := 0
 		for _, c := range t.columns {
@@ -160,7 +108,7 @@ func (t *table) share(rest int) {
 	}
 }
 
-func (t *table) heading() string {
+func (t *table[R]) heading() string {
 	var b strings.Builder
 	for _, c := range t.columns {
 		if c.width > 0 {
@@ -176,7 +124,7 @@ func (t *table) heading() string {
 // row is one line. A selected row has one ink from end to end of width.
 // Neighbours of the same ink are painted in one go, gap included: each change
 // of ink is sent to the terminal.
-func (t *table) row(row []cell, width int, selected bool) string {
+func (t *table[R]) row(row *R, width int, selected bool) string {
 	var b, run strings.Builder
 	var ink Ink
 	flush := func() {
@@ -184,12 +132,13 @@ func (t *table) row(row []cell, width int, selected bool) string {
 		run.Reset()
 	}
 	gap := " "
-	for i, c := range t.columns {
+	for i := range t.columns {
+		c := &t.columns[i]
 		if c.width == 0 {
 			continue
 		}
-		f := row[i]
-		if selected || f.raw != nil {
+		f := c.cell(slot{t.styles, c.width, selected}, row)
+		if selected || f.painted != "" {
 			f.ink = ""
 		}
 		if f.ink != ink {
@@ -200,8 +149,8 @@ func (t *table) row(row []cell, width int, selected bool) string {
 			run.WriteString(gap)
 		}
 		gap = t.gap
-		if f.raw != nil {
-			run.WriteString(f.raw(c.width, selected))
+		if f.painted != "" {
+			run.WriteString(f.painted)
 		} else {
 			// Escaped here, so that no pane can forget to.
 			run.WriteString(fit(f.safe+t.styles.Escape(f.text), c.width, c.right, t.styles.Glyphs.Ellipsis))

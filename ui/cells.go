@@ -1,0 +1,28 @@
+package ui
+
+// numbers is the cell of a column of rates or totals.
+func numbers[R any](of func(*R) float64) func(slot, *R) cell {
+	return func(at slot, row *R) cell { return number(at.styles, of(row)) }
+}
+
+// faint is the cell of a column of text that matters less.
+func faint[R any](of func(*R) string) func(slot, *R) cell {
+	return func(at slot, row *R) cell { return cell{text: of(row), ink: at.styles.Faint} }
+}
+
+// number is a rate, zero less conspicuous than what moves.
+func number(s *Styles, v float64) cell {
+	if v == 0 {
+		return cell{text: siColumn(v), ink: s.Faint}
+	}
+	return cell{text: siColumn(v), ink: s.Text}
+}
+
+// trouble is a count that should be zero.
+func trouble(s *Styles, n uint64) cell {
+	c := number(s, float64(n))
+	if n > 0 {
+		c.ink = s.Warn
+	}
+	return c
+}
