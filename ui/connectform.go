@@ -60,9 +60,19 @@ func newConnectForm(d *pairDialogs, edited *probes.CrossConnect) *connectForm {
 	return f
 }
 
+// labelledField is a field with its name.
+type labelledField struct {
+	label string
+	field
+}
+
 // fields are in the order of Tab.
-func (f *connectForm) fields() []field {
-	return []field{f.a, f.b, f.aToB, f.bToA, f.keep, f.trial}
+func (f *connectForm) fields() []labelledField {
+	return []labelledField{
+		{"interface A", f.a}, {"interface B", f.b},
+		{"A to B by", f.aToB}, {"B to A by", f.bToA},
+		{"on exit", f.keep}, {"trial", f.trial},
+	}
 }
 
 func (f *connectForm) Refresh() {
@@ -74,7 +84,7 @@ func (f *connectForm) Update(msg tea.Msg) tea.Cmd {
 	if f.review != nil {
 		return f.review.Update(msg)
 	}
-	field := f.fields()[f.focus]
+	field := f.fields()[f.focus].field
 	press, ok := msg.(tea.KeyPressMsg)
 	if !ok {
 		field.press(msg)
@@ -112,7 +122,7 @@ func (f *connectForm) move(step int) {
 
 func (f *connectForm) enter(at int) {
 	f.focus = at
-	if p, ok := f.fields()[at].(*picker); ok {
+	if p, ok := f.fields()[at].field.(*picker); ok {
 		p.enter()
 	}
 }
@@ -184,12 +194,12 @@ func (f *connectForm) View(a area) view {
 	}
 	s := a.Styles
 	v := view{Title: s.Escape(f.title()), Info: s.Faint.Paint("step 1 of 2")}
-	labels := []string{"interface A", "interface B", "A to B by", "B to A by", "on exit", "trial"}
 	for i, fd := range f.fields() {
-		label := s.Faint.Paint(fit(labels[i], fieldLabel, false, ""))
+		ink := s.Faint
 		if i == f.focus {
-			label = s.Brand.Paint(fit(labels[i], fieldLabel, false, ""))
+			ink = s.Brand
 		}
+		label := ink.Paint(fit(fd.label, fieldLabel, false, ""))
 		v.Lines = append(v.Lines, " "+label+" "+fd.line(s, i == f.focus, a.Width-fieldLabel-2))
 	}
 	if a.Height > 12 {

@@ -9,7 +9,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// crossConnectsPane lists the pairs of interfaces that are wired together, all
+// crossConnectsPane lists the pairs of interfaces that are connected, all
 // there are in the network namespace.
 type crossConnectsPane struct {
 	keys    KeyMap

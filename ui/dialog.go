@@ -28,7 +28,7 @@ func (d *pairDialogs) placeDialog(s *Styles, body []string, width int) []string 
 	return overlay(body, box, (width-dialogWidth)/2, (len(body)-len(box))/2, width)
 }
 
-// box is the dialog in its frame. The last line is for what there is to say.
+// box is the dialog in its border. The last line is for what there is to say.
 func (d *pairDialogs) box(s *Styles, width, height int) []string {
 	said := d.status(s, width-2)
 	if len(said) == 0 {

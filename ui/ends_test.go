@@ -4,16 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"github.com/charmbracelet/x/term"
-	"github.com/creack/pty"
-	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui/internal/fake"
@@ -90,83 +84,6 @@ func checkPanic(t *testing.T, u *terminalUnderTest) {
 		t.Errorf("not one clear line: %q", got)
 	}
 	u.restored()
-}
-
-// A terminal that takes no bytes, as over a dead connection, must not keep
-// the program from ending.
-func TestEndWithStuckTerminal(t *testing.T) {
-	ptmx, tty, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// tty stays open: what Run gave up on still uses it.
-	defer func() { _ = ptmx.Close() }()
-	if err := pty.Setsize(ptmx, &pty.Winsize{Cols: 200, Rows: 50}); err != nil {
-		t.Fatal(err)
-	}
-	before, err := term.GetState(tty.Fd())
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts := testOptions()
-	output := &countedFile{File: tty}
-	opts.Input, opts.Output = tty, output
-	fill(t, tty) // and nobody reads from ptmx
-	source := fake.NewSource()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, source, opts) }()
-	for n := range 5 { // samples are taken all the same
-		source.Send(fake.Sample(n))
-	}
-	for len(output.sofar()) == 0 { // the first write, which blocks
-		time.Sleep(time.Millisecond)
-	}
-	began := time.Now()
-	cancel()
-	select {
-	case err = <-ended:
-	case <-time.After(patience):
-		t.Fatal("the program does not end")
-	}
-	if !errors.Is(err, ErrTerminalStuck) {
-		t.Errorf("got %v", err)
-	}
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("took %v", took)
-	}
-	if after, err := term.GetState(tty.Fd()); err != nil || *after != *before {
-		t.Errorf("terminal settings not restored: %v", err)
-	}
-}
-
-// fill writes to tty until it takes no more.
-func fill(t *testing.T, tty *os.File) {
-	t.Helper()
-	name := fmt.Sprintf("/proc/self/fd/%d", tty.Fd())
-	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = unix.Close(fd) }()
-	// As the program has it: otherwise the kernel stops a little earlier.
-	state, err := term.MakeRaw(tty.Fd())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = term.Restore(tty.Fd(), state) }()
-	// The kernel moves some on to the reader's side after a while.
-	for wrote := 1; wrote > 0; time.Sleep(20 * time.Millisecond) {
-		wrote = 0
-		for size := 4096; size > 0; {
-			if n, err := unix.Write(fd, make([]byte, size)); err == nil {
-				wrote += n
-			} else {
-				size /= 2
-			}
-		}
-	}
 }
 
 func TestEndWithClosedTerminal(t *testing.T) {

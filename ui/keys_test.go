@@ -10,7 +10,7 @@ import (
 	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
-// focused finds the frame of the pane in focus, which is drawn heavily.
+// focused finds the border of the pane in focus, which is drawn heavily.
 func focused(screen string) string {
 	for line := range strings.SplitSeq(screen, "\n") {
 		if _, after, ok := strings.Cut(line, "┏━ "); ok {

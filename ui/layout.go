@@ -12,7 +12,7 @@ const (
 	paneCount
 )
 
-// Below minWidth by minHeight nothing is drawn but the wish for more room.
+// Below minWidth by minHeight nothing is drawn but that there is too little room.
 const (
 	minWidth, minHeight   = 60, 15
 	fullWidth, fullHeight = 80, 24 // from here on all panes are shown
@@ -51,7 +51,7 @@ func arrange(w, h, focus int, zoomed bool, rows, pairs int) []place {
 // leastHeight is a pane of one line.
 const leastHeight = 3
 
-// pairsHeight is what the cross-connects would have: a frame, a heading, their
+// pairsHeight is what the cross-connects would have: a border, a heading, their
 // rows and two lines of what is wrong with one. least is for none.
 func pairsHeight(pairs, least, most int) int {
 	if pairs == 0 {

@@ -1,20 +1,14 @@
 package ui
 
 import (
-	"fmt"
 	"slices"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui/internal/latest"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
-	"github.com/ebpftop/ebpftop/ui/terminal"
 )
 
 // model is the root: it routes messages to the panes and joins what they
@@ -223,112 +217,4 @@ func (m *model) keysNow() []key.Binding {
 	}
 	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
 	return append(append(keys, m.dialogs.Keys()...), k.Interval)
-}
-
-// frame is the whole terminal. Bubble Tea draws nothing, see terminal.Screen.
-func (m *model) frame() terminal.Frame {
-	return terminal.Frame{Width: m.width, Height: m.height, Lines: m.lines()}
-}
-
-// lines is the whole screen: never wider or higher than it is.
-func (m *model) lines() []string {
-	w, h := m.width, m.height
-	if w <= 0 || h <= 0 {
-		return nil
-	}
-	if w < minWidth || h < minHeight {
-		text := fmt.Sprintf("terminal too small: %dx%d, needs %dx%d", w, h, minWidth, minHeight)
-		return []string{ansi.Truncate(text, w, "")}
-	}
-	out := m.header.lines(&m.styles, &m.shown, w)
-	body := h - headerLines - footerLines
-	panes := m.body
-	if m.help {
-		panes = m.helpPane
-	}
-	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
-	letters := m.dialogs.open == nil && !m.connections.typing()
-	return append(out, footer(&m.styles, m.dialogs.trialBanner(&m.styles, letters), m.keysNow(), w))
-}
-
-func (m *model) helpPane(w, h int) []string { return helpPane(&m.styles, m.keys, w, h) }
-
-func (m *model) body(w, h int) []string {
-	places := arrange(w, h, m.focus, m.zoomed, len(m.shown.Interfaces), len(m.shown.CrossConnects))
-	drawn := make([][]string, len(places))
-	for i, p := range places {
-		a := area{
-			Width: p.w - 2, Height: p.h - 2, Styles: &m.styles,
-			Focused: p.pane == m.focus && m.dialogs.open == nil, Zoomed: m.zoomed,
-		}
-		v := m.panes[p.pane].View(a)
-		if len(places) == 1 && !m.zoomed {
-			v.Info = m.tabs()
-		}
-		drawn[i] = bordered(v, a, p.w, p.h)
-	}
-	return compose(places, drawn, h)
-}
-
-// tabs tells, where only one pane has room, that there are others.
-func (m *model) tabs() string {
-	return m.styles.Faint.Paint(fmt.Sprintf("pane %d of %d", m.focus+1, paneCount))
-}
-
-// intervals are the steps of + and -.
-var intervals = []time.Duration{
-	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
-	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second,
-}
-
-func slower(d time.Duration) time.Duration {
-	for _, step := range intervals {
-		if step > d {
-			return step
-		}
-	}
-	return d
-}
-
-func faster(d time.Duration) time.Duration {
-	for _, step := range slices.Backward(intervals) {
-		if step < d {
-			return step
-		}
-	}
-	return d
-}
-
-func (m *model) setInterval(d time.Duration) tea.Cmd {
-	if d == m.header.every {
-		return nil
-	}
-	m.header.every = d
-	m.speed.wanted.Store(int64(d))
-	return m.speed.apply
-}
-
-// speed sets the source's interval outside of Update. Commands run side by
-// side and in any order: each sets what is wanted by then, one at a time, so
-// that the last one leaves what was wanted last.
-type speed struct {
-	source probes.Source
-	wanted atomic.Int64
-	mu     sync.Mutex
-}
-
-func (s *speed) apply() tea.Msg {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.source != nil {
-		s.source.SetInterval(time.Duration(s.wanted.Load()))
-	}
-	return nil
-}
-
-// stop leaves the source alone, whatever commands are still on their way.
-func (s *speed) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.source = nil
 }

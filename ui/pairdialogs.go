@@ -105,7 +105,7 @@ func (d *pairDialogs) typed(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// show takes what a frame knows of pairs and interfaces.
+// show takes what a snapshot knows of pairs and interfaces.
 func (d *pairDialogs) show(msg snapshotMsg) tea.Cmd {
 	d.pairs, d.interfaces = msg.CrossConnects, msg.Interfaces
 	if d.open != nil {

@@ -28,7 +28,7 @@ func (i Ink) Paint(s string) string {
 	return string(i) + s + "\x1b[m"
 }
 
-// Glyphs are the characters that frames, bars and sparklines are drawn with.
+// Glyphs are the characters that borders, bars and sparklines are drawn with.
 type Glyphs struct {
 	// Border is top left, top, top right, side, bottom left, bottom right.
 	Border, BorderFocused [6]string

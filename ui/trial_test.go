@@ -128,7 +128,7 @@ func TestTrialDecided(t *testing.T) {
 	}
 }
 
-// However many frames come, one tick is on its way.
+// However many snapshots come, one tick is on its way.
 func TestTrialTicks(t *testing.T) {
 	o := newOffscreen(false)
 	ticks := 0

@@ -1,0 +1,59 @@
+package ui
+
+import (
+	"fmt"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/ebpftop/ebpftop/ui/terminal"
+)
+
+// frame is the whole terminal. Bubble Tea draws nothing, see terminal.Screen.
+func (m *model) frame() terminal.Frame {
+	return terminal.Frame{Width: m.width, Height: m.height, Lines: m.lines()}
+}
+
+// lines is the whole screen: never wider or higher than it is.
+func (m *model) lines() []string {
+	w, h := m.width, m.height
+	if w <= 0 || h <= 0 {
+		return nil
+	}
+	if w < minWidth || h < minHeight {
+		text := fmt.Sprintf("terminal too small: %dx%d, needs %dx%d", w, h, minWidth, minHeight)
+		return []string{ansi.Truncate(text, w, "")}
+	}
+	out := m.header.lines(&m.styles, &m.shown, w)
+	body := h - headerLines - footerLines
+	panes := m.body
+	if m.help {
+		panes = m.helpPane
+	}
+	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
+	letters := m.dialogs.open == nil && !m.connections.typing()
+	return append(out, footer(&m.styles, m.dialogs.trialBanner(&m.styles, letters), m.keysNow(), w))
+}
+
+func (m *model) helpPane(w, h int) []string { return helpPane(&m.styles, m.keys, w, h) }
+
+func (m *model) body(w, h int) []string {
+	places := arrange(w, h, m.focus, m.zoomed, len(m.shown.Interfaces), len(m.shown.CrossConnects))
+	drawn := make([][]string, len(places))
+	for i, p := range places {
+		a := area{
+			Width: p.w - 2, Height: p.h - 2, Styles: &m.styles,
+			Focused: p.pane == m.focus && m.dialogs.open == nil, Zoomed: m.zoomed,
+		}
+		v := m.panes[p.pane].View(a)
+		if len(places) == 1 && !m.zoomed {
+			v.Info = m.tabs()
+		}
+		drawn[i] = bordered(v, a, p.w, p.h)
+	}
+	return compose(places, drawn, h)
+}
+
+// tabs tells, where only one pane has room, that there are others.
+func (m *model) tabs() string {
+	return m.styles.Faint.Paint(fmt.Sprintf("pane %d of %d", m.focus+1, paneCount))
+}
