@@ -70,7 +70,7 @@ func (p *interfacesPane) columns() []column[probes.Interface] {
 			_, ink := stateGlyph(at.styles, i.State)
 			return cell{text: i.State, ink: ink}
 		}},
-		{title: "hook", width: 4, grow: 1, limit: 11, cell: func(at slot, i *probes.Interface) cell {
+		{title: "hook", width: 10, grow: 1, limit: 11, drop: 7, cell: func(at slot, i *probes.Interface) cell {
 			if i.Hook == probes.HookNone {
 				return cell{text: "none", ink: at.styles.Warn}
 			}
