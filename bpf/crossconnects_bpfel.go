@@ -58,7 +58,7 @@ const (
 	CrossConnectsProgConnectTc          = "connect_tc"
 	CrossConnectsProgConnectXdp         = "connect_xdp"
 	CrossConnectsVarCrossConnectControl = "cross_connect_control"
-	CrossConnectsVarCrossConnectHere    = "cross_connect_here"
+	CrossConnectsVarCrossConnectRecord  = "cross_connect_record"
 	CrossConnectsVarHasEthernet         = "has_ethernet"
 	CrossConnectsVarHasXdpFrags         = "has_xdp_frags"
 	CrossConnectsVarIsLeased            = "is_leased"
@@ -123,7 +123,7 @@ type CrossConnectsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type CrossConnectsVariableSpecs struct {
 	CrossConnectControl *ebpf.VariableSpec `ebpf:"cross_connect_control"`
-	CrossConnectHere    *ebpf.VariableSpec `ebpf:"cross_connect_here"`
+	CrossConnectRecord  *ebpf.VariableSpec `ebpf:"cross_connect_record"`
 	HasEthernet         *ebpf.VariableSpec `ebpf:"has_ethernet"`
 	HasXdpFrags         *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
 	IsLeased            *ebpf.VariableSpec `ebpf:"is_leased"`
@@ -165,7 +165,7 @@ func (m *CrossConnectsMaps) Close() error {
 // It can be passed to LoadCrossConnectsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CrossConnectsVariables struct {
 	CrossConnectControl *ebpf.Variable `ebpf:"cross_connect_control"`
-	CrossConnectHere    *ebpf.Variable `ebpf:"cross_connect_here"`
+	CrossConnectRecord  *ebpf.Variable `ebpf:"cross_connect_record"`
 	HasEthernet         *ebpf.Variable `ebpf:"has_ethernet"`
 	HasXdpFrags         *ebpf.Variable `ebpf:"has_xdp_frags"`
 	IsLeased            *ebpf.Variable `ebpf:"is_leased"`

@@ -133,7 +133,7 @@ const (
 	PacketsProgXdpConnect         = "xdp_connect"
 	PacketsProgXdpRx              = "xdp_rx"
 	PacketsVarCrossConnectControl = "cross_connect_control"
-	PacketsVarCrossConnectHere    = "cross_connect_here"
+	PacketsVarCrossConnectRecord  = "cross_connect_record"
 	PacketsVarFilterPorts         = "filter_ports"
 	PacketsVarHasXdpFrags         = "has_xdp_frags"
 	PacketsVarInterfacesMask      = "interfaces_mask"
@@ -230,7 +230,7 @@ type PacketsMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type PacketsVariableSpecs struct {
 	CrossConnectControl *ebpf.VariableSpec `ebpf:"cross_connect_control"`
-	CrossConnectHere    *ebpf.VariableSpec `ebpf:"cross_connect_here"`
+	CrossConnectRecord  *ebpf.VariableSpec `ebpf:"cross_connect_record"`
 	FilterPorts         *ebpf.VariableSpec `ebpf:"filter_ports"`
 	HasXdpFrags         *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
 	InterfacesMask      *ebpf.VariableSpec `ebpf:"interfaces_mask"`
@@ -295,7 +295,7 @@ func (m *PacketsMaps) Close() error {
 // It can be passed to LoadPacketsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PacketsVariables struct {
 	CrossConnectControl *ebpf.Variable `ebpf:"cross_connect_control"`
-	CrossConnectHere    *ebpf.Variable `ebpf:"cross_connect_here"`
+	CrossConnectRecord  *ebpf.Variable `ebpf:"cross_connect_record"`
 	FilterPorts         *ebpf.Variable `ebpf:"filter_ports"`
 	HasXdpFrags         *ebpf.Variable `ebpf:"has_xdp_frags"`
 	InterfacesMask      *ebpf.Variable `ebpf:"interfaces_mask"`

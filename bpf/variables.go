@@ -6,16 +6,16 @@ import "github.com/cilium/ebpf"
 // know their address, and look nothing up. bpf2go has no names for them.
 const (
 	CrossConnectsMapControl = ".data.control"
-	CrossConnectsMapPort    = ".data.port"
+	CrossConnectsMapRecord  = ".data.record"
 	PacketsMapControl       = CrossConnectsMapControl
-	PacketsMapPort          = CrossConnectsMapPort
+	PacketsMapRecord        = CrossConnectsMapRecord
 )
 
 // What these maps are called in the kernel, where other processes know them by
 // their names, and by their pins: those may have no dots.
 const (
 	ControlMapName = "cross_connect_control"
-	PortMapName    = "cross_connects"
+	RecordMapName  = "cross_connect_record"
 )
 
 // MapName is what a map is called in the kernel and its pin in bpffs.
@@ -23,8 +23,8 @@ func MapName(name string) string {
 	switch name {
 	case CrossConnectsMapControl:
 		return ControlMapName
-	case CrossConnectsMapPort:
-		return PortMapName
+	case CrossConnectsMapRecord:
+		return RecordMapName
 	}
 	return name
 }

@@ -62,7 +62,7 @@ struct cross_connect {
 
 /* Variables are maps, too, of which programs know the address. */
 struct generation_control cross_connect_control SEC(".data.control");
-struct cross_connect cross_connect_here SEC(".data.port");
+struct cross_connect cross_connect_record SEC(".data.record");
 
 /* For XDP. The kernel empties an entry when its device goes. It takes no types for
  * this kind of map, and to refuse them waits for a grace period of RCU, some ten
@@ -133,7 +133,7 @@ static __always_inline __u32 cross_connect_egress_tc(__u32 generation)
 		return 0;
 	/* The verifier of Linux 5.10 does not see the bound, but this. */
 	asm volatile("%0 &= 1" : "+r"(generation));
-	return ((const volatile struct cross_connect *)&cross_connect_here)->egress[generation];
+	return ((const volatile struct cross_connect *)&cross_connect_record)->egress[generation];
 }
 
 #endif

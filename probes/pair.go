@@ -80,17 +80,17 @@ type CrossConnect struct {
 	Owner int `json:"owner,omitempty"`
 	// TrialEnds is the moment the set before comes back.
 	TrialEnds *time.Time `json:"trial_ends,omitempty"`
-	AToB      Way        `json:"a_to_b"`
-	BToA      Way        `json:"b_to_a"`
+	AToB      Leg        `json:"a_to_b"`
+	BToA      Leg        `json:"b_to_a"`
 }
 
-// Way is one direction of a pair. Packets are frames on the wire and bytes
+// Leg is one direction of a pair. Packets are frames on the wire and bytes
 // theirs, from the Ethernet header on, without the frame check sequence.
-type Way struct {
+type Leg struct {
 	// Datapath is the one in use, empty while there is none.
 	Datapath Datapath `json:"datapath"`
-	// Wish is the datapath that was asked for.
-	Wish Datapath `json:"wish"`
+	// Requested is the datapath that was asked for.
+	Requested Datapath `json:"wish"`
 	// DatapathReason says why this one: "asked for", "virtual device: veth".
 	DatapathReason string `json:"datapath_reason"`
 	// Packets and Bytes entered, of which Dropped did not come out.
@@ -106,7 +106,7 @@ type Way struct {
 }
 
 // Out is how many frames left by the other interface.
-func (w *Way) Out() uint64 { return w.Packets - min(w.Dropped, w.Packets) }
+func (w *Leg) Out() uint64 { return w.Packets - min(w.Dropped, w.Packets) }
 
 // Change is what the user wants changed, all of it or nothing. With Remove and
 // Add, the pair is replaced.
@@ -119,11 +119,11 @@ type Change struct {
 	Trial time.Duration
 }
 
-// Wiring changes cross-connects. Live is one, a test's fake is another. Its
+// PairEditor changes cross-connects. Live is one, a test's fake is another. Its
 // methods wait for the kernel: the screen calls them in commands only.
-type Wiring interface {
-	// Consequences says what Change would do, before it is done.
-	Consequences(Change) (Consequences, error)
+type PairEditor interface {
+	// Impact says what Change would do, before it is done.
+	Impact(Change) (Impact, error)
 	Apply(Change) error
 	// Confirm makes the change on trial stay.
 	Confirm() error
@@ -133,15 +133,15 @@ type Wiring interface {
 	KeepAll() error
 }
 
-// Consequences are what connecting two interfaces does to what uses them now.
-type Consequences struct {
+// Impact are what connecting two interfaces does to what uses them now.
+type Impact struct {
 	// Interfaces are those of the pair, one or two.
-	Interfaces []Consequence
+	Interfaces []InterfaceImpact
 }
 
-// Consequence is what becomes of one interface: nothing that reaches it from
+// InterfaceImpact is what becomes of one interface: nothing that reaches it from
 // outside reaches this host any more.
-type Consequence struct {
+type InterfaceImpact struct {
 	Interface   string
 	Missing     bool // does not exist
 	MTU         int  // bytes

@@ -51,8 +51,8 @@ func newConnectForm(d *pairDialogs, edited *probes.CrossConnect) *connectForm {
 	f.trial = trialChoice(d.keys)
 	if edited != nil {
 		f.a.chosen, f.b.chosen = edited.A, edited.B
-		f.aToB.set(edited.AToB.Wish)
-		f.bToA.set(edited.BToA.Wish)
+		f.aToB.set(edited.AToB.Requested)
+		f.bToA.set(edited.BToA.Requested)
 		f.keep.set(edited.Kept)
 	}
 	f.Refresh()
@@ -153,7 +153,7 @@ func (f *connectForm) check() tea.Cmd {
 		}
 	}
 	change := f.change()
-	var would probes.Consequences // written before the call's end, read after
+	var would probes.Impact // written before the call's end, read after
 	return f.dialogs.start(call{doing: "checking", abandonable: true, then: func(err error) tea.Cmd {
 		if err != nil {
 			f.dialogs.fail(err)
@@ -161,8 +161,8 @@ func (f *connectForm) check() tea.Cmd {
 		}
 		f.review = newReview(f, change, would)
 		return nil
-	}}, func(wires probes.Wiring) (err error) {
-		would, err = wires.Consequences(change)
+	}}, func(wires probes.PairEditor) (err error) {
+		would, err = wires.Impact(change)
 		return err
 	})
 }

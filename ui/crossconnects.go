@@ -93,7 +93,7 @@ func (p *crossConnectsPane) View(a area) view {
 	v := view{Title: p.Name()}
 	s := a.Styles
 	if p.list.total == 0 {
-		v.Lines = append(empty(a, p.nothing()), remarks(a, p.problems(s))...)
+		v.Lines = append(empty(a, p.nothing(a.Width)), remarks(a, p.problems(s))...)
 		return v
 	}
 	v.Info = s.Faint.Paint(count(uint64(p.list.total)))
@@ -104,14 +104,18 @@ func (p *crossConnectsPane) View(a area) view {
 	return v
 }
 
-func (p *crossConnectsPane) nothing() string {
+// nothing says why there are no pairs, and what to do in as many words as have room.
+func (p *crossConnectsPane) nothing(width int) string {
+	const invitation = "no pairs yet: press a to add one"
 	switch {
 	case !p.dialogs.possible():
 		return "none (read only)"
 	case !p.list.fresh:
 		return "waiting for the first sample"
+	case width-2 < len(invitation):
+		return "none: press a to add"
 	}
-	return "none: a connects two"
+	return invitation
 }
 
 // below is what is wrong, and where the pane is zoomed all that is known of the
@@ -171,7 +175,7 @@ func describePair(a area, c *probes.CrossConnect) [][2]string {
 	return out
 }
 
-func wayDetails(s *Styles, name string, w *probes.Way) [][2]string {
+func wayDetails(s *Styles, name string, w *probes.Leg) [][2]string {
 	by := "no datapath"
 	if w.Datapath != "" {
 		by = "by " + string(w.Datapath)

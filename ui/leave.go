@@ -54,7 +54,7 @@ func (d *pairDialogs) keepAll() tea.Cmd {
 			return nil
 		}
 		return tea.Quit
-	}}, probes.Wiring.KeepAll)
+	}}, probes.PairEditor.KeepAll)
 }
 
 func named(b key.Binding, desc string) key.Binding {

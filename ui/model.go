@@ -39,7 +39,7 @@ type model struct {
 // newModel makes the screen. To add a pane: write it in a file of its own,
 // give it a number in layout.go and a place in its layouts, make it here.
 func newModel(styles Styles, keys KeyMap, opts *Options, source probes.Source, p *snapshot.Presenter, done <-chan struct{}) *model {
-	if opts.Wiring == nil {
+	if opts.Pairs == nil {
 		keys = keys.readOnly()
 	}
 	m := &model{

@@ -21,7 +21,7 @@ func FuzzNames(f *testing.F) {
 		iface.Name, iface.Kind, iface.HookReason, iface.Foreign = name, other, program, []string{name + program}
 		s.Protocols[0].Interface, s.Protocols[0].Name = name, other
 		s.Connections[0].Interface, s.Connections[0].Protocol = name, other
-		way := probes.Way{Datapath: probes.DatapathTC, DatapathReason: other, DropReason: program}
+		way := probes.Leg{Datapath: probes.DatapathTC, DatapathReason: other, DropReason: program}
 		s.CrossConnects = []probes.CrossConnect{{A: name, B: other, Reason: program, State: probes.PairActive, AToB: way, BToA: way}}
 		s.LinksProblem = other
 		s.Execs.Events = []probes.Exec{{Comm: name, Filename: program, Args: []string{other, program, name}}}

@@ -29,7 +29,7 @@ type pairDialogs struct {
 
 func newPairDialogs(keys KeyMap, opts *Options) *pairDialogs {
 	return &pairDialogs{
-		keys: keys, ascii: opts.ASCII, line: &patchLine{wiring: opts.Wiring}, trial: trial{now: opts.now},
+		keys: keys, ascii: opts.ASCII, line: &patchLine{wiring: opts.Pairs}, trial: trial{now: opts.now},
 	}
 }
 
@@ -39,7 +39,7 @@ func (d *pairDialogs) possible() bool { return d.line.wiring != nil }
 // patchLine is the way to probes.Wiring. Once cut, calls that were on their way
 // to it no longer get there; for one that did, Run does not wait.
 type patchLine struct {
-	wiring probes.Wiring
+	wiring probes.PairEditor
 	cut    atomic.Bool
 }
 
@@ -59,7 +59,7 @@ type calledMsg struct {
 }
 
 // start runs do outside of Update, and then the call's then in it.
-func (d *pairDialogs) start(c call, do func(probes.Wiring) error) tea.Cmd {
+func (d *pairDialogs) start(c call, do func(probes.PairEditor) error) tea.Cmd {
 	if d.call != nil || !d.possible() {
 		return nil
 	}

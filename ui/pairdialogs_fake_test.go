@@ -16,11 +16,11 @@ type fakeWiring struct {
 	calls []string
 	err   error         // of all but Consequences
 	gate  chan struct{} // if not nil, a call waits for it
-	would map[string]probes.Consequence
+	would map[string]probes.InterfaceImpact
 }
 
 func newFakeWiring() *fakeWiring {
-	return &fakeWiring{would: map[string]probes.Consequence{
+	return &fakeWiring{would: map[string]probes.InterfaceImpact{
 		"eth0": {
 			MTU: 1500, Connections: 34, CarriesSSH: true,
 			Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24"), netip.MustParsePrefix("2001:db8::2/64")},
@@ -76,7 +76,7 @@ func (f *fakeWiring) sofar() []string {
 	return append([]string(nil), f.calls...)
 }
 
-func (f *fakeWiring) Consequences(c probes.Change) (probes.Consequences, error) {
+func (f *fakeWiring) Impact(c probes.Change) (probes.Impact, error) {
 	f.mu.Lock()
 	gate := f.gate
 	f.mu.Unlock()
@@ -87,7 +87,7 @@ func (f *fakeWiring) Consequences(c probes.Change) (probes.Consequences, error) 
 	if c.Add.A == c.Add.B {
 		names = names[:1]
 	}
-	var out probes.Consequences
+	var out probes.Impact
 	for _, name := range names {
 		w, ok := f.would[name]
 		w.Interface, w.Missing = name, !ok
@@ -111,19 +111,19 @@ func (f *fakeWiring) Confirm() error { return f.note("confirm") }
 func (f *fakeWiring) Undo() error    { return f.note("undo") }
 func (f *fakeWiring) KeepAll() error { return f.note("keep all") }
 
-func withWiring(w probes.Wiring) setting { return func(o *Options) { o.Wiring = w } }
+func withWiring(w probes.PairEditor) setting { return func(o *Options) { o.Pairs = w } }
 
 // somePairs are pairs in all states, of all origins.
 func somePairs(now time.Time) []probes.CrossConnect {
 	ends := now.Add(27 * time.Second)
-	way := func(d probes.Datapath, why string, packets, dropped uint64, reason string) probes.Way {
-		return probes.Way{
-			Datapath: d, Wish: probes.DatapathAuto, DatapathReason: why,
+	way := func(d probes.Datapath, why string, packets, dropped uint64, reason string) probes.Leg {
+		return probes.Leg{
+			Datapath: d, Requested: probes.DatapathAuto, DatapathReason: why,
 			Packets: packets, Bytes: packets * 900, Dropped: dropped, DropReason: reason,
 			PPS: float64(packets / 100), BPS: float64(packets * 72),
 		}
 	}
-	none := probes.Way{Wish: probes.DatapathAuto}
+	none := probes.Leg{Requested: probes.DatapathAuto}
 	return []probes.CrossConnect{
 		{
 			A: "dummy0", B: "dummy0", State: probes.PairActive, Origin: probes.OriginFile,

@@ -65,7 +65,7 @@ func (p *picker) matching() []candidate {
 		}
 		exact = exact || c.name == text
 	}
-	if !exact && validName(text) {
+	if !exact && probes.CheckInterfaceName(text) == nil {
 		rows = append(rows, candidate{name: text, note: "waits for " + text})
 	}
 	return rows
@@ -181,11 +181,4 @@ func (p *picker) below(a area) []string {
 		return empty(a, "no interface matches")
 	}
 	return p.list.lines(a, candidateColumns(), nil, nil)
-}
-
-// validName reports whether the kernel would let an interface be called so
-// (dev_valid_name() in net/core/dev.c).
-func validName(name string) bool {
-	return name != "" && len(name) < 16 && name != "." && name != ".." &&
-		!strings.ContainsAny(name, "/: \t\n\v\f\r")
 }

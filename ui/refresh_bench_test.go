@@ -83,7 +83,7 @@ func (c crowd) sample(now time.Time) probes.Sample {
 func manyPairs(n int) []probes.CrossConnect {
 	pairs := make([]probes.CrossConnect, n)
 	for i := range pairs {
-		way := probes.Way{Datapath: probes.DatapathTC, Packets: 100, Bytes: 5000, PPS: 10, BPS: 5000}
+		way := probes.Leg{Datapath: probes.DatapathTC, Packets: 100, Bytes: 5000, PPS: 10, BPS: 5000}
 		pairs[i] = probes.CrossConnect{
 			A: fmt.Sprint("veth", 2*i), B: fmt.Sprint("veth", 2*i+1), State: probes.PairActive, AToB: way, BToA: way,
 		}

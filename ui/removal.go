@@ -20,7 +20,7 @@ func (d *pairDialogs) remove(p *probes.CrossConnect) tea.Cmd {
 					return nil
 				}
 				return d.changed(true, c.Trial)
-			}}, func(wires probes.Wiring) error { return wires.Apply(c) })
+			}}, func(wires probes.PairEditor) error { return wires.Apply(c) })
 		}
 	}
 	d.ask("Remove "+pairName(p)+"?", removalRemarks(p),
@@ -47,5 +47,5 @@ func removalRemarks(p *probes.CrossConnect) []remark {
 
 // requested is the pair as it was asked for.
 func requested(p *probes.CrossConnect) probes.Pair {
-	return probes.Pair{A: p.A, B: p.B, AToB: p.AToB.Wish, BToA: p.BToA.Wish}
+	return probes.Pair{A: p.A, B: p.B, AToB: p.AToB.Requested, BToA: p.BToA.Requested}
 }

@@ -13,7 +13,7 @@ import (
 type review struct {
 	form   *connectForm
 	change probes.Change
-	would  probes.Consequences
+	would  probes.Impact
 	// ssh is the interface of the user's own session, "" if none is of the
 	// pair. Its name has to be typed: Enter is pressed too easily.
 	ssh    string
@@ -22,7 +22,7 @@ type review struct {
 	last   int // offset at which the last line is
 }
 
-func newReview(f *connectForm, c probes.Change, would probes.Consequences) *review {
+func newReview(f *connectForm, c probes.Change, would probes.Impact) *review {
 	r := &review{form: f, change: c, would: would, input: newInput(f.dialogs.ascii)}
 	for _, i := range would.Interfaces {
 		if i.CarriesSSH {
@@ -71,7 +71,7 @@ func (r *review) apply() tea.Cmd {
 			return nil
 		}
 		return d.changed(true, r.change.Trial)
-	}}, func(wires probes.Wiring) error { return wires.Apply(r.change) })
+	}}, func(wires probes.PairEditor) error { return wires.Apply(r.change) })
 }
 
 func (r *review) Keys() []key.Binding {

@@ -28,9 +28,9 @@ type Options struct {
 	ASCII bool
 	// Location is the zone times are shown in. Nil is time.Local.
 	Location *time.Location
-	// Wiring changes cross-connects, while Run is running; Run does not wait
+	// Pairs changes cross-connects, while Run is running; Run does not wait
 	// for a call to end. Nil if they can only be looked at.
-	Wiring probes.Wiring
+	Pairs probes.PairEditor
 
 	// Input and Output are the terminal. Nil is standard input, or the
 	// controlling terminal where that is none, and standard output.

@@ -30,7 +30,7 @@ func newOffscreen(ascii bool) *offscreen {
 	opts.ASCII = ascii
 	opts.Hostname = strings.Join(fake.WildTexts[:8], "")
 	wires := newFakeWiring()
-	opts.Wiring = wires
+	opts.Pairs = wires
 	source := fake.NewSource()
 	presenter := snapshot.NewPresenter(source)
 	m := newModel(DefaultStyles(ascii), DefaultKeyMap(ascii), &opts, source, presenter, nil)
@@ -246,9 +246,9 @@ func wild(r *rand.Rand, step int) probes.Sample {
 }
 
 func wildPair(r *rand.Rand, now time.Time) probes.CrossConnect {
-	way := func() probes.Way {
-		return probes.Way{
-			Datapath: probes.Datapath(wildText(r)), Wish: probes.Datapath(wildText(r)), DatapathReason: wildText(r),
+	way := func() probes.Leg {
+		return probes.Leg{
+			Datapath: probes.Datapath(wildText(r)), Requested: probes.Datapath(wildText(r)), DatapathReason: wildText(r),
 			Packets: r.Uint64(), Bytes: r.Uint64(), Dropped: r.Uint64(), DropReason: wildText(r), PPS: wildRate(r), BPS: wildRate(r),
 		}
 	}

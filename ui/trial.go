@@ -105,7 +105,7 @@ func (d *pairDialogs) confirm() tea.Cmd {
 			return nil
 		}
 		return d.changed(true, 0)
-	}}, probes.Wiring.Confirm)
+	}}, probes.PairEditor.Confirm)
 }
 
 // undo takes back the last change: a trial at once, for that is what it is
@@ -129,5 +129,5 @@ func (d *pairDialogs) takeBack() tea.Cmd {
 			return nil
 		}
 		return d.changed(decided, 0)
-	}}, probes.Wiring.Undo)
+	}}, probes.PairEditor.Undo)
 }

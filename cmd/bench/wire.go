@@ -81,7 +81,7 @@ func (w *wireLab) bridge() (func() error, error) {
 
 func connectBy(d crossconnect.Datapath) func(*wireLab) (func() error, error) {
 	return func(w *wireLab) (func() error, error) {
-		var wiring *crossconnect.Wiring
+		var wiring *crossconnect.PairSet
 		err := w.hub.Do(func() (err error) {
 			if wiring, err = crossconnect.New(); err != nil {
 				return err

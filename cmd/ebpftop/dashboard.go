@@ -41,7 +41,7 @@ func runDashboard(ctx context.Context, opts live.Options, needs confine.Needs) (
 		Hostname: host,
 		Kernel:   kernel,
 		Interval: opts.Interval,
-		Wiring:   source,
+		Pairs:    source,
 		ASCII:    ui.NeedsASCII(os.Getenv),
 	})
 }

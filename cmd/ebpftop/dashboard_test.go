@@ -21,7 +21,7 @@ func TestKeyboard(t *testing.T) {
 		b.check(host.AddAddress("net0", address(i).String()+"/24"))
 	}
 	s := b.dashboard()
-	s.await("no pairs", "none: a connects two")
+	s.await("no pairs", "press a to add")
 	s.connect(form{a: port(0), b: port(1)})
 	s.awaitLine("sw0 <-> sw1", "active", "tc/tc", "screen")
 	b.check(b.hosts[0].Ping(t.Context(), address(1), 10))
@@ -29,7 +29,7 @@ func TestKeyboard(t *testing.T) {
 	s.press("d")
 	s.await("a question", "Remove sw0 <-> sw1?")
 	s.press("y")
-	s.await("no pairs", "none: a connects two")
+	s.await("no pairs", "press a to add")
 	b.awaitLost(0, 1)
 
 	s.press("u")
@@ -314,7 +314,7 @@ func TestXDPWatcherGivesWay(t *testing.T) {
 	s.press("5", "d")
 	s.await("a question", "Remove sw0 <-> sw1?")
 	s.press("y")
-	s.await("no pairs", "none: a connects two")
+	s.await("no pairs", "press a to add")
 	s.press("1")
 	s.await("the hook", "sw1 (index", "xdp: asked for")
 	b.check(b.wires[1].Send(slices.Repeat([][]byte{udpFrame(t, 4000)}, count)...))

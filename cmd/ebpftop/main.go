@@ -9,9 +9,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui"
 )
 
@@ -45,7 +45,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 }
 
 // oneLine is what an error says, fit for any terminal.
-func oneLine(err error) string { return ui.Escape(strings.ReplaceAll(err.Error(), "\n", "; ")) }
+func oneLine(err error) string { return ui.Escape(probes.OneLine(err)) }
 
 // endings are the signals that end the command in an orderly way. Those that
 // were ignored when it started stay so: nohup means it, and so does a shell

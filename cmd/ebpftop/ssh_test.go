@@ -183,7 +183,7 @@ func TestOwnSession(t *testing.T) {
 	s.await("the key of then", "this help")
 	s.press(escape)
 	s.awaitText("no help", func(text string) bool { return !strings.Contains(text, "this help") })
-	s.await("the pairs of before", "none: a connects two")
+	s.await("the pairs of before", "press a to add")
 	s.awaitTick()
 	h.lists()
 	s.press("q")

@@ -124,9 +124,9 @@ func TestWire(t *testing.T) {
 		pair := b.only()
 		b.counted(pair.AToB, len(sent), total, 0)
 		b.counted(pair.BToA, len(sent), total, 0)
-		for _, way := range []crossconnect.Way{pair.AToB, pair.BToA} {
-			if way.Datapath != datapaths[datapath] || way.Wish != datapath {
-				b.t.Errorf("datapath %s for the wish %s, want %s", way.Datapath, way.Wish, datapaths[datapath])
+		for _, way := range []crossconnect.Leg{pair.AToB, pair.BToA} {
+			if way.Datapath != datapaths[datapath] || way.Requested != datapath {
+				b.t.Errorf("datapath %s for the wish %s, want %s", way.Datapath, way.Requested, datapaths[datapath])
 			}
 		}
 	})
@@ -383,7 +383,7 @@ func (b *bench) setUp(iface string, up bool) {
 	b.check(b.hub.Do(func() error { return set(link) }))
 }
 
-func (b *bench) counted(got crossconnect.Way, packets, bytes, dropped int) {
+func (b *bench) counted(got crossconnect.Leg, packets, bytes, dropped int) {
 	b.t.Helper()
 	if got.Packets != uint64(packets) || got.Bytes != uint64(bytes) || got.Dropped != uint64(dropped) {
 		b.t.Errorf("counted %d packets, %d bytes, %d dropped, want %d, %d, %d",

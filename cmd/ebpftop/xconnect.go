@@ -35,7 +35,7 @@ the next boot, in the network namespace they run in; the dashboard shows it.`,
 }
 
 // withKept calls fn with the pairs that are kept.
-func withKept(fn func(*crossconnect.Wiring) error) (err error) {
+func withKept(fn func(*crossconnect.PairSet) error) (err error) {
 	kept, err := crossconnect.OpenKept()
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func newXconnectAdd() *cobra.Command {
 				return err
 			}
 			pair := crossconnect.Pair{A: args[0], B: args[1], AToB: wish, BToA: wish, Wait: wait}
-			err = withKept(func(kept *crossconnect.Wiring) error {
+			err = withKept(func(kept *crossconnect.PairSet) error {
 				return kept.Edit(time.Duration(trial), func(pairs []crossconnect.Pair) ([]crossconnect.Pair, error) {
 					return append(pairs, pair), nil
 				})
@@ -113,7 +113,7 @@ func newXconnectDel() *cobra.Command {
 			if err := trial.check(cmd); err != nil {
 				return err
 			}
-			err := withKept(func(kept *crossconnect.Wiring) error {
+			err := withKept(func(kept *crossconnect.PairSet) error {
 				return disconnect(kept, args, time.Duration(trial))
 			})
 			if err != nil {
@@ -128,7 +128,7 @@ func newXconnectDel() *cobra.Command {
 
 // disconnect ends the kept pair of one or two named interfaces, or what is left
 // of one whose pins somebody removed.
-func disconnect(kept *crossconnect.Wiring, names []string, trial time.Duration) error {
+func disconnect(kept *crossconnect.PairSet, names []string, trial time.Duration) error {
 	errEdit := kept.Edit(trial, func(pairs []crossconnect.Pair) ([]crossconnect.Pair, error) {
 		return without(pairs, names)
 	})
@@ -182,7 +182,7 @@ func newXconnectConfirm() *cobra.Command {
 		Short: "Make what is on trial stay",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return withKept((*crossconnect.Wiring).Confirm)
+			return withKept((*crossconnect.PairSet).Confirm)
 		},
 	}
 }
@@ -193,7 +193,7 @@ func newXconnectRollback() *cobra.Command {
 		Short: "Take back what is on trial now",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return withKept((*crossconnect.Wiring).Rollback)
+			return withKept((*crossconnect.PairSet).Rollback)
 		},
 	}
 }
@@ -206,9 +206,9 @@ func newXconnectList() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var list []crossconnect.Status
-			err := withKept(func(kept *crossconnect.Wiring) (err error) {
+			err := withKept(func(kept *crossconnect.PairSet) (err error) {
 				// Whatever became of devices and processes meanwhile, it is put right.
-				if err := kept.Follow(); err != nil {
+				if err := kept.Reconcile(); err != nil {
 					return err
 				}
 				list, err = kept.Status()

@@ -42,7 +42,7 @@ func newXconnectApply() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = withKept(func(kept *crossconnect.Wiring) error {
+			err = withKept(func(kept *crossconnect.PairSet) error {
 				return kept.Set(pairs, time.Duration(trial))
 			})
 			if err != nil {
@@ -97,10 +97,10 @@ goes on.
 // retryInterval is how long a pair that could have been connected may wait.
 const retryInterval = time.Second
 
-// runLinks keeps wiring as the file says until ctx ends. A file that is no good
+// runLinks keeps set of pairs as the file says until ctx ends. A file that is no good
 // at the start is an error; later on it is said, and changes nothing. Once its
 // pairs are connected, the process is confined to what it still needs.
-func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out, errOut io.Writer) error {
+func runLinks(ctx context.Context, wiring *crossconnect.PairSet, file string, out, errOut io.Writer) error {
 	// Subscribed before the first look, so that no interface falls between.
 	changed, err := crossconnect.Changes(ctx)
 	if err != nil {
@@ -148,15 +148,15 @@ func runLinks(ctx context.Context, wiring *crossconnect.Wiring, file string, out
 				complain(fmt.Errorf("%w: the last good links go on", err))
 			}
 		case <-changed:
-			try(wiring.Follow)
+			try(wiring.Reconcile)
 		case <-again.C:
-			try(wiring.Recheck)
+			try(wiring.RetryWaiting)
 		}
 	}
 }
 
 // useVersion makes a version of the file the set of pairs.
-func useVersion(wiring *crossconnect.Wiring, file string, version linksfile.Version, out io.Writer) error {
+func useVersion(wiring *crossconnect.PairSet, file string, version linksfile.Version, out io.Writer) error {
 	if version.Err != nil {
 		return version.Err
 	}
@@ -168,6 +168,10 @@ func useVersion(wiring *crossconnect.Wiring, file string, version linksfile.Vers
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	// They are, whether anybody reads it or not.
-	_, _ = fmt.Fprintf(out, "%d links of %s are in force\n", len(pairs), ui.Escape(file))
+	links := "links"
+	if len(pairs) == 1 {
+		links = "link"
+	}
+	_, _ = fmt.Fprintf(out, "%s: %d %s active\n", ui.Escape(file), len(pairs), links)
 	return nil
 }

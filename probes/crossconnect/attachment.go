@@ -11,7 +11,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
-// attachment is a program on a hook of a port.
+// attachment is a program on a hook of an ingress.
 type attachment struct {
 	hook probes.Hook
 	link io.Closer // a link.Link, or on clsact a *attach.Filter
@@ -35,8 +35,8 @@ func (a *attachment) release() error {
 	return nil
 }
 
-// place is where the port has what is attached to a hook.
-func (p *port) place(at probes.Hook) **attachment {
+// place is where the ingress has what is attached to a hook.
+func (p *ingress) place(at probes.Hook) **attachment {
 	if at == probes.HookXDP || at == probes.HookXDPGeneric {
 		return &p.xdp
 	}
@@ -44,7 +44,7 @@ func (p *port) place(at probes.Hook) **attachment {
 }
 
 // attached is what serves a datapath, nil if nothing does.
-func (p *port) attached(d Datapath) *attachment {
+func (p *ingress) attached(d Datapath) *attachment {
 	switch {
 	case d == TC:
 		return p.tc
@@ -55,8 +55,8 @@ func (p *port) attached(d Datapath) *attachment {
 }
 
 // attach puts a program on a hook of a device. It ends what is there of the
-// port: one XDP program fits on an interface, of one mode.
-func (p *port) attach(program *ebpf.Program, at probes.Hook, ifindex int) error {
+// ingress: one XDP program fits on an interface, of one mode.
+func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int) error {
 	place := p.place(at)
 	if err := p.detach(place); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (p *port) attach(program *ebpf.Program, at probes.Hook, ifindex int) error 
 
 // attachNew attaches tc programs behind all others of the hook: those of
 // ebpftop that count come first, and what others filter out is not redirected.
-func (p *port) attachNew(program *ebpf.Program, at probes.Hook, ifindex int) (*attachment, error) {
+func (p *ingress) attachNew(program *ebpf.Program, at probes.Hook, ifindex int) (*attachment, error) {
 	made := &attachment{hook: at}
 	var err error
 	switch at {
@@ -98,7 +98,7 @@ func (p *port) attachNew(program *ebpf.Program, at probes.Hook, ifindex int) (*a
 }
 
 // filterName tells at the next start whether the filter is to stay.
-func (p *port) filterName() string {
+func (p *ingress) filterName() string {
 	if p.record.Owner == 0 {
 		return attach.KeptFilter
 	}
@@ -106,7 +106,7 @@ func (p *port) filterName() string {
 }
 
 // detach ends an attachment, pinned or not.
-func (p *port) detach(a **attachment) error {
+func (p *ingress) detach(a **attachment) error {
 	if *a == nil {
 		return nil
 	}
@@ -116,9 +116,9 @@ func (p *port) detach(a **attachment) error {
 	return errors.Join(old.end(), p.pins.drop(linkPin(old.hook)))
 }
 
-// trim detaches what a generation does not need. A port that waits keeps what
+// trim detaches what a generation does not need. An ingress that waits keeps what
 // it has, for others to see that it is in a pair.
-func (p *port) trim(generation int) error {
+func (p *ingress) trim(generation int) error {
 	d := p.ways[generation].datapath
 	if d == "" && isThere(p.plan(generation)) {
 		return nil
@@ -133,11 +133,11 @@ func (p *port) trim(generation int) error {
 }
 
 // lose forgets a device that is gone, and what was attached to it.
-func (p *port) lose() error {
+func (p *ingress) lose() error {
 	errs := []error{p.detach(&p.xdp), p.detach(&p.tc)}
 	p.record.Ifindex = 0
 	for generation := range generations {
-		errs = append(errs, p.send(generation, way{}))
+		errs = append(errs, p.send(generation, leg{}))
 	}
 	return errors.Join(errs...)
 }

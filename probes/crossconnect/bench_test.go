@@ -63,7 +63,7 @@ func pair(a, b int, datapaths ...Datapath) Pair {
 	return p
 }
 
-// addPort adds a port with an ifindex of the kernel's choice if that is 0.
+// addPort adds an ingress with an ifindex of the kernel's choice if that is 0.
 func (b *bench) addPort(ifindex int) {
 	b.t.Helper()
 	i := len(b.wires)
@@ -71,7 +71,7 @@ func (b *bench) addPort(ifindex int) {
 	b.plug(i, ifindex)
 }
 
-// plug makes the cable of a port, which may have had another one before.
+// plug makes the cable of an ingress, which may have had another one before.
 func (b *bench) plug(i, ifindex int) {
 	b.t.Helper()
 	b.check(lab.QuietVethAt(ifindex, b.hub, near(i), b.far, far(i)))
@@ -94,13 +94,13 @@ func (b *bench) do(fn func() error) {
 	b.check(b.hub.Do(fn))
 }
 
-// own opens a wiring that ends with the test.
-func (b *bench) own() *Wiring { return b.open(New) }
+// own opens a set of pairs that ends with the test.
+func (b *bench) own() *PairSet { return b.open(New) }
 
-// kept opens the wiring that is kept, and removes what is in the end.
-func (b *bench) kept() *Wiring { return b.open(OpenKept) }
+// kept opens the set that is kept, and removes what is in the end.
+func (b *bench) kept() *PairSet { return b.open(OpenKept) }
 
-func (b *bench) open(open func() (*Wiring, error)) (w *Wiring) {
+func (b *bench) open(open func() (*PairSet, error)) (w *PairSet) {
 	b.t.Helper()
 	b.do(func() (err error) {
 		w, err = open()
@@ -127,8 +127,8 @@ func needsLinks(t *testing.T) {
 	}
 }
 
-// filterHook makes a wiring use a filter where tcx would do, as before Linux 6.6.
-func filterHook(t *testing.T, w *Wiring) {
+// filterHook makes a set of pairs use a filter where tcx would do, as before Linux 6.6.
+func filterHook(t *testing.T, w *PairSet) {
 	t.Helper()
 	if err := w.needLoader(); err != nil {
 		t.Fatal(err)
@@ -136,18 +136,18 @@ func filterHook(t *testing.T, w *Wiring) {
 	w.loader.tc = probes.HookClsact
 }
 
-func (b *bench) set(w *Wiring, pairs ...Pair) {
+func (b *bench) set(w *PairSet, pairs ...Pair) {
 	b.t.Helper()
 	b.do(func() error { return w.Set(pairs, 0) })
 }
 
-func (b *bench) try(w *Wiring, trial time.Duration, pairs ...Pair) {
+func (b *bench) try(w *PairSet, trial time.Duration, pairs ...Pair) {
 	b.t.Helper()
 	b.do(func() error { return w.Set(pairs, trial) })
 }
 
 // refused sets pairs, which must fail and say so.
-func (b *bench) refused(w *Wiring, says string, pairs ...Pair) {
+func (b *bench) refused(w *PairSet, says string, pairs ...Pair) {
 	b.t.Helper()
 	b.fails(says, func() error { return w.Set(pairs, 0) })
 }
@@ -161,12 +161,12 @@ func (b *bench) fails(says string, fn func() error) {
 	}
 }
 
-func (b *bench) follow(w *Wiring) {
+func (b *bench) follow(w *PairSet) {
 	b.t.Helper()
-	b.do(w.Follow)
+	b.do(w.Reconcile)
 }
 
-func (b *bench) status(w *Wiring) (list []Status) {
+func (b *bench) status(w *PairSet) (list []Status) {
 	b.t.Helper()
 	b.do(func() (err error) {
 		list, err = w.Status()
@@ -176,7 +176,7 @@ func (b *bench) status(w *Wiring) (list []Status) {
 }
 
 // expectPairs compares pairs as "p0-p1 active tc/xdp".
-func (b *bench) expectPairs(w *Wiring, want ...string) {
+func (b *bench) expectPairs(w *PairSet, want ...string) {
 	b.t.Helper()
 	if got := described(b.status(w)); !slices.Equal(got, want) {
 		b.t.Errorf("pairs %q, want %q", got, want)
@@ -195,7 +195,7 @@ func described(list []Status) (pairs []string) {
 }
 
 // only is the status of the one pair there is.
-func (b *bench) only(w *Wiring) Status {
+func (b *bench) only(w *PairSet) Status {
 	b.t.Helper()
 	list := b.status(w)
 	if len(list) != 1 {
@@ -204,7 +204,7 @@ func (b *bench) only(w *Wiring) Status {
 	return list[0]
 }
 
-// frame is number n of those that enter by a port.
+// frame is number n of those that enter by an ingress.
 func frame(port, n int) []byte {
 	f := make([]byte, 60)
 	copy(f, []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5, byte(port)})
@@ -220,7 +220,7 @@ func origin(f []byte) (port, n int) {
 // soon is when a frame that is not there yet does not come any more.
 const soon = 200 * time.Millisecond
 
-// leads tells where a frame comes out that enters by a port; -1: nowhere in that
+// leads tells where a frame comes out that enters by an ingress; -1: nowhere in that
 // time.
 func (b *bench) leads(from int, within time.Duration) int {
 	b.t.Helper()
@@ -240,7 +240,7 @@ func (b *bench) leads(from int, within time.Duration) int {
 }
 
 // expectWires tests where frames come out: want[i] is for those that enter by
-// port i.
+// ingress i.
 func (b *bench) expectWires(want ...int) {
 	b.t.Helper()
 	for from, want := range want {
@@ -264,7 +264,7 @@ func (b *bench) await(what string, fn func() bool) {
 	}
 }
 
-// flow is frames that enter by ports in turn, one after the other.
+// flow is frames that enter by ingresses in turn, one after the other.
 type flow struct {
 	b       *bench
 	from    []int
@@ -272,10 +272,10 @@ type flow struct {
 	running sync.WaitGroup
 	sent    atomic.Int64
 	mu      sync.Mutex
-	arrived map[int][]int // by number: the ports where it came out
+	arrived map[int][]int // by number: the ingresses where it came out
 }
 
-// startFlow lets frames flow at a modest pace, and listens at all ports.
+// startFlow lets frames flow at a modest pace, and listens at all ingresses.
 func (b *bench) startFlow(from ...int) *flow {
 	f := &flow{b: b, from: from, arrived: make(map[int][]int)}
 	for to := range b.wires {
@@ -349,7 +349,7 @@ func (f *flow) more() {
 	f.b.await("frames flow", func() bool { return f.sent.Load() >= enough })
 }
 
-// stopAt is stop for a flow that always leads to one port.
+// stopAt is stop for a flow that always leads to one ingress.
 func (f *flow) stopAt(to int) {
 	f.b.t.Helper()
 	for n, got := range f.stop() {
@@ -386,7 +386,7 @@ func (b *bench) expectAttached(want ...string) {
 	}
 }
 
-// promiscuity is how many want each port promiscuous.
+// promiscuity is how many want each ingress promiscuous.
 func (b *bench) promiscuity() (counts []int) {
 	b.t.Helper()
 	for i := range b.wires {

@@ -11,9 +11,9 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// connection is a port that is to get its way.
-type connection struct {
-	port            *port
+// attachJob is an ingress that is to get its way.
+type attachJob struct {
+	port            *ingress
 	generation      int
 	ingress, egress netlink.Link
 	try             []Datapath // in this order
@@ -25,9 +25,9 @@ type connection struct {
 
 // realize attaches what a generation needs and directs its frames, or fails if
 // that cannot be done for a pair that is new in it, unless that may wait.
-func (w *Wiring) realize(generation int, links links) error {
+func (w *PairSet) realize(generation int, links links) error {
 	var errs []error
-	for _, p := range w.ports {
+	for _, p := range w.ingresses {
 		if p.isNew(generation) && p.plan(generation).MayWait == 0 && links[p.name()] == nil {
 			errs = append(errs, fmt.Errorf("no interface %q here: `ip -br link` lists those there are", p.name()))
 		}
@@ -36,7 +36,7 @@ func (w *Wiring) realize(generation int, links links) error {
 		return err
 	}
 	w.connect(generation, links)
-	for _, p := range w.ports {
+	for _, p := range w.ingresses {
 		problem := p.ways[generation].problem
 		// An interface may go while it is connected; then its pair waits.
 		mayWait := p.plan(generation).MayWait != 0 && errors.Is(problem, unix.ENODEV)
@@ -48,8 +48,8 @@ func (w *Wiring) realize(generation int, links links) error {
 }
 
 // connect attaches what a generation needs and directs its frames. What cannot
-// be done becomes the problem of the port, whose pair then waits.
-func (w *Wiring) connect(generation int, links links) {
+// be done becomes the problem of the ingress, whose pair then waits.
+func (w *PairSet) connect(generation int, links links) {
 	connections := w.toConnect(generation, links)
 	w.load(connections)
 	for _, c := range connections {
@@ -63,7 +63,7 @@ func (w *Wiring) connect(generation int, links links) {
 	}
 	for _, c := range connections {
 		if c.err == nil && c.egress != nil {
-			c.err = w.direct(c)
+			c.err = w.directFrames(c)
 		}
 	}
 	for _, c := range connections {
@@ -73,15 +73,15 @@ func (w *Wiring) connect(generation int, links links) {
 	}
 }
 
-// toConnect lists the ports whose way in a generation is not what it should be.
-func (w *Wiring) toConnect(generation int, links links) []*connection {
-	var list []*connection
-	for _, p := range w.ports {
+// toConnect lists the ingresses whose way in a generation is not what it should be.
+func (w *PairSet) toConnect(generation int, links links) []*attachJob {
+	var list []*attachJob
+	for _, p := range w.ingresses {
 		plan := p.plan(generation)
 		if !isThere(plan) {
 			continue
 		}
-		c := &connection{port: p, generation: generation}
+		c := &attachJob{port: p, generation: generation}
 		c.ingress, c.egress = links[p.name()], links[text(plan.Peer)]
 		switch {
 		case c.ingress == nil || c.egress == nil:
@@ -100,14 +100,14 @@ func (w *Wiring) toConnect(generation int, links links) []*connection {
 
 // reserve is for the interface of a pair whose other one is missing: a program
 // that redirects nothing tells other processes whose the interface is.
-func (w *Wiring) reserve(c *connection) error {
+func (w *PairSet) reserve(c *attachJob) error {
 	c.try = []Datapath{TC}
 	c.port.isBare = !describe(c.ingress).hasEthernet
 	return w.errTaken(c.ingress)
 }
 
 // datapaths are those to try, given what is attached already.
-func (w *Wiring) datapaths(p *port, wish Datapath, ingress, egress netlink.Link) ([]Datapath, string, error) {
+func (w *PairSet) datapaths(p *ingress, wish Datapath, ingress, egress netlink.Link) ([]Datapath, string, error) {
 	from, err := deviceOf(ingress)
 	if err != nil {
 		return nil, "", err
@@ -140,8 +140,8 @@ func (w *Wiring) datapaths(p *port, wish Datapath, ingress, egress netlink.Link)
 // the order of the connections. To verify one takes milliseconds, and so does to
 // attach one: the kernel attaches one at a time, and waits for a grace period of
 // RCU each time (tcx_entry_sync() in include/net/tcx.h).
-func (w *Wiring) load(connections []*connection) {
-	next := make(chan *connection, len(connections))
+func (w *PairSet) load(connections []*attachJob) {
+	next := make(chan *attachJob, len(connections))
 	for _, c := range connections {
 		c.loaded = make(chan struct{})
 		next <- c
@@ -159,14 +159,14 @@ func (w *Wiring) load(connections []*connection) {
 
 // loadFirst loads the program for the first of the datapaths to try, unless that
 // is attached already.
-func (w *Wiring) loadFirst(c *connection) {
+func (w *PairSet) loadFirst(c *attachJob) {
 	if c.err == nil && c.port.attached(c.try[0]) == nil {
 		c.program, c.err = w.loader.load(c.port, c.try[0])
 	}
 }
 
 // attach attaches the program for the first datapath that the kernel grants.
-func (w *Wiring) attach(c *connection) error {
+func (w *PairSet) attach(c *attachJob) error {
 	var refused []error
 	for len(c.try) > 0 {
 		err := w.attachFirst(c)
@@ -174,7 +174,7 @@ func (w *Wiring) attach(c *connection) error {
 			if len(refused) > 0 {
 				c.reason += "; " + inOneLine(errors.Join(refused...)).Error()
 			}
-			return errors.Join(w.enter(c), w.keepLease(c.port))
+			return errors.Join(w.setPromisc(c), w.keepLease(c.port))
 		}
 		refused = append(refused, fmt.Errorf("%s refused on %s: %w", c.try[0], c.ingress.Attrs().Name, err))
 		c.try = c.try[1:]
@@ -182,8 +182,8 @@ func (w *Wiring) attach(c *connection) error {
 	return errors.Join(refused...)
 }
 
-// enter makes the interface of a pair take any frame.
-func (w *Wiring) enter(c *connection) error {
+// setPromisc makes the interface of a pair take any frame.
+func (w *PairSet) setPromisc(c *attachJob) error {
 	if c.egress == nil {
 		return nil
 	}
@@ -191,7 +191,7 @@ func (w *Wiring) enter(c *connection) error {
 }
 
 // attachFirst attaches the program for the first of the datapaths to try.
-func (w *Wiring) attachFirst(c *connection) error {
+func (w *PairSet) attachFirst(c *attachJob) error {
 	program, d := c.program, c.try[0]
 	c.program = nil
 	if c.port.attached(d) != nil {
@@ -211,7 +211,7 @@ func (w *Wiring) attachFirst(c *connection) error {
 // redirects to it, and tells whether there was one. That may depend on the
 // interface having an XDP program itself, so only when all are attached can it
 // be told.
-func (w *Wiring) fallBack(connections []*connection) (any bool) {
+func (w *PairSet) fallBack(connections []*attachJob) (any bool) {
 	for _, c := range connections {
 		if c.err != nil || c.try[0] != XDP || len(c.try) == 1 {
 			continue
@@ -230,9 +230,9 @@ func (w *Wiring) fallBack(connections []*connection) (any bool) {
 	return any
 }
 
-// direct directs the frames of a port that has its program.
-func (w *Wiring) direct(c *connection) error {
-	next := way{datapath: c.try[0], reason: c.reason, egress: c.egress.Attrs().Index}
+// directFrames directs the frames of an ingress that has its program.
+func (w *PairSet) directFrames(c *attachJob) error {
+	next := leg{datapath: c.try[0], reason: c.reason, egress: c.egress.Attrs().Index}
 	plan, other := c.port.plan(c.generation), 1-c.generation
 	if was := c.port.ways[other]; was.egress == next.egress && was.datapath == next.datapath {
 		plan.DroppedBefore = c.port.plan(other).DroppedBefore
@@ -248,9 +248,9 @@ func (w *Wiring) direct(c *connection) error {
 
 // giveUp makes the pair wait whose direction has an error: one direction alone
 // is no wire.
-func (w *Wiring) giveUp(c *connection) {
+func (w *PairSet) giveUp(c *attachJob) {
 	errs := []error{c.err, c.port.stop(c.generation)}
-	if peer := w.port(text(c.port.plan(c.generation).Peer)); peer != nil {
+	if peer := w.ingress(text(c.port.plan(c.generation).Peer)); peer != nil {
 		errs = append(errs, peer.stop(c.generation))
 	}
 	c.port.ways[c.generation].problem = inOneLine(errors.Join(errs...))

@@ -48,7 +48,7 @@ func connectLab() (err error) {
 			return err
 		}
 	}
-	// A wiring is of the network namespace that it is made in.
+	// A set of pairs is of the network namespace that it is made in.
 	return host.Do(func() error { return connect(far) })
 }
 
@@ -89,7 +89,7 @@ func connect(far *lab.Namespace) error {
 	return nil
 }
 
-func show(wiring *crossconnect.Wiring) error {
+func show(wiring *crossconnect.PairSet) error {
 	pairs, err := wiring.Status()
 	for _, p := range pairs {
 		fmt.Printf("%s-%s %s, by %s and %s\n", p.A, p.B, p.State, p.AToB.Datapath, p.BToA.Datapath)

@@ -22,7 +22,7 @@ import (
 )
 
 // TestForgedMaps has a program of somebody else on an interface, whose maps are
-// called what ours are: no port, and no reason not to find those there are.
+// called what ours are: no ingress, and no reason not to find those there are.
 func TestForgedMaps(t *testing.T) {
 	for name, forge := range map[string]func(*ebpf.MapSpec){
 		"smaller values": func(m *ebpf.MapSpec) { m.ValueSize = 4 },
@@ -56,7 +56,7 @@ func TestForgedMaps(t *testing.T) {
 	}
 }
 
-// portMaps are the maps of a port as they are.
+// portMaps are the maps of an ingress as they are.
 func portMaps(t *testing.T) (specs []*ebpf.MapSpec) {
 	t.Helper()
 	spec, err := bpf.LoadCrossConnects()
@@ -65,7 +65,7 @@ func portMaps(t *testing.T) (specs []*ebpf.MapSpec) {
 	}
 	bpf.NameVariables(spec)
 	for _, name := range []string{
-		bpf.CrossConnectsMapPort, bpf.CrossConnectsMapControl,
+		bpf.CrossConnectsMapRecord, bpf.CrossConnectsMapControl,
 		bpf.CrossConnectsMapCrossConnectEgress, bpf.CrossConnectsMapCrossConnectTraffic,
 	} {
 		m := spec.Maps[name]
@@ -103,7 +103,7 @@ func usingMaps(t *testing.T, specs []*ebpf.MapSpec) *ebpf.Program {
 	return program
 }
 
-// attach attaches a program of somebody else to a port.
+// attach attaches a program of somebody else to an ingress.
 func (b *bench) attach(port string, program *ebpf.Program) {
 	b.t.Helper()
 	b.do(func() error {
@@ -127,9 +127,9 @@ func FuzzFound(f *testing.F) {
 	f.Add(make([]byte, size), int64(0))
 	f.Add([]byte(strings.Repeat("\xff", size)), int64(1<<62))
 	f.Fuzz(func(t *testing.T, bytes []byte, now int64) {
-		f := found{datapath: TC}
+		f := discovered{datapath: TC}
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&f.Port)), size), bytes)
-		for _, peer := range []*found{nil, &f} {
+		for _, peer := range []*discovered{nil, &f} {
 			if _, err := json.Marshal(f.status(peer, time.Duration(now), nil)); err != nil {
 				t.Error(err)
 			}
@@ -166,7 +166,7 @@ func TestUnsafePlace(t *testing.T) {
 			if err := errors.Join(place.make(), test.spoil(place)); err != nil {
 				t.Fatal(err)
 			}
-			w, err := newWiring(place)
+			w, err := newPairSet(place)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -248,7 +248,7 @@ func TestForeignPins(t *testing.T) {
 		"empty":        {func(port string, _ *ebpf.Map) error { return os.Mkdir(port, 0o700) }, ""},
 		"map":          {func(port string, m *ebpf.Map) error { return m.Pin(port) }, "not a directory"},
 		"other map": {func(port string, m *ebpf.Map) error {
-			return errors.Join(os.Mkdir(port, 0o700), m.Pin(filepath.Join(port, bpf.PortMapName)))
+			return errors.Join(os.Mkdir(port, 0o700), m.Pin(filepath.Join(port, bpf.RecordMapName)))
 		}, "another version of ebpftop"},
 	} {
 		t.Run(name, func(t *testing.T) {

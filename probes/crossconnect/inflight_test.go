@@ -55,7 +55,7 @@ func TestFramesInFlight(t *testing.T) {
 
 // frozen is the program of p0 with a control word of its own that stands still: to
 // run it is to be a frame that has read that word.
-func (b *bench) frozen(w *Wiring, d Datapath, generation int) (program *ebpf.Program) {
+func (b *bench) frozen(w *PairSet, d Datapath, generation int) (program *ebpf.Program) {
 	b.t.Helper()
 	still := *w.loader
 	var err error
@@ -63,9 +63,9 @@ func (b *bench) frozen(w *Wiring, d Datapath, generation int) (program *ebpf.Pro
 	b.check(err)
 	defer still.control.Close() // the program keeps it
 	b.check(still.control.Put(uint32(0), &bpf.CrossConnectsGenerationControl{
-		Word: uint64(newWord(generation, 0)), Lease: math.MaxUint64,
+		Word: uint64(newControlWord(generation, 0)), Lease: math.MaxUint64,
 	}))
-	program, err = still.load(w.port(near(0)), d)
+	program, err = still.load(w.ingress(near(0)), d)
 	b.check(err)
 	b.t.Cleanup(func() { program.Close() })
 	return program

@@ -14,32 +14,32 @@ import (
 
 // Keep makes all pairs of w pairs of kept, without losing a frame: from then on
 // they stay without this process.
-func (w *Wiring) Keep(kept *Wiring) error {
+func (w *PairSet) Keep(kept *PairSet) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.now(func(mine word, now time.Duration) error {
+	return w.now(func(mine controlWord, now time.Duration) error {
 		if mine.onTrial(now) {
 			return ErrTrial
 		}
-		return kept.change(func(links links, current word, now time.Duration) error {
+		return kept.change(func(links links, current controlWord, now time.Duration) error {
 			if current.onTrial(now) {
 				return ErrTrial
 			}
-			if err := w.settle(mine.at(now)); err != nil {
+			if err := w.commit(mine.activeGeneration(now)); err != nil {
 				return err
 			}
-			return kept.take(w, mine.at(now), links)
+			return kept.moveFrom(w, mine.activeGeneration(now), links)
 		})
 	})
 }
 
-// take moves the ports of another wiring here: all of them or none.
-func (w *Wiring) take(from *Wiring, generation int, links links) error {
-	if len(from.ports) == 0 {
+// moveFrom moves the ingresses of another set of pairs here: all of them or none.
+func (w *PairSet) moveFrom(from *PairSet, generation int, links links) error {
+	if len(from.ingresses) == 0 {
 		return nil
 	}
-	for _, p := range from.ports {
-		if w.port(p.name()) != nil {
+	for _, p := range from.ingresses {
+		if w.ingress(p.name()) != nil {
 			return fmt.Errorf("%s is in a kept pair already: disconnect it there or here", p.name())
 		}
 	}
@@ -47,7 +47,7 @@ func (w *Wiring) take(from *Wiring, generation int, links links) error {
 		return err
 	}
 	var moves []*move
-	for _, p := range from.ports {
+	for _, p := range from.ingresses {
 		m, err := w.newMove(p, generation)
 		if m != nil {
 			moves = append(moves, m)
@@ -62,22 +62,22 @@ func (w *Wiring) take(from *Wiring, generation int, links links) error {
 			errs = append(errs, fmt.Errorf("keep %s: %w", m.kept.name(), err))
 		}
 	}
-	from.ports = nil
+	from.ingresses = nil
 	return errors.Join(append(errs, from.removeIfEmpty())...)
 }
 
-// move is a port that goes from one wiring to another. All that can fail comes
+// move is an ingress that goes from one set of pairs to another. All that can fail comes
 // first.
 type move struct {
-	from *port
-	kept *port // the same, as it is to be
+	from *ingress
+	kept *ingress // the same, as it is to be
 	xdp  *ebpf.Program
 	tc   *ebpf.Program
 }
 
-// newMove pins a port and loads programs that obey this wiring's control word.
+// newMove pins an ingress and loads programs that obey this set of pairs's control word.
 // With an error, what it did is to be undone.
-func (w *Wiring) newMove(p *port, generation int) (*move, error) {
+func (w *PairSet) newMove(p *ingress, generation int) (*move, error) {
 	// Both generations alike: here, another one may count.
 	traffic, err := p.readTraffic()
 	if err != nil {
@@ -94,15 +94,15 @@ func (w *Wiring) newMove(p *port, generation int) (*move, error) {
 	kept := *p
 	kept.pins, kept.record.Owner, kept.record.Watcher = place, 0, 0
 	m := &move{from: p, kept: &kept}
-	w.ports = append(w.ports, m.kept)
+	w.ingresses = append(w.ingresses, m.kept)
 	if err := kept.pinAll(); err != nil {
 		return m, err
 	}
 	return m, m.load(w.loader)
 }
 
-// pinAll pins the maps and links of a port.
-func (p *port) pinAll() error {
+// pinAll pins the maps and links of an ingress.
+func (p *ingress) pinAll() error {
 	if err := p.pins.make(); err != nil {
 		return err
 	}
@@ -134,14 +134,14 @@ func (m *move) load(l *loader) (err error) {
 	return err
 }
 
-// undo leaves the ports where they were.
-func (w *Wiring) undo(moves []*move) error {
+// undo leaves the ingresses where they were.
+func (w *PairSet) undo(moves []*move) error {
 	var errs []error
 	for _, m := range moves {
 		m.close()
 		errs = append(errs, m.kept.pins.remove())
 	}
-	w.ports = w.ports[:len(w.ports)-len(moves)]
+	w.ingresses = w.ingresses[:len(w.ingresses)-len(moves)]
 	return errors.Join(errs...)
 }
 
@@ -152,7 +152,7 @@ func (m *move) close() {
 }
 
 // finish puts the programs in the place of those that are there.
-func (w *Wiring) finish(m *move, links links) error {
+func (w *PairSet) finish(m *move, links links) error {
 	defer m.close()
 	p := m.kept
 	errs := []error{p.write(), p.replace(p.xdp, m.xdp), p.replace(p.tc, m.tc)}
@@ -163,7 +163,7 @@ func (w *Wiring) finish(m *move, links links) error {
 }
 
 // replace gives what is attached a program with other maps, in place.
-func (p *port) replace(a *attachment, program *ebpf.Program) error {
+func (p *ingress) replace(a *attachment, program *ebpf.Program) error {
 	if a == nil {
 		return nil
 	}

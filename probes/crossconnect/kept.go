@@ -15,11 +15,11 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
-// portPrefix begins the names of the directories that kept ports are pinned in.
+// portPrefix begins the names of the directories that kept ingresses are pinned in.
 const portPrefix = "port-"
 
-// prepare makes what all ports share.
-func (w *Wiring) prepare() error {
+// prepare makes what all ingresses share.
+func (w *PairSet) prepare() error {
 	if w.control != nil {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (w *Wiring) prepare() error {
 
 // needLoader makes the loader when it is first needed: most ebpftops connect
 // nothing, and it takes memory.
-func (w *Wiring) needLoader() (err error) {
+func (w *PairSet) needLoader() (err error) {
 	if w.loader == nil {
 		w.loader, err = newLoader()
 	}
@@ -47,40 +47,40 @@ func (w *Wiring) needLoader() (err error) {
 }
 
 // use makes m the control word.
-func (w *Wiring) use(m *ebpf.Map) {
+func (w *PairSet) use(m *ebpf.Map) {
 	w.control = &control{m: m}
 	w.loader.control = m
 	// Without it, only what is dropped is not known.
 	w.drops, w.dropsErr = openDrops(string(w.pins))
 }
 
-// removeStray removes the places of ports that are none: a process was killed
+// removeStray removes the places of ingresses that are none: a process was killed
 // while it made or removed them. Only who holds the lock may tell.
-func (w *Wiring) removeStray() error {
+func (w *PairSet) removeStray() error {
 	if w.pins == "" {
 		return nil
 	}
 	dirs, err := filepath.Glob(w.pins.path(portPrefix + "*"))
 	errs := []error{err}
 	for _, dir := range dirs {
-		if !slices.ContainsFunc(w.ports, func(p *port) bool { return p.pins == pins(dir) }) {
+		if !slices.ContainsFunc(w.ingresses, func(p *ingress) bool { return p.pins == pins(dir) }) {
 			errs = append(errs, pins(dir).remove())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// removeIfEmpty removes what all ports share when there are none, and what a
+// removeIfEmpty removes what all ingresses share when there are none, and what a
 // process left that did not come to share anything.
-func (w *Wiring) removeIfEmpty() error {
-	if len(w.ports) > 0 || w.control == nil && !w.pins.exists() {
+func (w *PairSet) removeIfEmpty() error {
+	if len(w.ingresses) > 0 || w.control == nil && !w.pins.exists() {
 		return nil
 	}
 	return errors.Join(w.release(), w.pins.remove())
 }
 
 // refresh reads anew what is kept, if another process has changed it.
-func (w *Wiring) refresh() error {
+func (w *PairSet) refresh() error {
 	if w.pins == "" {
 		return nil
 	}
@@ -119,10 +119,10 @@ func (w *Wiring) refresh() error {
 	return nil
 }
 
-// announce tells other processes if something of a port changed.
-func (w *Wiring) announce() error {
+// announce tells other processes if something of an ingress changed.
+func (w *PairSet) announce() error {
 	changed := false
-	for _, p := range w.ports {
+	for _, p := range w.ingresses {
 		changed = changed || p.changed
 		p.changed = false
 	}
@@ -153,9 +153,9 @@ func mapID(m *ebpf.Map) (ebpf.MapID, error) {
 	return id, nil
 }
 
-// reopen opens the kept ports. One that lacks something is left out: a process
+// reopen opens the kept ingresses. One that lacks something is left out: a process
 // makes or removes it just now, or was killed while it did.
-func (w *Wiring) reopen() error {
+func (w *PairSet) reopen() error {
 	dirs, err := filepath.Glob(w.pins.path(portPrefix + "*"))
 	if err != nil {
 		return fmt.Errorf("list kept ports: %w", err)
@@ -165,18 +165,18 @@ func (w *Wiring) reopen() error {
 		return err
 	}
 	for _, dir := range dirs {
-		p, err := w.openPort(pins(dir), links)
+		p, err := w.openIngress(pins(dir), links)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		w.ports = append(w.ports, p)
+		w.ingresses = append(w.ingresses, p)
 	}
-	for _, p := range w.ports {
+	for _, p := range w.ingresses {
 		for generation := range generations {
-			if plan := p.plan(generation); w.port(text(plan.Peer)) == nil {
+			if plan := p.plan(generation); w.ingress(text(plan.Peer)) == nil {
 				plan.Peer = interfaceName("") // one end alone is no pair
 			}
 		}
@@ -184,9 +184,9 @@ func (w *Wiring) reopen() error {
 	return nil
 }
 
-// openPort opens a kept port.
-func (w *Wiring) openPort(dir pins, links links) (*port, error) {
-	p := &port{pins: dir}
+// openIngress opens a kept ingress.
+func (w *PairSet) openIngress(dir pins, links links) (*ingress, error) {
+	p := &ingress{pins: dir}
 	err := p.open(w.loader.spec, links)
 	if err != nil {
 		return nil, errors.Join(err, p.release())
@@ -194,7 +194,7 @@ func (w *Wiring) openPort(dir pins, links links) (*port, error) {
 	return p, nil
 }
 
-func (p *port) open(spec *ebpf.CollectionSpec, links links) error {
+func (p *ingress) open(spec *ebpf.CollectionSpec, links links) error {
 	for _, m := range p.maps() {
 		opened, err := p.pins.openMap(spec.Maps[m.name])
 		if err != nil {
@@ -202,7 +202,7 @@ func (p *port) open(spec *ebpf.CollectionSpec, links links) error {
 		}
 		*m.m = opened
 	}
-	if err := p.here.Lookup(uint32(0), &p.record); err != nil {
+	if err := p.recordMap.Lookup(uint32(0), &p.record); err != nil {
 		return fmt.Errorf("read the record in %s: %w", p.pins, err)
 	}
 	if err := p.reattach(); err != nil {
@@ -212,7 +212,7 @@ func (p *port) open(spec *ebpf.CollectionSpec, links links) error {
 }
 
 // reattach finds what is attached.
-func (p *port) reattach() error {
+func (p *ingress) reattach() error {
 	for _, at := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC} {
 		l, err := link.LoadPinnedLink(p.pins.path(linkPin(at)), nil)
 		if errors.Is(err, os.ErrNotExist) {
@@ -234,7 +234,7 @@ func (p *port) reattach() error {
 }
 
 // readWays finds where frames are directed.
-func (p *port) readWays(links links) error {
+func (p *ingress) readWays(links links) error {
 	for generation := range generations {
 		var egress uint32
 		d := TC
@@ -251,16 +251,16 @@ func (p *port) readWays(links links) error {
 				d = XDPGeneric
 			}
 		}
-		w := way{datapath: d, egress: int(egress)}
+		w := leg{datapath: d, egress: int(egress)}
 		w.reason = p.reason(d, generation, links)
 		p.ways[generation] = w
 	}
 	return nil
 }
 
-// reason says why a kept port has its datapath: as it would be chosen now, if
+// reason says why a kept ingress has its datapath: as it would be chosen now, if
 // the choice were the same.
-func (p *port) reason(d Datapath, generation int, links links) string {
+func (p *ingress) reason(d Datapath, generation int, links links) string {
 	const unknown = "as it was connected"
 	ingress, egress := links[p.name()], links[text(p.plan(generation).Peer)]
 	if ingress == nil || egress == nil {
@@ -276,15 +276,15 @@ func (p *port) reason(d Datapath, generation int, links links) string {
 	return reason
 }
 
-// freePlace is a directory for one more kept port, none if the wiring is not
-// kept. What is there that no port has was left by a process that was killed.
-func (w *Wiring) freePlace() (pins, error) {
+// freePlace is a directory for one more kept ingress, none if the set is not
+// kept. What is there that no ingress has was left by a process that was killed.
+func (w *PairSet) freePlace() (pins, error) {
 	if w.pins == "" {
 		return "", nil
 	}
 	for n := 0; ; n++ {
 		place := w.pins.below(fmt.Sprint(portPrefix, n))
-		if !slices.ContainsFunc(w.ports, func(p *port) bool { return p.pins == place }) {
+		if !slices.ContainsFunc(w.ingresses, func(p *ingress) bool { return p.pins == place }) {
 			return place, place.remove()
 		}
 	}

@@ -16,12 +16,12 @@ import (
 )
 
 // hooks are what can serve the datapath tc, whatever the kernel.
-var hooks = map[string]func(*testing.T, *Wiring){
-	"tc":     func(*testing.T, *Wiring) {},
+var hooks = map[string]func(*testing.T, *PairSet){
+	"tc":     func(*testing.T, *PairSet) {},
 	"clsact": filterHook,
 }
 
-// TestKept closes the wiring, and opens it as another process would.
+// TestKept closes the set, and opens it as another process would.
 func TestKept(t *testing.T) {
 	for name, prepare := range hooks {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +49,7 @@ func TestKept(t *testing.T) {
 			if s := list[0]; s.AToB.Packets != 2 || s.AToB.Bytes != 120 || s.BToA.Packets != 1 || s.AToB.DatapathReason != "asked for" {
 				t.Errorf("%+v", s)
 			}
-			if s := list[2]; s.AToB.Wish != Auto || s.BToA.Wish != TC || s.Reason != "none is missing" {
+			if s := list[2]; s.AToB.Requested != Auto || s.BToA.Requested != TC || s.Reason != "none is missing" {
 				t.Errorf("%+v", s)
 			}
 			b.set(again)
@@ -60,7 +60,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestKeptByTwo has two wirings open at once, which see what the other does.
+// TestKeptByTwo has two sets of pairs open at once, which see what the other does.
 func TestKeptByTwo(t *testing.T) {
 	b := newBench(t, 4)
 	one, two := b.kept(), b.kept()
@@ -96,12 +96,12 @@ func TestKeptEndsForAll(t *testing.T) {
 	b.expectAttached()
 }
 
-// TestEditsOneAfterTheOther has wirings add pairs at the same time. None is lost.
+// TestEditsOneAfterTheOther has sets of pairs add pairs at the same time. None is lost.
 func TestEditsOneAfterTheOther(t *testing.T) {
 	const pairs = 6
 	b := newBench(t, 2*pairs)
 	var editing sync.WaitGroup
-	wirings := make([]*Wiring, pairs)
+	wirings := make([]*PairSet, pairs)
 	for i := range wirings {
 		wirings[i] = b.kept()
 	}
@@ -185,7 +185,7 @@ func TestHalfMadePort(t *testing.T) {
 	b.set(w, pair(0, 1))
 	half := b.pins().below("port-9")
 	b.check(half.make())
-	m, err := half.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapPort])
+	m, err := half.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapRecord])
 	b.check(err)
 	b.check(m.Close())
 
@@ -244,9 +244,9 @@ func TestAnotherVersion(t *testing.T) {
 	w := b.kept()
 	b.set(w, pair(0, 1))
 	b.do(w.Close)
-	file := b.pins().below("port-0").path(bpf.PortMapName)
+	file := b.pins().below("port-0").path(bpf.RecordMapName)
 	b.check(os.Remove(file))
-	other := w.loader.spec.Maps[bpf.CrossConnectsMapPort].Copy()
+	other := w.loader.spec.Maps[bpf.CrossConnectsMapRecord].Copy()
 	other.ValueSize, other.Value, other.Contents = 8, nil, nil
 	m, err := b.pins().below("port-0").newMap(other)
 	b.check(err)

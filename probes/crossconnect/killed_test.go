@@ -59,7 +59,7 @@ func TestHelper(t *testing.T) {
 		filterHook(t, w)
 	}
 	if task == "kept watch" {
-		ports, err := w.XDPPorts()
+		ports, err := w.XDPIngresses()
 		if err != nil {
 			t.Fatal(err)
 		}

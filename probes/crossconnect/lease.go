@@ -20,9 +20,9 @@ type lease struct {
 	stopped sync.WaitGroup
 }
 
-// keepLease renews the lease from now on, if a filter of the port is to end
+// keepLease renews the lease from now on, if a filter of the ingress is to end
 // with the process.
-func (w *Wiring) keepLease(p *port) error {
+func (w *PairSet) keepLease(p *ingress) error {
 	isLeased := p.tc != nil && p.tc.hook == probes.HookClsact && p.record.Owner != 0
 	if !isLeased || w.lease != nil {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
-// loader loads the redirecting programs, one for each port: a program that
+// loader loads the redirecting programs, one for each ingress: a program that
 // need not ask where it is costs a frame less.
 type loader struct {
 	spec    *ebpf.CollectionSpec
@@ -60,8 +60,8 @@ func hasXDPHelper(helper asm.BuiltinFunc) bool {
 	return features.HaveProgramHelper(ebpf.XDP, helper) == nil
 }
 
-// load loads the program for a datapath with the maps of a port.
-func (l *loader) load(p *port, d Datapath) (*ebpf.Program, error) {
+// load loads the program for a datapath with the maps of an ingress.
+func (l *loader) load(p *ingress, d Datapath) (*ebpf.Program, error) {
 	name := bpf.CrossConnectsProgConnectXdp
 	if d == TC {
 		name = bpf.CrossConnectsProgConnectTc

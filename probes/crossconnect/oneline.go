@@ -1,6 +1,6 @@
 package crossconnect
 
-import "strings"
+import "github.com/ebpftop/ebpftop/probes"
 
 // oneLine is an error that tells in one line, however many errors it joins.
 type oneLine struct{ error }
@@ -12,6 +12,6 @@ func inOneLine(err error) error {
 	return oneLine{err}
 }
 
-func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+func (e oneLine) Error() string { return probes.OneLine(e.error) }
 
 func (e oneLine) Unwrap() error { return e.error }

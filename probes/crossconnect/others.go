@@ -17,7 +17,7 @@ import (
 // with them, again and again.
 type Others struct {
 	readPorts ReadPorts
-	// passed are programs that are no port of another process. What they are
+	// passed are programs that are no ingress of another process. What they are
 	// they stay, and are not asked for any more.
 	passed map[ebpf.ProgramID]bool
 }
@@ -85,7 +85,7 @@ func programsOnAny(links links) (map[ebpf.ProgramID]Datapath, error) {
 	return programs, nil
 }
 
-// ports are those of other processes.
+// ingresses are those of other processes.
 func (o *Others) ports(programs map[ebpf.ProgramID]Datapath) (map[ebpf.ProgramID]*Port, error) {
 	var asked []ebpf.ProgramID
 	passed := make(map[ebpf.ProgramID]bool, len(programs))
@@ -111,9 +111,9 @@ func (o *Others) ports(programs map[ebpf.ProgramID]Datapath) (map[ebpf.ProgramID
 	return ports, nil
 }
 
-// statusOf describes the pairs that ports make.
+// statusOf describes the pairs that ingresses make.
 func statusOf(programs map[ebpf.ProgramID]Datapath, ports map[ebpf.ProgramID]*Port, now time.Duration, links links) (list []Status) {
-	all := make(map[string]*found, len(ports)) // as their owners call them
+	all := make(map[string]*discovered, len(ports)) // as their owners call them
 	isOwned := make(map[uint32]bool)
 	for id, p := range ports {
 		owner := p.Record.Owner
@@ -123,7 +123,7 @@ func statusOf(programs map[ebpf.ProgramID]Datapath, ports map[ebpf.ProgramID]*Po
 		if !isOwned[owner] {
 			continue
 		}
-		f := &found{Port: *p, datapath: programs[id]}
+		f := &discovered{Port: *p, datapath: programs[id]}
 		if name := text(p.Record.Name); all[name] == nil || f.leads(now) {
 			all[name] = f
 		}
@@ -139,25 +139,27 @@ func statusOf(programs map[ebpf.ProgramID]Datapath, ports map[ebpf.ProgramID]*Po
 }
 
 // plan is the one that counts at a moment.
-func (f *found) plan(now time.Duration) *plan { return &f.Record.Plans[f.Current.at(now)] }
+func (f *discovered) plan(now time.Duration) *plan {
+	return &f.Record.Plans[f.Current.activeGeneration(now)]
+}
 
 // leads tells whether the program that it was found by redirects frames.
-func (f *found) leads(now time.Duration) bool {
-	generation := f.Current.at(now)
+func (f *discovered) leads(now time.Duration) bool {
+	generation := f.Current.activeGeneration(now)
 	if f.datapath == TC {
 		return f.Record.Egress[generation] != 0
 	}
 	return f.Egress[generation] != 0
 }
 
-// status describes a pair of another process, of which one port may not be
+// status describes a pair of another process, of which one ingress may not be
 // found.
-func (f *found) status(peer *found, now time.Duration, links links) Status {
+func (f *discovered) status(peer *discovered, now time.Duration, links links) Status {
 	plan, owner := f.plan(now), int(f.Record.Owner)
 	s := Status{
 		A: text(f.Record.Name), B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
 		Reason: strings.Join(missing(links, text(f.Record.Name), text(plan.Peer)), "; "),
-		AToB:   f.way(now), BToA: Way{Wish: wish(plan.PeerWish)},
+		AToB:   f.way(now), BToA: Leg{Requested: wish(plan.PeerWish)},
 	}
 	if peer != nil {
 		s.BToA = peer.way(now)
@@ -168,15 +170,15 @@ func (f *found) status(peer *found, now time.Duration, links links) Status {
 	if plan.IsA == 0 {
 		s.A, s.B, s.AToB, s.BToA = s.B, s.A, s.BToA, s.AToB
 	}
-	if f.Current.onTrial(now) && !isSame(plan, &f.Record.Plans[1-f.Current.at(now)]) {
+	if f.Current.onTrial(now) && !isSame(plan, &f.Record.Plans[1-f.Current.activeGeneration(now)]) {
 		onTrial(&s, f.Current.deadline()-now)
 	}
 	return s
 }
 
-func (f *found) way(now time.Duration) Way {
-	counted := f.Traffic.ofPair(&f.Record, f.Current.at(now))
-	way := Way{Wish: wish(f.plan(now).Wish), Packets: counted.Packets, Bytes: counted.Bytes}
+func (f *discovered) way(now time.Duration) Leg {
+	counted := f.Traffic.ofPair(&f.Record, f.Current.activeGeneration(now))
+	way := Leg{Requested: wish(f.plan(now).Wish), Packets: counted.Packets, Bytes: counted.Bytes}
 	if f.leads(now) {
 		way.Datapath = f.datapath
 	}

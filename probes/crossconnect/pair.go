@@ -11,7 +11,7 @@ type (
 	State    = probes.PairState
 	Origin   = probes.Origin
 	Status   = probes.CrossConnect
-	Way      = probes.Way
+	Leg      = probes.Leg
 )
 
 // The datapaths.

@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes"
 )
 
-// plan is what a generation wants of one port, as its record in the kernel has
-// it. Of each pair, both ports have one.
+// plan is what a generation wants of one ingress, as its record in the kernel has
+// it. Of each pair, both ingresses have one.
 type plan = bpf.CrossConnectsCrossConnectPlan
 
 // wishes are the datapaths by their number in a plan.
@@ -57,8 +57,8 @@ func makePlans(pairs []Pair) (map[string]plan, error) {
 
 func errInvalid(pair Pair) error {
 	for _, name := range []string{pair.A, pair.B} {
-		if !isName(name) {
-			return fmt.Errorf("%q is no name of an interface: 1 to %d bytes without blanks, slashes and colons", name, unix.IFNAMSIZ-1)
+		if err := probes.CheckInterfaceName(name); err != nil {
+			return err
 		}
 	}
 	for _, wish := range []Datapath{pair.AToB, pair.BToA} {
@@ -70,13 +70,7 @@ func errInvalid(pair Pair) error {
 	return nil
 }
 
-// isName is dev_valid_name() in net/core/dev.c.
-func isName(name string) bool {
-	return name != "" && name != "." && name != ".." && len(name) < unix.IFNAMSIZ &&
-		!strings.ContainsAny(name, "/: \t\n\v\f\r\x00")
-}
-
-// pairOf is the pair of which port name has the plan p, its A being here.
+// pairOf is the pair of which ingress name has the plan p, its A being here.
 func pairOf(name string, p *plan) Pair {
 	return Pair{A: name, B: text(p.Peer), AToB: wish(p.Wish), BToA: wish(p.PeerWish), Wait: p.MayWait != 0}
 }

@@ -13,8 +13,8 @@ import (
 // promiscuity makes interfaces take frames for any MAC address, as long as they
 // are connected: hardware would drop them.
 type promiscuity interface {
-	enter(p *port, device netlink.Link) error
-	leave(p *port) error
+	enter(p *ingress, device netlink.Link) error
+	leave(p *ingress) error
 	Close() error
 }
 
@@ -24,7 +24,7 @@ type socketPromiscuity struct {
 	members map[int]bool
 }
 
-func (s *socketPromiscuity) enter(_ *port, device netlink.Link) error {
+func (s *socketPromiscuity) enter(_ *ingress, device netlink.Link) error {
 	ifindex := device.Attrs().Index
 	if s.members[ifindex] {
 		return nil
@@ -50,7 +50,7 @@ func (s *socketPromiscuity) ask(option, ifindex int) error {
 	})
 }
 
-func (s *socketPromiscuity) leave(p *port) error {
+func (s *socketPromiscuity) leave(p *ingress) error {
 	if !s.members[p.ifindex()] {
 		return nil
 	}
@@ -72,10 +72,10 @@ func (s *socketPromiscuity) Close() error {
 }
 
 // flagPromiscuity stays without a process: it sets the interface's own flag,
-// and the port's record says so.
+// and the ingress's record says so.
 type flagPromiscuity struct{}
 
-func (flagPromiscuity) enter(p *port, device netlink.Link) error {
+func (flagPromiscuity) enter(p *ingress, device netlink.Link) error {
 	if device.Attrs().RawFlags&unix.IFF_PROMISC != 0 {
 		return nil // by us, or by somebody who wants it to stay
 	}
@@ -93,7 +93,7 @@ func (flagPromiscuity) enter(p *port, device netlink.Link) error {
 	return nil
 }
 
-func (flagPromiscuity) leave(p *port) error {
+func (flagPromiscuity) leave(p *ingress) error {
 	if p.record.IsPromiscuous == 0 {
 		return nil
 	}

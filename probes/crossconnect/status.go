@@ -13,17 +13,17 @@ import (
 
 // Status describes all pairs of the set, and those that come back unless a
 // trial is confirmed. Rates are over the time since it was asked last.
-func (w *Wiring) Status() ([]Status, error) { return w.observe(listLinks) }
+func (w *PairSet) Status() ([]Status, error) { return w.observe(listLinks) }
 
 // StatusAmong is Status for who has just listed the interfaces: there may be
 // many.
-func (w *Wiring) StatusAmong(interfaces []netlink.Link) ([]Status, error) {
+func (w *PairSet) StatusAmong(interfaces []netlink.Link) ([]Status, error) {
 	return w.observe(func() (links, error) { return byName(interfaces), nil })
 }
 
-func (w *Wiring) observe(listLinks func() (links, error)) (list []Status, err error) {
-	err = w.look(func(current word, now time.Duration) error {
-		if len(w.ports) == 0 {
+func (w *PairSet) observe(listLinks func() (links, error)) (list []Status, err error) {
+	err = w.look(func(current controlWord, now time.Duration) error {
+		if len(w.ingresses) == 0 {
 			return nil
 		}
 		links, err := listLinks()
@@ -34,8 +34,8 @@ func (w *Wiring) observe(listLinks func() (links, error)) (list []Status, err er
 		if err != nil {
 			return err
 		}
-		ports := make(map[[unix.IFNAMSIZ]uint8]*port, len(w.ports))
-		for _, p := range w.ports {
+		ports := make(map[[unix.IFNAMSIZ]uint8]*ingress, len(w.ingresses))
+		for _, p := range w.ingresses {
 			ports[p.record.Name] = p
 		}
 		list, err = w.status(current, now, observation{links: links, ports: ports, drops: drops, time: now})
@@ -47,15 +47,15 @@ func (w *Wiring) observe(listLinks func() (links, error)) (list []Status, err er
 // observation is what status is told by.
 type observation struct {
 	links links
-	ports map[[unix.IFNAMSIZ]uint8]*port // by name: there may be many to find
-	drops map[int]dropCount              // by ifindex of the ingress
-	time  time.Duration                  // CLOCK_MONOTONIC
+	ports map[[unix.IFNAMSIZ]uint8]*ingress // by name: there may be many to find
+	drops map[int]dropCount                 // by ifindex of the ingress
+	time  time.Duration                     // CLOCK_MONOTONIC
 }
 
-func (w *Wiring) status(current word, now time.Duration, o observation) ([]Status, error) {
-	active := current.at(now)
+func (w *PairSet) status(current controlWord, now time.Duration, o observation) ([]Status, error) {
+	active := current.activeGeneration(now)
 	var list []Status
-	for _, p := range w.ports {
+	for _, p := range w.ingresses {
 		if plan := p.plan(active); isThere(plan) && plan.IsA != 0 {
 			s, err := w.pairStatus(p, active, o)
 			if err != nil {
@@ -84,9 +84,9 @@ func onTrial(s *Status, left time.Duration) {
 }
 
 // removed are the pairs that are away on trial.
-func (w *Wiring) removed(active int, left time.Duration) []Status {
+func (w *PairSet) removed(active int, left time.Duration) []Status {
 	var list []Status
-	for _, p := range w.ports {
+	for _, p := range w.ingresses {
 		before, now := p.plan(1-active), p.plan(active)
 		if !isThere(before) || before.IsA == 0 || now.Peer == before.Peer {
 			continue
@@ -96,13 +96,13 @@ func (w *Wiring) removed(active int, left time.Duration) []Status {
 			A: p.name(), B: text(before.Peer), State: Trial, Removed: true, TrialEnds: &ends,
 			Reason: "disconnected on trial: comes back unless confirmed",
 			Kept:   w.pins != "", Origin: w.origin(), Owner: w.owner(),
-			AToB: Way{Wish: wish(before.Wish)}, BToA: Way{Wish: wish(before.PeerWish)},
+			AToB: Leg{Requested: wish(before.Wish)}, BToA: Leg{Requested: wish(before.PeerWish)},
 		})
 	}
 	return list
 }
 
-func (w *Wiring) origin() Origin {
+func (w *PairSet) origin() Origin {
 	if w.pins != "" {
 		return OriginKept
 	}
@@ -110,7 +110,7 @@ func (w *Wiring) origin() Origin {
 }
 
 // pairStatus describes the pair of which p is the A.
-func (w *Wiring) pairStatus(p *port, generation int, o observation) (s Status, err error) {
+func (w *PairSet) pairStatus(p *ingress, generation int, o observation) (s Status, err error) {
 	plan := p.plan(generation)
 	peer := o.ports[plan.Peer]
 	s = Status{
@@ -118,7 +118,7 @@ func (w *Wiring) pairStatus(p *port, generation int, o observation) (s Status, e
 		Kept: w.pins != "", Origin: w.origin(), Owner: w.owner(),
 	}
 	reasons := missing(o.links, s.A, s.B)
-	ends := []*port{p, peer}
+	ends := []*ingress{p, peer}
 	if peer == p {
 		ends = ends[:1]
 	}
@@ -164,9 +164,9 @@ func appendNew(reasons []string, reason string) []string {
 }
 
 // wayStatus describes one direction of a pair, and says what ails it.
-func (w *Wiring) wayStatus(p *port, generation int, o observation) (s Way, ailment string, err error) {
+func (w *PairSet) wayStatus(p *ingress, generation int, o observation) (s Leg, ailment string, err error) {
 	plan, now := p.plan(generation), p.ways[generation]
-	s = Way{Datapath: now.datapath, Wish: wish(plan.Wish), DatapathReason: now.reason}
+	s = Leg{Datapath: now.datapath, Requested: wish(plan.Wish), DatapathReason: now.reason}
 	traffic, err := p.readTraffic()
 	if err != nil {
 		return s, "", err
@@ -209,7 +209,7 @@ func droppedBy(d Datapath, count dropCount, egress netlink.Link) uint64 {
 }
 
 // droppedSoFar is what a new connection is not to be blamed for.
-func (w *Wiring) droppedSoFar(p *port, d Datapath, egress netlink.Link) (uint64, error) {
+func (w *PairSet) droppedSoFar(p *ingress, d Datapath, egress netlink.Link) (uint64, error) {
 	drops, err := w.drops.count()
 	if err != nil {
 		return 0, err

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestTaken has wirings of all kinds want the same interface. The first one has
+// TestTaken has sets of pairs of all kinds want the same interface. The first one has
 // it.
 func TestTaken(t *testing.T) {
 	b := newXDPBench(t, 5)

@@ -8,7 +8,7 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 )
 
-// Traffic is what a port redirected so far, in each generation.
+// Traffic is what an ingress redirected so far, in each generation.
 type Traffic [generations]bpf.CrossConnectsTraffic
 
 // readTraffic adds up what all CPUs counted.
@@ -66,8 +66,8 @@ func minus(a, b bpf.CrossConnectsTraffic) bpf.CrossConnectsTraffic {
 	return bpf.CrossConnectsTraffic{Packets: a.Packets - b.Packets, Bytes: a.Bytes - b.Bytes}
 }
 
-// readTraffic is what the port redirected so far.
-func (p *port) readTraffic() (Traffic, error) {
+// readTraffic is what the ingress redirected so far.
+func (p *ingress) readTraffic() (Traffic, error) {
 	t, err := readTraffic(p.traffic)
 	if err != nil {
 		return t, fmt.Errorf("read the counters of %s: %w", p.name(), err)

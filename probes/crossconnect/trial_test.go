@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// wirings are a wiring that ends with the process, and one that does not.
-var wirings = map[string]func(*bench) *Wiring{"own": (*bench).own, "kept": (*bench).kept}
+// sets of pairs are a set of pairs that ends with the process, and one that does not.
+var wirings = map[string]func(*bench) *PairSet{"own": (*bench).own, "kept": (*bench).kept}
 
 // TestTrialExpires lets the kernel alone bring back the set before.
 func TestTrialExpires(t *testing.T) {
@@ -35,7 +35,7 @@ func TestTrialExpires(t *testing.T) {
 	}
 }
 
-// TestTrialAllAtOnce has frames enter by two ports while a trial runs out.
+// TestTrialAllAtOnce has frames enter by two ingresses while a trial runs out.
 func TestTrialAllAtOnce(t *testing.T) {
 	b := newBench(t, 4)
 	w := b.own()
@@ -82,7 +82,7 @@ func TestTrialEnded(t *testing.T) {
 			b.expectPairs(w, "p0-p1 trial tc/tc", "p2-p3 trial tc/tc")
 			b.do(w.Rollback)
 			b.expectWires(1, 0, -1, -1)
-			if s := b.only(w); s.AToB.Wish != Auto {
+			if s := b.only(w); s.AToB.Requested != Auto {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -94,17 +94,17 @@ func TestTrialOfMode(t *testing.T) {
 	b := newXDPBench(t, 2)
 	w := b.own()
 	b.set(w, pair(0, 1, XDP))
-	b.fails("xdp-generic cannot be tried out in place of xdp: change it without a trial", func() error {
+	b.fails("a trial cannot put xdp-generic in the place of xdp: change it without a trial", func() error {
 		return w.Set([]Pair{pair(0, 1, XDPGeneric)}, time.Minute)
 	})
 	b.set(w, pair(0, 1, XDPGeneric))
-	b.fails("auto cannot be tried out in place of xdp-generic", func() error {
+	b.fails("a trial cannot put auto in the place of xdp-generic", func() error {
 		return w.Set([]Pair{pair(0, 1)}, time.Minute)
 	})
 	b.expectWires(1, 0)
 }
 
-// TestCountsAcrossTrial has a port count for two pairs in turn, of which each
+// TestCountsAcrossTrial has an ingress count for two pairs in turn, of which each
 // must be told its own.
 func TestCountsAcrossTrial(t *testing.T) {
 	for name, open := range wirings {

@@ -20,17 +20,17 @@ import (
 
 // RemoveUnpinned disconnects an interface, and the one at the other end, of
 // which no pins are left but filters. It tells whether that was so. With a peer,
-// it does so only if the interface is connected with that one. For a wiring that
+// it does so only if the interface is connected with that one. For a set of pairs that
 // is kept.
-func (w *Wiring) RemoveUnpinned(name, peer string) (removed bool, err error) {
-	err = w.change(func(links links, _ word, now time.Duration) (err error) {
+func (w *PairSet) RemoveUnpinned(name, peer string) (removed bool, err error) {
+	err = w.change(func(links links, _ controlWord, now time.Duration) (err error) {
 		removed, err = w.removeUnpinned(name, peer, now, links)
 		return err
 	})
 	return removed, err
 }
 
-func (w *Wiring) removeUnpinned(name, peer string, now time.Duration, links links) (bool, error) {
+func (w *PairSet) removeUnpinned(name, peer string, now time.Duration, links links) (bool, error) {
 	found, err := w.findUnpinned(name, now, links)
 	if err != nil || found == nil || peer != "" && found.peer != peer {
 		return false, err
@@ -50,7 +50,7 @@ func (w *Wiring) removeUnpinned(name, peer string, now time.Duration, links link
 	return true, opposite.remove()
 }
 
-// unpinned is a filter of a kept port that has no pins.
+// unpinned is a filter of a kept ingress that has no pins.
 type unpinned struct {
 	filter *netlink.BpfFilter
 	record bpf.CrossConnectsCrossConnect
@@ -58,8 +58,8 @@ type unpinned struct {
 }
 
 // findUnpinned finds what is left on an interface, nil if there is nothing. A
-// port of the wiring has its pins.
-func (w *Wiring) findUnpinned(name string, now time.Duration, links links) (*unpinned, error) {
+// ingress of the set has its pins.
+func (w *PairSet) findUnpinned(name string, now time.Duration, links links) (*unpinned, error) {
 	device := links[name]
 	if device == nil || w.hasPortAt(device.Attrs().Index) {
 		return nil, nil
@@ -78,20 +78,20 @@ func (w *Wiring) findUnpinned(name string, now time.Duration, links links) (*unp
 			return nil, fmt.Errorf("look at filter %s on %s: %w", filter.Name, name, err)
 		}
 		if port != nil {
-			plan := &port.Record.Plans[port.Current.at(now)]
+			plan := &port.Record.Plans[port.Current.activeGeneration(now)]
 			return &unpinned{filter: filter, record: port.Record, peer: text(plan.Peer)}, nil
 		}
 	}
 	return nil, nil
 }
 
-func (w *Wiring) hasPortAt(ifindex int) bool {
-	return slices.ContainsFunc(w.ports, func(p *port) bool { return p.ifindex() == ifindex })
+func (w *PairSet) hasPortAt(ifindex int) bool {
+	return slices.ContainsFunc(w.ingresses, func(p *ingress) bool { return p.ifindex() == ifindex })
 }
 
-// keptPortOf is the kept port that a program serves, nil if it serves none,
+// keptPortOf is the kept ingress that a program serves, nil if it serves none,
 // whatever its filter is called.
-func (w *Wiring) keptPortOf(id ebpf.ProgramID) (*Port, error) {
+func (w *PairSet) keptPortOf(id ebpf.ProgramID) (*Port, error) {
 	program, err := w.LookAt(id)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return nil, nil // gone meanwhile, or not for us to look at
@@ -112,7 +112,7 @@ func (u *unpinned) remove() error {
 
 // makeRoom removes what no pins are left of from the interfaces of plans, and
 // lists the interfaces as they are then.
-func (w *Wiring) makeRoom(plans map[string]plan, now time.Duration, links links) (links, error) {
+func (w *PairSet) makeRoom(plans map[string]plan, now time.Duration, links links) (links, error) {
 	if w.pins == "" {
 		return links, nil
 	}

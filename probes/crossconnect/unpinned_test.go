@@ -9,8 +9,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
-// unpin has a wiring keep pairs by filters, and somebody remove their pins.
-func (b *bench) unpin(pairs ...Pair) *Wiring {
+// unpin has a set of pairs keep pairs by filters, and somebody remove their pins.
+func (b *bench) unpin(pairs ...Pair) *PairSet {
 	b.t.Helper()
 	w := b.kept()
 	filterHook(b.t, w)
@@ -20,7 +20,7 @@ func (b *bench) unpin(pairs ...Pair) *Wiring {
 	return w
 }
 
-func (b *bench) removeUnpinned(w *Wiring, name, peer string) (removed bool) {
+func (b *bench) removeUnpinned(w *PairSet, name, peer string) (removed bool) {
 	b.t.Helper()
 	b.do(func() (err error) {
 		removed, err = w.RemoveUnpinned(name, peer)

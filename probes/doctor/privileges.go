@@ -40,7 +40,7 @@ var privileges = []feature{
 	{name: "kept while running", look: keptWhileRunning},
 	{
 		name: "Landlock", look: landlock,
-		cost:   "Who takes over the process by some mistake in it gets at more than it needs.",
+		cost:   "If ebpftop is compromised, the attacker can reach more of the host.",
 		remedy: "Use Linux 6.12 or later, with landlock among the modules in lsm=.",
 	},
 	{

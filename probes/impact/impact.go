@@ -28,15 +28,15 @@ type uses struct {
 // pair gives interfaces back: it has none. The answer is of this moment, the
 // SSH session included. It fails if the kernel does not list interfaces,
 // addresses or routes.
-func Of(change probes.Change, connections func(iface string) int, sessions func() Sessions) (probes.Consequences, error) {
+func Of(change probes.Change, connections func(iface string) int, sessions func() Sessions) (probes.Impact, error) {
 	if change.Add == nil {
-		return probes.Consequences{}, nil
+		return probes.Impact{}, nil
 	}
 	now, err := findUses(sessions)
 	if err != nil {
-		return probes.Consequences{}, err
+		return probes.Impact{}, err
 	}
-	var c probes.Consequences
+	var c probes.Impact
 	for _, name := range slices.Compact([]string{change.Add.A, change.Add.B}) {
 		consequence := now.of(name)
 		consequence.Connections = connections(name)
@@ -64,13 +64,13 @@ func findUses(sessions func() Sessions) (uses, error) {
 }
 
 // of describes the interface, as missing if there is none of that name.
-func (u uses) of(name string) probes.Consequence {
+func (u uses) of(name string) probes.InterfaceImpact {
 	i := slices.IndexFunc(u.links, func(l netlink.Link) bool { return l.Attrs().Name == name })
 	if i < 0 {
-		return probes.Consequence{Interface: name, Missing: true}
+		return probes.InterfaceImpact{Interface: name, Missing: true}
 	}
 	attrs := u.links[i].Attrs()
-	return probes.Consequence{
+	return probes.InterfaceImpact{
 		Interface:  name,
 		MTU:        attrs.MTU,
 		Addresses:  u.addresses[attrs.Index],

@@ -16,9 +16,9 @@ import (
 // consequencesOf asks as Live does, with as many connections as an interface's
 // name is long. Whether a session runs over an interface depends on where the
 // test runs; the tests with sshd know.
-func (r *sessionRig) consequencesOf(change probes.Change) []probes.Consequence {
+func (r *sessionRig) consequencesOf(change probes.Change) []probes.InterfaceImpact {
 	r.t.Helper()
-	var c probes.Consequences
+	var c probes.Impact
 	r.check(r.host.Do(func() (err error) {
 		c, err = Of(change, func(iface string) int { return len(iface) }, FindSessions)
 		return err
@@ -37,7 +37,7 @@ func TestConsequences(t *testing.T) {
 	r.address("host0", "fd00::2/64")
 	r.address("br0", "10.0.1.2/24")
 
-	want := []probes.Consequence{
+	want := []probes.InterfaceImpact{
 		{
 			Interface:   "host0",
 			MTU:         1400,

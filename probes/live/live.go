@@ -57,7 +57,7 @@ type Live struct {
 	interfaces  *packets.Interfaces
 	connections *packets.Connections
 	execs       *execs.Probe
-	rewiring    *rewiring
+	pairs       *pairManager
 	self        self
 	inspector   *inspect.Inspector
 	seen        []probes.Connection // of the last sample
@@ -159,7 +159,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 		return e, err
 	}
 	yield := func(ifindex int) bool { return l.interfaces.YieldXDP(ifindex) }
-	if l.rewiring, err = newRewiring(opts.Links, yield, l.inspector); err != nil {
+	if l.pairs, err = newPairManager(opts.Links, yield, l.inspector); err != nil {
 		return e, err
 	}
 	if l.interfaces, err = packets.NewInterfaces(l.packets, opts.Hook, opts.Interfaces); err != nil {
@@ -167,7 +167,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	}
 	l.interfaces.RTNL = asker
 	l.interfaces.LookAt = l.inspector.LookAt
-	l.interfaces.XDPPorts = l.rewiring.xdpPorts
+	l.interfaces.XDPPorts = l.pairs.xdpPorts
 	if err := l.interfaces.Check(links); err != nil {
 		return e, err
 	}
@@ -183,11 +183,11 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if err := l.interfaces.Refused(); err != nil {
 		return e, err
 	}
-	if e.links, err = l.rewiring.watchFile(ctx); err != nil {
+	if e.links, err = l.pairs.watchFile(ctx); err != nil {
 		return e, err
 	}
 	if e.links != nil {
-		if err := l.rewiring.useVersion(<-e.links); err != nil {
+		if err := l.pairs.useVersion(<-e.links); err != nil {
 			return e, err
 		}
 	}
@@ -277,7 +277,7 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 				e.links = nil
 				continue
 			}
-			_ = l.rewiring.useVersion(version) // shown with the pairs
+			_ = l.pairs.useVersion(version) // shown with the pairs
 			l.err = l.follow()
 		case now := <-ticker.C:
 			tick(now)
@@ -288,7 +288,7 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 // follow keeps up with interfaces and cross-connects without waiting for the
 // next sample.
 func (l *Live) follow() error {
-	l.rewiring.follow()
+	l.pairs.follow()
 	links, err := l.interfaces.RTNL.Links()
 	if err != nil {
 		return err
@@ -323,10 +323,10 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 		return s, err
 	}
 	s.Attaching = l.interfaces.Queue.Progress()
-	if s.CrossConnects, err = l.rewiring.poll(links); err != nil {
+	if s.CrossConnects, err = l.pairs.poll(links); err != nil {
 		return s, err
 	}
-	s.LinksProblem = l.rewiring.problem()
+	s.LinksProblem = l.pairs.problem()
 	if s.Connections, s.NewConnections, s.Lost, err = l.connections.Poll(l.interfaces.Name); err != nil {
 		return s, err
 	}
@@ -380,8 +380,8 @@ func (l *Live) release() error {
 	if l.interfaces != nil {
 		errs = append(errs, l.interfaces.Close(l.Detaching))
 	}
-	if l.rewiring != nil {
-		errs = append(errs, l.rewiring.Close())
+	if l.pairs != nil {
+		errs = append(errs, l.pairs.Close())
 	}
 	if l.execs != nil {
 		errs = append(errs, l.execs.Close())

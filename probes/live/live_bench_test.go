@@ -107,7 +107,7 @@ func (l load) open(ctx context.Context) (live *Live, err error) {
 			A: benchLink(2 * i), B: benchLink(2*i + 1), AToB: crossconnect.TC, BToA: crossconnect.TC,
 		})
 	}
-	err = errors.Join(live.rewiring.own.Set(pairs, 0), l.connect(here))
+	err = errors.Join(live.pairs.own.Set(pairs, 0), l.connect(here))
 	if err != nil {
 		return nil, errors.Join(err, live.release())
 	}

@@ -13,13 +13,13 @@ type attachJob struct {
 	w     *watched
 	hooks []probes.Hook // to try, in this order
 	why   string        // the first of them
-	port  crossconnect.XDPPort
+	port  crossconnect.XDPIngress
 }
 
 // isShort tells that the job takes microseconds, because nothing is attached to the
 // interface itself.
 func (j attachJob) isShort() bool {
-	return j.port == (crossconnect.XDPPort{}) && j.hooks[0] == probes.HookTracepoint
+	return j.port == (crossconnect.XDPIngress{}) && j.hooks[0] == probes.HookTracepoint
 }
 
 func (j attachJob) run() {

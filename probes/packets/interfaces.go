@@ -53,7 +53,7 @@ type Interfaces struct {
 	// RTNL is the socket that it asks over. It is in the network namespace of those.
 	RTNL rtnl.Socket
 	// XDPPorts asks for the interfaces that XDP cross-connects, by ifindex.
-	XDPPorts func() (map[int]crossconnect.XDPPort, error)
+	XDPPorts func() (map[int]crossconnect.XDPIngress, error)
 	// LookAt says what programs of others are. It is crossconnect.LookAtProgram unless set.
 	LookAt crossconnect.LookAt
 	wish   probes.Hook
@@ -78,7 +78,7 @@ func NewInterfaces(p *Program, wish probes.Hook, globs []string) (*Interfaces, e
 	}
 	return &Interfaces{
 		packets:  p,
-		XDPPorts: func() (map[int]crossconnect.XDPPort, error) { return nil, nil },
+		XDPPorts: func() (map[int]crossconnect.XDPIngress, error) { return nil, nil },
 		LookAt:   crossconnect.LookAtProgram,
 		wish:     wish,
 		globs:    globs,
@@ -151,10 +151,10 @@ func (i *Interfaces) Reconcile(links []netlink.Link) error {
 
 // portsToCount are the interfaces that XDP cross-connects, by ifindex, where only the
 // program that redirects can count. The tracepoint comes before generic XDP.
-func (i *Interfaces) portsToCount() (map[int]crossconnect.XDPPort, error) {
+func (i *Interfaces) portsToCount() (map[int]crossconnect.XDPIngress, error) {
 	ports, err := i.XDPPorts()
 	if len(ports) > 0 && i.packets.traces() {
-		maps.DeleteFunc(ports, func(_ int, port crossconnect.XDPPort) bool { return port.Hook == probes.HookXDPGeneric })
+		maps.DeleteFunc(ports, func(_ int, port crossconnect.XDPIngress) bool { return port.Hook == probes.HookXDPGeneric })
 	}
 	return ports, err
 }
@@ -162,7 +162,7 @@ func (i *Interfaces) portsToCount() (map[int]crossconnect.XDPPort, error) {
 // wantsAnew tells that the interface is to be attached to again. What was
 // refused is asked for again when the XDP program is another: that in the way
 // may be gone.
-func (w *watched) wantsAnew(attrs *netlink.LinkAttrs, port crossconnect.XDPPort) bool {
+func (w *watched) wantsAnew(attrs *netlink.LinkAttrs, port crossconnect.XDPIngress) bool {
 	if w.pending {
 		return false
 	}
@@ -213,7 +213,7 @@ func (i *Interfaces) Refused() error {
 
 // watch begins to count on an interface, or to count elsewhere on it. Where XDP
 // cross-connects, its program is to count as well.
-func (i *Interfaces) watch(l netlink.Link, port crossconnect.XDPPort) {
+func (i *Interfaces) watch(l netlink.Link, port crossconnect.XDPIngress) {
 	attrs := l.Attrs()
 	w := i.byIndex[attrs.Index]
 	if w == nil {

@@ -187,7 +187,7 @@ func TestAttachedBothWaysOrNotAtAll(t *testing.T) {
 	probe := r.watched.byIndex[r.onlyIndex()].probe
 	r.check(r.host.Do(func() error {
 		r.packets.entries.tcSend = r.packets.entries.xdp // which tc refuses
-		if err := probe.attach([]probes.Hook{probes.HookXDP}, "", crossconnect.XDPPort{}); err == nil {
+		if err := probe.attach([]probes.Hook{probes.HookXDP}, "", crossconnect.XDPIngress{}); err == nil {
 			t.Error("tc takes an XDP program")
 		}
 		return nil

@@ -26,7 +26,7 @@ type packetProbe struct {
 	hook   probes.Hook // HookNone: received frames are not counted
 	reason string      // why that hook
 	// port is where XDP redirects what enters, and counts it.
-	port crossconnect.XDPPort
+	port crossconnect.XDPIngress
 
 	own      *ebpf.Collection // the program that does both
 	programs []ebpf.ProgramID // the kernel's numbers of those attached to the interface
@@ -65,8 +65,8 @@ func (p *Program) newProbe(l netlink.Link) (*packetProbe, error) {
 // attach attaches at the first of hooks that the kernel grants; why says why that
 // is preferred. It leaves where it was attached before. With a port, XDP counts
 // and redirects there.
-func (p *packetProbe) attach(hooks []probes.Hook, why string, port crossconnect.XDPPort) error {
-	if port != (crossconnect.XDPPort{}) {
+func (p *packetProbe) attach(hooks []probes.Hook, why string, port crossconnect.XDPIngress) error {
+	if port != (crossconnect.XDPIngress{}) {
 		return p.attachPort(port)
 	}
 	if err := p.detach(); err != nil {
@@ -129,7 +129,7 @@ func (p *packetProbe) attachSend(at probes.Hook, receive *ebpf.Program) error {
 // attachPort has XDP count what it redirects, by a program of its own: the maps that
 // say where to are of the port. Another process may count already, and then the
 // probe stays where it is.
-func (p *packetProbe) attachPort(port crossconnect.XDPPort) error {
+func (p *packetProbe) attachPort(port crossconnect.XDPIngress) error {
 	replacements, err := port.Maps()
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (p *packetProbe) detach() error {
 	for _, l := range p.links {
 		errs = append(errs, l.Close())
 	}
-	p.links, p.programs, p.port = nil, nil, crossconnect.XDPPort{}
+	p.links, p.programs, p.port = nil, nil, crossconnect.XDPIngress{}
 	if p.own != nil {
 		p.own.Close()
 		p.own = nil
@@ -194,7 +194,7 @@ func (p *packetProbe) Close() error {
 }
 
 // isStale tells that the probe is not, or no longer, where frames come by.
-func (p *packetProbe) isStale(port crossconnect.XDPPort) bool {
+func (p *packetProbe) isStale(port crossconnect.XDPIngress) bool {
 	return p.yielded || p.lost || p.port != port
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 )
 
@@ -210,7 +211,7 @@ func kind(node *yaml.Node) string {
 
 // pair reads an entry of links: a peer's name, or settings.
 func (f *file) pair(e entry) (crossconnect.Pair, error) {
-	if err := checkName(e.name); err != nil {
+	if err := probes.CheckInterfaceName(e.name); err != nil {
 		return crossconnect.Pair{}, f.errorAt(e.key.Line, err)
 	}
 	s, err := f.settings(e)

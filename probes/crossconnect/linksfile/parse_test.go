@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 )
 
@@ -179,7 +180,7 @@ func FuzzParse(f *testing.F) {
 		seen := make(map[string]bool)
 		for _, pair := range pairs {
 			for _, iface := range slices.Compact([]string{pair.A, pair.B}) {
-				if checkName(iface) != nil || seen[iface] {
+				if probes.CheckInterfaceName(iface) != nil || seen[iface] {
 					t.Errorf("%q is no name, or in two pairs of %v", iface, pairs)
 				}
 				seen[iface] = true

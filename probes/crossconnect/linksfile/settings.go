@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 )
 
@@ -55,7 +56,7 @@ func (f *file) peer(node *yaml.Node, s *settings) (err error) {
 	if s.peer, err = f.word(node); err != nil {
 		return err
 	}
-	if err := checkName(s.peer); err != nil {
+	if err := probes.CheckInterfaceName(s.peer); err != nil {
 		return f.errorAt(node.Line, err)
 	}
 	return nil

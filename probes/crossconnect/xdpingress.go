@@ -15,27 +15,27 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
-// XDPPort is an interface whose frames XDP redirects. There is no room for a
+// XDPIngress is an interface whose frames XDP redirects. There is no room for a
 // second XDP program that counts them: so one that does both can take the place
 // of the one that only redirects. It is comparable: another value means that
 // the program has to be put there again.
-type XDPPort struct {
+type XDPIngress struct {
 	Ifindex int
 	Hook    probes.Hook
 
-	wiring *Wiring
+	wiring *PairSet
 	link   link.ID
 }
 
-// XDPPorts lists the interfaces of the wiring that XDP serves, by ifindex.
-func (w *Wiring) XDPPorts() (map[int]XDPPort, error) {
+// XDPIngresses lists the interfaces of the set that XDP serves, by ifindex.
+func (w *PairSet) XDPIngresses() (map[int]XDPIngress, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.refresh(); err != nil {
 		return nil, inOneLine(err)
 	}
-	ports := make(map[int]XDPPort)
-	for _, p := range w.ports {
+	ports := make(map[int]XDPIngress)
+	for _, p := range w.ingresses {
 		if p.xdp == nil || p.ifindex() == 0 {
 			continue
 		}
@@ -43,13 +43,13 @@ func (w *Wiring) XDPPorts() (map[int]XDPPort, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ask for the XDP link of %s: %w", p.name(), err)
 		}
-		ports[p.ifindex()] = XDPPort{Ifindex: p.ifindex(), Hook: p.xdp.hook, wiring: w, link: info.ID}
+		ports[p.ifindex()] = XDPIngress{Ifindex: p.ifindex(), Hook: p.xdp.hook, wiring: w, link: info.ID}
 	}
 	return ports, nil
 }
 
 // Maps are those that the program has to be loaded with, by their names.
-func (x XDPPort) Maps() (map[string]*ebpf.Map, error) {
+func (x XDPIngress) Maps() (map[string]*ebpf.Map, error) {
 	x.wiring.mu.Lock()
 	defer x.wiring.mu.Unlock()
 	p, err := x.port()
@@ -59,8 +59,8 @@ func (x XDPPort) Maps() (map[string]*ebpf.Map, error) {
 	return p.replacements(x.wiring.control.m), nil
 }
 
-func (x XDPPort) port() (*port, error) {
-	for _, p := range x.wiring.ports {
+func (x XDPIngress) port() (*ingress, error) {
+	for _, p := range x.wiring.ingresses {
 		if p.ifindex() == x.Ifindex && p.xdp != nil {
 			return p, nil
 		}
@@ -70,8 +70,8 @@ func (x XDPPort) port() (*port, error) {
 
 // Watch puts a program in the place of the one that only redirects, without
 // losing a frame. Closing brings that back.
-func (x XDPPort) Watch(program *ebpf.Program) (io.Closer, error) {
-	err := x.change(func(p *port) error {
+func (x XDPIngress) Watch(program *ebpf.Program) (io.Closer, error) {
+	err := x.change(func(p *ingress) error {
 		if watcher := int(p.record.Watcher); watcher != 0 && watcher != os.Getpid() {
 			return fmt.Errorf("%s is watched by process %d already", p.name(), watcher)
 		}
@@ -87,14 +87,14 @@ func (x XDPPort) Watch(program *ebpf.Program) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return watch{x}, nil
+	return countingProgram{x}, nil
 }
 
-// watch is a program in the place of another.
-type watch struct{ XDPPort }
+// countingProgram is a program in the place of another.
+type countingProgram struct{ XDPIngress }
 
-func (x watch) Close() error {
-	return x.change(func(p *port) error {
+func (x countingProgram) Close() error {
+	return x.change(func(p *ingress) error {
 		if int(p.record.Watcher) != os.Getpid() {
 			return nil // another program is there by now
 		}
@@ -102,9 +102,9 @@ func (x watch) Close() error {
 	})
 }
 
-// change calls fn with the port, if it is still the same.
-func (x XDPPort) change(fn func(*port) error) error {
-	return x.wiring.change(func(links, word, time.Duration) error {
+// change calls fn with the ingress, if it is still the same.
+func (x XDPIngress) change(fn func(*ingress) error) error {
+	return x.wiring.change(func(links, controlWord, time.Duration) error {
 		p, gone := x.port()
 		if gone != nil {
 			return nil // gone, and its program with it
@@ -118,7 +118,7 @@ func (x XDPPort) change(fn func(*port) error) error {
 }
 
 // unwatch brings back the program that only redirects.
-func (w *Wiring) unwatch(p *port) error {
+func (w *PairSet) unwatch(p *ingress) error {
 	program, err := w.loader.load(p, XDP)
 	if err != nil {
 		return err
@@ -132,9 +132,9 @@ func (w *Wiring) unwatch(p *port) error {
 }
 
 // unwatchDead brings it back where the process that watched was killed.
-func (w *Wiring) unwatchDead() error {
+func (w *PairSet) unwatchDead() error {
 	var errs []error
-	for _, p := range w.ports {
+	for _, p := range w.ingresses {
 		if p.isWatcherDead() {
 			errs = append(errs, w.unwatch(p))
 		}
@@ -142,7 +142,7 @@ func (w *Wiring) unwatchDead() error {
 	return errors.Join(errs...)
 }
 
-func (p *port) isWatcherDead() bool {
+func (p *ingress) isWatcherDead() bool {
 	watcher := int(p.record.Watcher)
 	return watcher != 0 && p.xdp != nil && !attach.IsEbpftop(strconv.Itoa(watcher))
 }

@@ -26,10 +26,10 @@ const othersAge = 2 * time.Second
 // it would not at the next.
 const followAge = time.Second
 
-// rewiring is all that ebpftop knows and does of cross-connects: a wiring that
+// pairManager is all that ebpftop knows and does of cross-connects: a set of pairs that
 // ends with it, and the one that is kept.
-type rewiring struct {
-	own, kept *crossconnect.Wiring
+type pairManager struct {
+	own, kept *crossconnect.PairSet
 
 	file        string            // of links, none if empty
 	fromFile    []probes.Pair     // its last good version
@@ -39,24 +39,24 @@ type rewiring struct {
 	followProblem error     // of the last change of interfaces
 	followTime    time.Time // of that
 
-	before  *wirings // the last change, to be undone
-	onTrial bool     // at the last poll
+	before  *pairSets // the last change, to be undone
+	onTrial bool      // at the last poll
 
 	others      *crossconnect.Others
 	othersPairs []probes.CrossConnect
 	othersTime  time.Time // of those
 }
 
-// wirings are the sets of pairs of both wirings.
-type wirings struct {
+// pairSets are the sets of pairs of both pairSets.
+type pairSets struct {
 	own, kept []probes.Pair
 }
 
-// newRewiring opens both wirings. yield makes the caller's own XDP program give
+// newPairManager opens both sets of pairs. yield makes the caller's own XDP program give
 // way on an interface; it says whether it did. What is not ours, inspector looks
 // at.
-func newRewiring(file string, yield func(ifindex int) bool, inspector *inspect.Inspector) (r *rewiring, err error) {
-	r = &rewiring{file: file, others: crossconnect.NewOthers(inspector.PortReader())}
+func newPairManager(file string, yield func(ifindex int) bool, inspector *inspect.Inspector) (r *pairManager, err error) {
+	r = &pairManager{file: file, others: crossconnect.NewOthers(inspector.PortReader())}
 	if r.own, err = crossconnect.New(); err != nil {
 		return nil, err
 	}
@@ -69,9 +69,9 @@ func newRewiring(file string, yield func(ifindex int) bool, inspector *inspect.I
 }
 
 // Close disconnects the pairs that are not kept.
-func (r *rewiring) Close() error {
+func (r *pairManager) Close() error {
 	errs := []error{r.others.Close()}
-	for _, w := range []*crossconnect.Wiring{r.own, r.kept} {
+	for _, w := range []*crossconnect.PairSet{r.own, r.kept} {
 		if w != nil {
 			errs = append(errs, w.Close())
 		}
@@ -80,7 +80,7 @@ func (r *rewiring) Close() error {
 }
 
 // watchFile delivers the versions of the file of links, if there is one.
-func (r *rewiring) watchFile(ctx context.Context) (<-chan linksfile.Version, error) {
+func (r *pairManager) watchFile(ctx context.Context) (<-chan linksfile.Version, error) {
 	if r.file == "" {
 		return nil, nil
 	}
@@ -89,7 +89,7 @@ func (r *rewiring) watchFile(ctx context.Context) (<-chan linksfile.Version, err
 
 // useVersion makes a version of the file the pairs that come from it. One that
 // cannot be used changes nothing.
-func (r *rewiring) useVersion(v linksfile.Version) error {
+func (r *pairManager) useVersion(v linksfile.Version) error {
 	r.version, r.fileProblem = v, v.Err
 	if v.Err == nil {
 		r.fileProblem = r.useLinks(v.Data)
@@ -102,14 +102,14 @@ func (r *rewiring) useVersion(v linksfile.Version) error {
 
 // problem is what is wrong with the file of links, or else with following the
 // interfaces, in a line.
-func (r *rewiring) problem() string {
+func (r *pairManager) problem() string {
 	if err := cmp.Or(r.fileProblem, r.followProblem); err != nil {
 		return probes.OneLine(err)
 	}
 	return ""
 }
 
-func (r *rewiring) useLinks(data []byte) error {
+func (r *pairManager) useLinks(data []byte) error {
 	check, err := crossconnect.Check()
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (r *rewiring) useLinks(data []byte) error {
 	return nil
 }
 
-func (r *rewiring) isFromFile(p probes.Pair) bool {
+func (r *pairManager) isFromFile(p probes.Pair) bool {
 	return slices.ContainsFunc(r.fromFile, func(f probes.Pair) bool { return sameEnds(f, p) })
 }
 
@@ -138,23 +138,23 @@ func sameEnds(a, b probes.Pair) bool {
 }
 
 // follow keeps up with interfaces. What goes wrong is shown with the pairs.
-func (r *rewiring) follow() {
-	r.followProblem = errors.Join(r.own.Follow(), r.kept.Follow())
+func (r *pairManager) follow() {
+	r.followProblem = errors.Join(r.own.Reconcile(), r.kept.Reconcile())
 	r.followTime = time.Now()
 }
 
 // recheck does what follow would find to do without a change of interfaces.
-func (r *rewiring) recheck() {
+func (r *pairManager) recheck() {
 	if r.followProblem != nil {
 		r.follow()
 		return
 	}
-	r.followProblem = errors.Join(r.own.Recheck(), r.kept.Recheck())
+	r.followProblem = errors.Join(r.own.RetryWaiting(), r.kept.RetryWaiting())
 	r.followTime = time.Now()
 }
 
 // poll describes all pairs, given the interfaces there are.
-func (r *rewiring) poll(links []netlink.Link) ([]probes.CrossConnect, error) {
+func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) {
 	trial, err := r.trial()
 	if err != nil {
 		return nil, err
@@ -193,27 +193,27 @@ func (r *rewiring) poll(links []netlink.Link) ([]probes.CrossConnect, error) {
 }
 
 // xdpPorts lists the interfaces that XDP cross-connects, by ifindex.
-func (r *rewiring) xdpPorts() (map[int]crossconnect.XDPPort, error) {
-	own, errOwn := r.own.XDPPorts()
-	kept, errKept := r.kept.XDPPorts()
+func (r *pairManager) xdpPorts() (map[int]crossconnect.XDPIngress, error) {
+	own, errOwn := r.own.XDPIngresses()
+	kept, errKept := r.kept.XDPIngresses()
 	maps.Copy(own, kept)
 	return own, errors.Join(errOwn, errKept)
 }
 
 // trial tells whether a change is on trial.
-func (r *rewiring) trial() (bool, error) {
+func (r *pairManager) trial() (bool, error) {
 	own, errOwn := r.own.Trial()
 	kept, errKept := r.kept.Trial()
 	return own != 0 || kept != 0, errors.Join(errOwn, errKept)
 }
 
 // apply makes a change, and remembers what was before.
-func (r *rewiring) apply(c probes.Change) error {
+func (r *pairManager) apply(c probes.Change) error {
 	before, err := r.pairs()
 	if err != nil {
 		return err
 	}
-	after := wirings{own: slices.Clone(before.own), kept: slices.Clone(before.kept)}
+	after := pairSets{own: slices.Clone(before.own), kept: slices.Clone(before.kept)}
 	if c.Remove != nil {
 		gone := func(p probes.Pair) bool { return sameEnds(p, *c.Remove) }
 		n := len(after.own) + len(after.kept)
@@ -236,7 +236,7 @@ func (r *rewiring) apply(c probes.Change) error {
 	return nil
 }
 
-func (r *rewiring) pairs() (w wirings, err error) {
+func (r *pairManager) pairs() (w pairSets, err error) {
 	if w.own, err = r.own.Pairs(); err != nil {
 		return w, err
 	}
@@ -244,14 +244,14 @@ func (r *rewiring) pairs() (w wirings, err error) {
 	return w, err
 }
 
-// set changes one wiring or both. An interface may go from one to the other:
+// set changes one set of pairs or both. An interface may go from one to the other:
 // the one that loses a pair changes first. Should the other one then fail, it
 // is restored.
-func (r *rewiring) set(before, after wirings, trial time.Duration) error {
+func (r *pairManager) set(before, after pairSets, trial time.Duration) error {
 	changesOwn := !slices.Equal(before.own, after.own)
 	changesKept := !slices.Equal(before.kept, after.kept)
 	if changesOwn && changesKept && trial != 0 {
-		return errors.New("keeping a pair, or no longer, cannot be tried out: change it without a trial")
+		return errors.New("a trial cannot change whether a pair is kept: change that without a trial")
 	}
 	own := func() error { return r.own.Set(after.own, trial) }
 	kept := func() error { return r.kept.Set(after.kept, trial) }
@@ -279,16 +279,16 @@ func (r *rewiring) set(before, after wirings, trial time.Duration) error {
 }
 
 // confirm makes what is on trial stay.
-func (r *rewiring) confirm() error { return r.endTrials((*crossconnect.Wiring).Confirm) }
+func (r *pairManager) confirm() error { return r.endTrials((*crossconnect.PairSet).Confirm) }
 
 // undo takes back what is on trial, or else the last change; again, it redoes.
-func (r *rewiring) undo() error {
+func (r *pairManager) undo() error {
 	trial, err := r.trial()
 	if err != nil {
 		return err
 	}
 	if trial {
-		return r.endTrials((*crossconnect.Wiring).Rollback)
+		return r.endTrials((*crossconnect.PairSet).Rollback)
 	}
 	if r.before == nil {
 		return errors.New("nothing to undo")
@@ -304,8 +304,8 @@ func (r *rewiring) undo() error {
 	return nil
 }
 
-// endTrials ends the trial of one wiring or both.
-func (r *rewiring) endTrials(end func(*crossconnect.Wiring) error) error {
+// endTrials ends the trial of one set of pairs or both.
+func (r *pairManager) endTrials(end func(*crossconnect.PairSet) error) error {
 	errOwn, errKept := end(r.own), end(r.kept)
 	if errOwn == nil && errors.Is(errKept, crossconnect.ErrNoTrial) {
 		return nil
@@ -320,4 +320,4 @@ func (r *rewiring) endTrials(end func(*crossconnect.Wiring) error) error {
 }
 
 // keepAll lets the pairs stay when ebpftop ends.
-func (r *rewiring) keepAll() error { return r.own.Keep(r.kept) }
+func (r *pairManager) keepAll() error { return r.own.Keep(r.kept) }

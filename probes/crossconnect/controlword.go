@@ -15,25 +15,25 @@ import (
 
 const generations = 2
 
-// word says which of the two generations counts: it is the control word of
+// controlWord says which of the two generations counts: it is the control controlWord of
 // headers/cross_connect.h, deadline << 1 | generation. Deadlines are in ticks:
 // all programs that compare them read the same counter.
-type word uint64
+type controlWord uint64
 
 // clock is how ticks relate to CLOCK_MONOTONIC.
 var clock = sync.OnceValues(kernel.ReadJiffies)
 
-// newWord makes a generation count, for good or until a deadline, from which
+// newControlWord makes a generation count, for good or until a deadline, from which
 // on the other one does.
-func newWord(generation int, deadline time.Duration) word {
+func newControlWord(generation int, deadline time.Duration) controlWord {
 	if deadline == 0 {
-		return word(generation)
+		return controlWord(generation)
 	}
-	return word(ticksAt(deadline)<<1 | uint64(generation))
+	return controlWord(ticksAt(deadline)<<1 | uint64(generation))
 }
 
 // deadline is 0 if there is none, else in terms of CLOCK_MONOTONIC.
-func (w word) deadline() time.Duration {
+func (w controlWord) deadline() time.Duration {
 	if w>>1 == 0 {
 		return 0
 	}
@@ -46,8 +46,8 @@ func ticksAt(monotonic time.Duration) uint64 {
 	return c.Ticks(monotonic)
 }
 
-// at is the generation that counts at a moment.
-func (w word) at(now time.Duration) int {
+// activeGeneration is the generation that counts activeGeneration a moment.
+func (w controlWord) activeGeneration(now time.Duration) int {
 	generation := int(w & 1)
 	if w.deadline() != 0 && now >= w.deadline() {
 		return 1 - generation
@@ -56,11 +56,11 @@ func (w word) at(now time.Duration) int {
 }
 
 // onTrial tells whether the generation that counts may cease to.
-func (w word) onTrial(now time.Duration) bool {
+func (w controlWord) onTrial(now time.Duration) bool {
 	return w.deadline() != 0 && now < w.deadline()
 }
 
-// control is the map that all ports of a wiring share.
+// control is the map that all ingresses of a set of pairs share.
 type control struct {
 	m  *ebpf.Map
 	mu sync.Mutex // for reading and writing it in one
@@ -74,10 +74,10 @@ func (c *control) read() (bpf.CrossConnectsGenerationControl, error) {
 	return value, nil
 }
 
-// put makes w count in the packet path, for all ports at once: the kernel
+// put makes w count in the packet path, for all ingresses at once: the kernel
 // copies it by one store. The revision that it returns tells other processes to
 // look again.
-func (c *control) put(w word) (revision uint64, err error) {
+func (c *control) put(w controlWord) (revision uint64, err error) {
 	err = c.change(func(value *bpf.CrossConnectsGenerationControl) {
 		value.Word = uint64(w)
 		value.Revision++

@@ -14,8 +14,8 @@ import (
 const xdpPass = 2 // XDP_PASS in linux/bpf.h
 
 // counting makes a program that does what that for packets does: the same as
-// the plain one, by the maps of the port, under a name of its own.
-func counting(t *testing.T, x XDPPort) *ebpf.Program {
+// the plain one, by the maps of the ingress, under a name of its own.
+func counting(t *testing.T, x XDPIngress) *ebpf.Program {
 	t.Helper()
 	maps, err := x.Maps()
 	if err != nil {
@@ -50,10 +50,10 @@ func counting(t *testing.T, x XDPPort) *ebpf.Program {
 }
 
 // xdpPort is the one interface that XDP serves.
-func (b *bench) xdpPort(w *Wiring) (x XDPPort) {
+func (b *bench) xdpPort(w *PairSet) (x XDPIngress) {
 	b.t.Helper()
 	b.do(func() error {
-		ports, err := w.XDPPorts()
+		ports, err := w.XDPIngresses()
 		if len(ports) != 1 {
 			b.t.Fatalf("%d ports, want one", len(ports))
 		}
@@ -134,7 +134,7 @@ func anyXDP(t *testing.T) *ebpf.Program {
 	return program
 }
 
-// TestWatchThenKeep watches a port when the pair is kept meanwhile: the plain program is
+// TestWatchThenKeep watches an ingress when the pair is kept meanwhile: the plain program is
 // there, and frames go on.
 func TestWatchThenKeep(t *testing.T) {
 	b := newXDPBench(t, 2)

@@ -11,25 +11,25 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 )
 
-// Port is a port of any wiring, found by its program. Nobody has to announce
+// Port is an ingress of any set of pairs, found by its program. Nobody has to announce
 // what he connects: the kernel tells, and cannot be wrong.
 type Port struct {
 	Record  bpf.CrossConnectsCrossConnect
-	Control ebpf.MapID // of the control word: the same one for all of a wiring
-	Current word
+	Control ebpf.MapID // of the control word: the same one for all of a set of pairs
+	Current controlWord
 	Egress  [generations]uint32 // of XDP: ifindexes
 	Traffic Traffic
 }
 
-// openMaps are the maps of a port, open. A nil *openMaps is of no port.
-type openMaps struct {
+// programMaps are the maps of an ingress, open. A nil *programMaps is of no ingress.
+type programMaps struct {
 	here, control, egress, traffic *ebpf.Map
 	controlID                      ebpf.MapID
 }
 
-// openMapsOf opens the maps of the port that a program serves; nil if it
+// openMapsOf opens the maps of the ingress that a program serves; nil if it
 // serves none.
-func openMapsOf(id ebpf.ProgramID) (*ebpf.ProgramInfo, *openMaps, error) {
+func openMapsOf(id ebpf.ProgramID) (*ebpf.ProgramInfo, *programMaps, error) {
 	program, err := ebpf.NewProgramFromID(id)
 	if err != nil {
 		return nil, nil, err
@@ -39,7 +39,7 @@ func openMapsOf(id ebpf.ProgramID) (*ebpf.ProgramInfo, *openMaps, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	m := new(openMaps)
+	m := new(programMaps)
 	maps, _ := info.MapIDs() // without them, it is not ours
 	for _, id := range maps {
 		if err := m.open(id); err != nil {
@@ -53,7 +53,7 @@ func openMapsOf(id ebpf.ProgramID) (*ebpf.ProgramInfo, *openMaps, error) {
 }
 
 // open keeps a map if it is one that is still missing.
-func (m *openMaps) open(id ebpf.MapID) error {
+func (m *programMaps) open(id ebpf.MapID) error {
 	opened, err := ebpf.NewMapFromID(id)
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (m *openMaps) open(id ebpf.MapID) error {
 
 // place is where a map belongs, nil if it is not one of ours. Anybody may call
 // his maps what we call ours, so they must have the shape, too.
-func (m *openMaps) place(info *ebpf.MapInfo) **ebpf.Map {
+func (m *programMaps) place(info *ebpf.MapInfo) **ebpf.Map {
 	is := func(name string, kind ebpf.MapType, size uintptr, entries uint32) bool {
 		const shown = 15 // bytes of a name that the kernel keeps
 		return info.Name == name[:min(shown, len(name))] &&
@@ -83,7 +83,7 @@ func (m *openMaps) place(info *ebpf.MapInfo) **ebpf.Map {
 	}
 	var p Port
 	switch {
-	case is(bpf.PortMapName, ebpf.Array, unsafe.Sizeof(p.Record), 1):
+	case is(bpf.RecordMapName, ebpf.Array, unsafe.Sizeof(p.Record), 1):
 		return &m.here
 	case is(bpf.ControlMapName, ebpf.Array, unsafe.Sizeof(bpf.CrossConnectsGenerationControl{}), 1):
 		return &m.control
@@ -95,8 +95,8 @@ func (m *openMaps) place(info *ebpf.MapInfo) **ebpf.Map {
 	return nil
 }
 
-// read reads the port; nil if it is none.
-func (m *openMaps) read() (p *Port, err error) {
+// read reads the ingress; nil if it is none.
+func (m *programMaps) read() (p *Port, err error) {
 	if m == nil {
 		return nil, nil
 	}
@@ -108,7 +108,7 @@ func (m *openMaps) read() (p *Port, err error) {
 	if p.Record.Name[0] == 0 {
 		return nil, nil
 	}
-	p.Current = word(control.Word)
+	p.Current = controlWord(control.Word)
 	for generation := range p.Egress {
 		err := m.egress.Lookup(uint32(generation), &p.Egress[generation])
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -120,7 +120,7 @@ func (m *openMaps) read() (p *Port, err error) {
 }
 
 // Close closes the maps.
-func (m *openMaps) Close() error {
+func (m *programMaps) Close() error {
 	if m == nil {
 		return nil
 	}
@@ -133,21 +133,21 @@ func (m *openMaps) Close() error {
 	return errors.Join(errs...)
 }
 
-// ReadPorts reads the ports that programs serve, nil for one that serves none.
+// ReadPorts reads the ingresses that programs serve, nil for one that serves none.
 // What is gone, or must not be looked at, is left out. It takes CAP_SYS_ADMIN,
 // as LookAt does.
 type ReadPorts func([]ebpf.ProgramID) (map[ebpf.ProgramID]*Port, error)
 
-// Ports reads ports again and again. A program stays what it is, and keeps its
+// Ports reads ingresses again and again. A program stays what it is, and keeps its
 // maps: so it is looked at once, and from then on only what its maps hold.
 type Ports struct {
-	known map[ebpf.ProgramID]*openMaps
+	known map[ebpf.ProgramID]*programMaps
 }
 
 // Read is a ReadPorts. It forgets the programs that it is not asked for.
 func (p *Ports) Read(programs []ebpf.ProgramID) (map[ebpf.ProgramID]*Port, error) {
 	before := p.known
-	p.known = make(map[ebpf.ProgramID]*openMaps, len(programs))
+	p.known = make(map[ebpf.ProgramID]*programMaps, len(programs))
 	ports := make(map[ebpf.ProgramID]*Port, len(programs))
 	var errs []error
 	for _, id := range programs {
@@ -165,9 +165,9 @@ func (p *Ports) Read(programs []ebpf.ProgramID) (map[ebpf.ProgramID]*Port, error
 	return ports, errors.Join(errs...)
 }
 
-// read reads the port of a program, which moves from those known before to those
+// read reads the ingress of a program, which moves from those known before to those
 // known now.
-func (p *Ports) read(id ebpf.ProgramID, before map[ebpf.ProgramID]*openMaps) (*Port, error) {
+func (p *Ports) read(id ebpf.ProgramID, before map[ebpf.ProgramID]*programMaps) (*Port, error) {
 	m, isKnown := before[id]
 	if !isKnown {
 		var err error

@@ -9,9 +9,9 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
-// Live is a Wiring. Whatever it changes, the goroutine that owns the probes
+// Live is a PairSet. Whatever it changes, the goroutine that owns the probes
 // does it: no lock is needed, and no sample shows half of it.
-var _ probes.Wiring = (*Live)(nil)
+var _ probes.PairEditor = (*Live)(nil)
 
 var errEnding = errors.New("ebpftop is ending")
 
@@ -31,8 +31,8 @@ func (l *Live) do(fn func() error) error {
 	}
 }
 
-// Consequences says what a change would do to what uses the interfaces now.
-func (l *Live) Consequences(c probes.Change) (told probes.Consequences, err error) {
+// Impact says what a change would do to what uses the interfaces now.
+func (l *Live) Impact(c probes.Change) (told probes.Impact, err error) {
 	err = l.do(func() error {
 		told, err = impact.Of(c, l.connectionsOn, l.inspector.Sessions)
 		return err
@@ -55,15 +55,15 @@ func (l *Live) connectionsOn(iface string) (n int) {
 
 // Apply makes a change, all of it or nothing.
 func (l *Live) Apply(c probes.Change) error {
-	return l.do(func() error { return l.rewiring.apply(c) })
+	return l.do(func() error { return l.pairs.apply(c) })
 }
 
 // Confirm makes what is on trial stay.
-func (l *Live) Confirm() error { return l.do(l.rewiring.confirm) }
+func (l *Live) Confirm() error { return l.do(l.pairs.confirm) }
 
 // Undo takes back what is on trial, or else the last change; once more, it
 // makes it again.
-func (l *Live) Undo() error { return l.do(l.rewiring.undo) }
+func (l *Live) Undo() error { return l.do(l.pairs.undo) }
 
 // KeepAll lets all pairs stay when ebpftop ends.
-func (l *Live) KeepAll() error { return l.do(l.rewiring.keepAll) }
+func (l *Live) KeepAll() error { return l.do(l.pairs.keepAll) }

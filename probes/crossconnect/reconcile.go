@@ -7,30 +7,30 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
-// Recheck is Follow for what no message tells of: a pair that waits and could be
+// RetryWaiting is Reconcile for what no message tells of: a pair that waits and could be
 // connected by now, a program that somebody detached, a process that watched and
 // was killed. To be called now and then: it lists the interfaces only if there
 // is something of the kind.
-func (w *Wiring) Recheck() error {
+func (w *PairSet) RetryWaiting() error {
 	due := false
-	err := w.look(func(current word, now time.Duration) (err error) {
+	err := w.look(func(current controlWord, now time.Duration) (err error) {
 		due, err = w.isDue(current, now)
 		return err
 	})
 	if err != nil || !due {
 		return err
 	}
-	return w.Follow()
+	return w.Reconcile()
 }
 
-// isDue tells whether Follow may find something to do though no interface has
+// isDue tells whether Reconcile may find something to do though no interface has
 // changed.
-func (w *Wiring) isDue(current word, now time.Duration) (bool, error) {
-	active, onTrial := current.at(now), current.onTrial(now)
+func (w *PairSet) isDue(current controlWord, now time.Duration) (bool, error) {
+	active, onTrial := current.activeGeneration(now), current.onTrial(now)
 	if current.deadline() != 0 && !onTrial {
 		return true, nil
 	}
-	for _, p := range w.ports {
+	for _, p := range w.ingresses {
 		switch {
 		case !p.isComplete(active), onTrial && !p.isComplete(1-active): // waits
 			return true, nil
@@ -46,19 +46,19 @@ func (w *Wiring) isDue(current word, now time.Duration) (bool, error) {
 	return false, nil
 }
 
-// isComplete tells whether a generation has all that it wants of the port.
-func (p *port) isComplete(generation int) bool {
+// isComplete tells whether a generation has all that it wants of the ingress.
+func (p *ingress) isComplete(generation int) bool {
 	return !isThere(p.plan(generation)) || p.ways[generation].datapath != ""
 }
 
-// followDevices makes ports lose devices that are gone, and take new names.
-func (w *Wiring) followDevices(links links) error {
+// followDevices makes ingresses lose devices that are gone, and take new names.
+func (w *PairSet) followDevices(links links) error {
 	present := make(map[int]string, len(links))
 	for name, l := range links {
 		present[l.Attrs().Index] = name
 	}
 	var errs []error
-	for _, p := range w.ports {
+	for _, p := range w.ingresses {
 		if p.ifindex() == 0 {
 			continue
 		}
@@ -69,9 +69,9 @@ func (w *Wiring) followDevices(links links) error {
 		}
 		name, here := present[p.ifindex()]
 		switch {
-		case !here, !attached, name != p.name() && w.port(name) != nil:
-			// Gone, gone and back, or under a name that another port waits for.
-			errs = append(errs, w.leave(p), p.lose())
+		case !here, !attached, name != p.name() && w.ingress(name) != nil:
+			// Gone, gone and back, or under a name that another ingress waits for.
+			errs = append(errs, w.restoreDevice(p), p.lose())
 		case name != p.name():
 			errs = append(errs, w.rename(p, name))
 		}
@@ -81,7 +81,7 @@ func (w *Wiring) followDevices(links links) error {
 
 // isAttached tells whether what was attached still is where it was. A device
 // may be back with the same ifindex, and without it.
-func (p *port) isAttached() (bool, error) {
+func (p *ingress) isAttached() (bool, error) {
 	for _, a := range []*attachment{p.xdp, p.tc} {
 		if a == nil {
 			continue
@@ -94,11 +94,11 @@ func (p *port) isAttached() (bool, error) {
 }
 
 // rename follows a device to its new name, in all plans.
-func (w *Wiring) rename(p *port, name string) error {
+func (w *PairSet) rename(p *ingress, name string) error {
 	old := p.record.Name
 	p.record.Name = interfaceName(name)
 	errs := []error{p.write()}
-	for _, other := range w.ports {
+	for _, other := range w.ingresses {
 		for generation := range generations {
 			if plan := other.plan(generation); plan.Peer == old {
 				plan.Peer = p.record.Name

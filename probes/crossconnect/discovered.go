@@ -34,19 +34,19 @@ func LookAtProgram(id ebpf.ProgramID) (Program, error) {
 	return Program{Name: info.Name, Port: port}, errors.Join(err, m.Close())
 }
 
-// found is a port on a device.
-type found struct {
+// discovered is an ingress on a device.
+type discovered struct {
 	Port
 	datapath Datapath
 }
 
-// findPorts finds the ports on a device: none, one, or while a trial lasts two.
-func findPorts(device netlink.Link, lookAt LookAt) ([]found, error) {
+// findPorts finds the ingresses on a device: none, one, or while a trial lasts two.
+func findPorts(device netlink.Link, lookAt LookAt) ([]discovered, error) {
 	programs, err := programsOn(device)
 	if err != nil {
 		return nil, err
 	}
-	var ports []found
+	var ports []discovered
 	for id, d := range programs {
 		program, err := lookAt(id)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
@@ -56,7 +56,7 @@ func findPorts(device netlink.Link, lookAt LookAt) ([]found, error) {
 			return nil, fmt.Errorf("look at program %d on %s: %w", id, device.Attrs().Name, err)
 		}
 		if program.Port != nil {
-			ports = append(ports, found{Port: *program.Port, datapath: d})
+			ports = append(ports, discovered{Port: *program.Port, datapath: d})
 		}
 	}
 	return ports, nil
@@ -98,8 +98,8 @@ func addFilters(programs map[ebpf.ProgramID]Datapath, device netlink.Link) error
 	return err
 }
 
-// errTaken fails if the device is in a pair of another wiring.
-func (w *Wiring) errTaken(device netlink.Link) error {
+// errTaken fails if the device is in a pair of another set of pairs.
+func (w *PairSet) errTaken(device netlink.Link) error {
 	ports, err := findPorts(device, w.LookAt)
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (w *Wiring) errTaken(device netlink.Link) error {
 	return nil
 }
 
-// isOwned tells whether the port is kept or its process lives: a filter on a
+// isOwned tells whether the ingress is kept or its process lives: a filter on a
 // clsact qdisc outlives it.
 func (p *Port) isOwned() bool {
 	return p.Record.Owner == 0 || attach.IsEbpftop(strconv.Itoa(int(p.Record.Owner)))

@@ -1,4 +1,4 @@
-package linksfile
+package probes
 
 import (
 	"errors"
@@ -9,13 +9,14 @@ import (
 const (
 	// maxNameBytes is the kernel's IFNAMSIZ without the final zero.
 	maxNameBytes = 15
-	// notInNames are the bytes that dev_valid_name of the kernel refuses. Its
-	// isspace takes 0xa0 for a blank, and sees bytes, not characters.
+	// notInNames are bytes that no name has. The kernel's isspace() takes 0xa0 for a
+	// blank, and sees bytes, not characters.
 	notInNames = "/: \t\n\v\f\r\xa0"
 )
 
-// checkName says what keeps name from being that of an interface.
-func checkName(name string) error {
+// CheckInterfaceName returns nil if the kernel lets an interface have the name, else an
+// error that says what is wrong with it. The rule is dev_valid_name() in net/core/dev.c.
+func CheckInterfaceName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("an interface name is empty: fill it in")

@@ -35,7 +35,7 @@ func TestAutoOnVirtual(t *testing.T) {
 	w := b.own()
 	b.set(w, Pair{A: "p0", B: "p1"})
 	s := b.only(w)
-	if s.AToB.Datapath != TC || s.AToB.Wish != Auto || s.AToB.DatapathReason != "virtual device: veth" || s.Reason != "" {
+	if s.AToB.Datapath != TC || s.AToB.Requested != Auto || s.AToB.DatapathReason != "virtual device: veth" || s.Reason != "" {
 		t.Errorf("%+v", s)
 	}
 }
@@ -116,7 +116,7 @@ func TestNoFrameOfOthersLost(t *testing.T) {
 	}
 }
 
-// TestAllAtOnce exchanges the pairs of two sets while frames enter by two ports
+// TestAllAtOnce exchanges the pairs of two sets while frames enter by two ingresses
 // in turn. There must be one moment from which on all come out by the new set.
 func TestAllAtOnce(t *testing.T) {
 	const changes = 40
@@ -176,9 +176,9 @@ func TestFailedSet(t *testing.T) {
 		// p0 changes its mode first, and must change it back.
 		{"XDP is taken by another program on p3", []Pair{pair(0, 1, XDPGeneric, TC), pair(2, 3, XDP)}},
 		{"lo is the loopback interface", []Pair{kept, {A: "lo", B: "p2"}}},
-		{"is no name of an interface", []Pair{kept, {A: "p2", B: "a/b"}}},
-		{"is no name of an interface", []Pair{kept, {A: "p2", B: "0123456789abcdef"}}},
-		{"is no name of an interface", []Pair{kept, {A: "p2", B: ".."}}},
+		{"bad interface name", []Pair{kept, {A: "p2", B: "a/b"}}},
+		{"bad interface name", []Pair{kept, {A: "p2", B: "0123456789abcdef"}}},
+		{"bad interface name", []Pair{kept, {A: "p2", B: ".."}}},
 		{`unknown datapath "wire"`, []Pair{kept, pair(2, 3, "wire")}},
 	} {
 		b.refused(w, test.says, test.pairs...)

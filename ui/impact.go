@@ -14,10 +14,10 @@ const mostNamed = 8
 
 // consequences says in words what a change would do: to the user's own session
 // first, then to each interface.
-func consequences(s *Styles, c *probes.Change, would *probes.Consequences) []remark {
+func consequences(s *Styles, c *probes.Change, would *probes.Impact) []remark {
 	var out []remark
 	interfaces := slices.Clone(would.Interfaces)
-	slices.SortStableFunc(interfaces, func(x, y probes.Consequence) int {
+	slices.SortStableFunc(interfaces, func(x, y probes.InterfaceImpact) int {
 		switch {
 		case x.CarriesSSH == y.CarriesSSH:
 			return 0
@@ -46,7 +46,7 @@ func consequences(s *Styles, c *probes.Change, would *probes.Consequences) []rem
 }
 
 // consequence is what becomes of one interface.
-func consequence(s *Styles, i *probes.Consequence) []remark {
+func consequence(s *Styles, i *probes.InterfaceImpact) []remark {
 	var out []remark
 	addLine := func(ink Ink, text string) { out = append(out, remark{text: text, ink: ink}) }
 	if i.CarriesSSH {
@@ -59,10 +59,10 @@ func consequence(s *Styles, i *probes.Consequence) []remark {
 		addLine(s.Warn, "is a port of "+i.Master+", which gets nothing from it any more")
 	}
 	if len(i.Addresses) > 0 {
-		addLine(s.Warn, plural(len(i.Addresses), "address goes dark: ", "addresses go dark: ")+firstOf(texts(i.Addresses)))
+		addLine(s.Warn, plural(len(i.Addresses), "address becomes unreachable: ", "addresses become unreachable: ")+firstOf(texts(i.Addresses)))
 	}
 	if len(i.Routes) > 0 {
-		addLine(s.Warn, plural(len(i.Routes), "route goes dark: ", "routes go dark: ")+firstOf(i.Routes))
+		addLine(s.Warn, plural(len(i.Routes), "route is lost: ", "routes are lost: ")+firstOf(i.Routes))
 	}
 	if i.Connections > 0 {
 		addLine(s.Warn, plural(i.Connections, "connection runs", "connections run")+" over it now")
@@ -91,7 +91,7 @@ func firstOf(names []string) string {
 }
 
 // mismatch is about frames that one end takes and the other cannot send.
-func mismatch(s *Styles, ends []probes.Consequence) (remark, bool) {
+func mismatch(s *Styles, ends []probes.InterfaceImpact) (remark, bool) {
 	if len(ends) != 2 || ends[0].Missing || ends[1].Missing || ends[0].MTU == ends[1].MTU {
 		return remark{}, false
 	}

@@ -10,18 +10,18 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 )
 
-// port is an interface as an ingress: its record and counters in the kernel,
+// ingress is an interface as an ingress: its record and counters in the kernel,
 // and the program that redirects what enters. It can be there without its
 // device, and waits for it then.
-type port struct {
-	pins    pins // of the port, none if it ends with the process
+type ingress struct {
+	pins    pins // of the ingress, none if it ends with the process
 	record  bpf.CrossConnectsCrossConnect
 	isBare  bool // its frames have no Ethernet header
 	changed bool // since other processes were told
 
-	here, egress, traffic *ebpf.Map
+	recordMap, egress, traffic *ebpf.Map
 
-	ways [generations]way
+	ways [generations]leg
 	// What is attached: while a trial lasts, one generation may need XDP and
 	// the other one tc.
 	xdp, tc *attachment
@@ -29,8 +29,8 @@ type port struct {
 	past pastTraffic
 }
 
-// way is what a port does in one generation.
-type way struct {
+// leg is what an ingress does in one generation.
+type leg struct {
 	datapath Datapath // empty: none
 	reason   string
 	egress   int   // ifindex
@@ -44,11 +44,11 @@ type pastTraffic struct {
 	time    time.Duration // CLOCK_MONOTONIC
 }
 
-// newPort makes a port that has no device yet. If it fails, what was made is let
+// newIngress makes an ingress that has no device yet. If it fails, what was made is let
 // go of before its pins are removed: that takes descriptors, and the lack of
 // them may be why.
-func newPort(spec *ebpf.CollectionSpec, name string, owner int, pins pins) (*port, error) {
-	p := &port{pins: pins}
+func newIngress(spec *ebpf.CollectionSpec, name string, owner int, pins pins) (*ingress, error) {
+	p := &ingress{pins: pins}
 	p.record.Owner = uint32(owner)
 	p.record.Name = interfaceName(name)
 	if err := pins.make(); err != nil {
@@ -67,22 +67,22 @@ func newPort(spec *ebpf.CollectionSpec, name string, owner int, pins pins) (*por
 	return p, nil
 }
 
-// portMap is a map of a port, and where the port has it.
+// portMap is a map of an ingress, and where the ingress has it.
 type portMap struct {
 	name string
 	m    **ebpf.Map
 }
 
-func (p *port) maps() []portMap {
+func (p *ingress) maps() []portMap {
 	return []portMap{
-		{bpf.CrossConnectsMapPort, &p.here},
+		{bpf.CrossConnectsMapRecord, &p.recordMap},
 		{bpf.CrossConnectsMapCrossConnectEgress, &p.egress},
 		{bpf.CrossConnectsMapCrossConnectTraffic, &p.traffic},
 	}
 }
 
-// replacements are the port's maps for a program to be loaded with.
-func (p *port) replacements(control *ebpf.Map) map[string]*ebpf.Map {
+// replacements are the ingress's maps for a program to be loaded with.
+func (p *ingress) replacements(control *ebpf.Map) map[string]*ebpf.Map {
 	maps := map[string]*ebpf.Map{bpf.CrossConnectsMapControl: control}
 	for _, m := range p.maps() {
 		maps[m.name] = *m.m
@@ -90,9 +90,9 @@ func (p *port) replacements(control *ebpf.Map) map[string]*ebpf.Map {
 	return maps
 }
 
-// bind gives a program the maps of the port that it does not use, too: other
-// processes find the port by them.
-func (p *port) bind(program *ebpf.Program, control *ebpf.Map) error {
+// bind gives a program the maps of the ingress that it does not use, too: other
+// processes find the ingress by them.
+func (p *ingress) bind(program *ebpf.Program, control *ebpf.Map) error {
 	for name, m := range p.replacements(control) {
 		if err := program.BindMap(m); err != nil {
 			return fmt.Errorf("bind map %s to the program of %s: %w", name, p.name(), err)
@@ -101,21 +101,21 @@ func (p *port) bind(program *ebpf.Program, control *ebpf.Map) error {
 	return nil
 }
 
-func (p *port) name() string { return text(p.record.Name) }
+func (p *ingress) name() string { return text(p.record.Name) }
 
 // ifindex is 0 while the device is missing.
-func (p *port) ifindex() int { return int(p.record.Ifindex) }
+func (p *ingress) ifindex() int { return int(p.record.Ifindex) }
 
-func (p *port) plan(generation int) *plan { return &p.record.Plans[generation] }
+func (p *ingress) plan(generation int) *plan { return &p.record.Plans[generation] }
 
 // isNew tells whether a generation wants what the other one does not.
-func (p *port) isNew(generation int) bool {
+func (p *ingress) isNew(generation int) bool {
 	return isThere(p.plan(generation)) && !isSame(p.plan(generation), p.plan(1-generation))
 }
 
-func (p *port) write() error {
+func (p *ingress) write() error {
 	p.changed = true
-	if err := p.here.Put(uint32(0), &p.record); err != nil {
+	if err := p.recordMap.Put(uint32(0), &p.record); err != nil {
 		return fmt.Errorf("write the record of %s: %w", p.name(), err)
 	}
 	return nil
@@ -124,7 +124,7 @@ func (p *port) write() error {
 // send directs what enters in a generation: to an interface by a datapath, or,
 // if there is no datapath, nowhere but on as it was. Where generic XDP is
 // attached, it does what tc is to do: see standIn.
-func (p *port) send(generation int, w way) error {
+func (p *ingress) send(generation int, w leg) error {
 	p.ways[generation] = w
 	p.record.Egress[generation] = 0
 	if w.datapath == TC {
@@ -140,7 +140,7 @@ func (p *port) send(generation int, w way) error {
 	return p.write()
 }
 
-func (p *port) directXDP(generation, egress int) error {
+func (p *ingress) directXDP(generation, egress int) error {
 	if err := p.egress.Put(uint32(generation), uint32(egress)); err != nil {
 		return fmt.Errorf("direct XDP of %s: %w", p.name(), err)
 	}
@@ -151,7 +151,7 @@ func (p *port) directXDP(generation, egress int) error {
 // passes may lose its Ethernet header before tc redirects it: the copy that is
 // made for XDP does not know how long that is (skb_pp_cow_data() in
 // net/core/skbuff.c, seen on Linux 6.18).
-func (p *port) standIn() error {
+func (p *ingress) standIn() error {
 	var errs []error
 	for generation, way := range p.ways {
 		if way.datapath == TC {
@@ -162,17 +162,17 @@ func (p *port) standIn() error {
 }
 
 // stop lets pass what enters in a generation.
-func (p *port) stop(generation int) error {
+func (p *ingress) stop(generation int) error {
 	if p.ways[generation].datapath == "" {
 		return nil
 	}
-	return p.send(generation, way{})
+	return p.send(generation, leg{})
 }
 
 // leads tells whether frames do go to an interface in a generation. The kernel
 // forgets where XDP leads when that device goes, and it may be back with the
 // same ifindex.
-func (p *port) leads(generation, egress int) bool {
+func (p *ingress) leads(generation, egress int) bool {
 	way := p.ways[generation]
 	if way.egress != egress || p.attached(way.datapath) == nil {
 		return false
@@ -181,16 +181,16 @@ func (p *port) leads(generation, egress int) bool {
 	return way.datapath == TC || p.egress.Lookup(uint32(generation), &ifindex) == nil && int(ifindex) == egress
 }
 
-// remove ends the port: nothing of it stays, unless there is an error.
-func (p *port) remove() error {
+// remove ends the ingress: nothing of it stays, unless there is an error.
+func (p *ingress) remove() error {
 	if err := errors.Join(p.detach(&p.xdp), p.detach(&p.tc), p.pins.remove()); err != nil {
 		return err
 	}
 	return p.release()
 }
 
-// release lets go of the port; what is pinned stays.
-func (p *port) release() error {
+// release lets go of the ingress; what is pinned stays.
+func (p *ingress) release() error {
 	var errs []error
 	for _, m := range p.maps() {
 		if *m.m != nil {

@@ -83,7 +83,7 @@ func TestRename(t *testing.T) {
 	b.expectWires(1, 0)
 	b.expectPairs(w, "uplink-p1 active xdp/tc")
 	b.check(b.hub.Rename("uplink", "p0"))
-	// Without Follow: a change knows, too.
+	// Without Reconcile: a change knows, too.
 	b.set(w, pair(0, 1, XDP, TC))
 	b.expectWires(1, 0)
 }
@@ -134,7 +134,7 @@ func TestRecheck(t *testing.T) {
 				b.set(w, pair(0, 1), Pair{A: near(2), B: near(3), Wait: true})
 				isDue := func() (due bool) {
 					b.do(func() error {
-						return w.look(func(current word, now time.Duration) (err error) {
+						return w.look(func(current controlWord, now time.Duration) (err error) {
 							due, err = w.isDue(current, now)
 							return err
 						})
@@ -148,16 +148,16 @@ func TestRecheck(t *testing.T) {
 					}
 				}
 				expectDue(false)
-				b.do(w.port(near(0)).tc.detachByHand)
+				b.do(w.ingress(near(0)).tc.detachByHand)
 				expectDue(true)
-				b.do(w.Recheck)
+				b.do(w.RetryWaiting)
 				expectDue(false)
 				b.expectWires(1, 0, 3, 2)
 				b.check(b.hub.DeleteLink(near(2)))
 				b.follow(w)
 				expectDue(true)
 				b.plug(2, 0)
-				b.do(w.Recheck)
+				b.do(w.RetryWaiting)
 				expectDue(false)
 				b.expectWires(1, 0, 3, 2)
 				b.try(w, time.Minute, pair(0, 1))
@@ -165,14 +165,14 @@ func TestRecheck(t *testing.T) {
 				b.do(w.Rollback)
 				b.try(w, 10*time.Millisecond, pair(0, 1))
 				b.await("the trial ends", isDue)
-				b.do(w.Recheck)
+				b.do(w.RetryWaiting)
 				expectDue(false)
 			})
 		}
 	}
 }
 
-// BenchmarkRecheck is what it costs that nothing happens, beside Follow.
+// BenchmarkRecheck is what it costs that nothing happens, beside Reconcile.
 func BenchmarkRecheck(b *testing.B) {
 	const pairs = 50
 	hub := labtest.Namespace(b)
@@ -187,7 +187,7 @@ func BenchmarkRecheck(b *testing.B) {
 		check(hub.AddBridge(fmt.Sprint("b", i)))
 		set = append(set, Pair{A: fmt.Sprint("a", i), B: fmt.Sprint("b", i)})
 	}
-	var w *Wiring
+	var w *PairSet
 	check(hub.Do(func() (err error) {
 		if w, err = New(); err != nil {
 			return err
@@ -195,7 +195,7 @@ func BenchmarkRecheck(b *testing.B) {
 		b.Cleanup(func() { check(w.Close()) })
 		return w.Set(set, 0)
 	}))
-	for name, keepUp := range map[string]func() error{"recheck": w.Recheck, "follow": w.Follow} {
+	for name, keepUp := range map[string]func() error{"recheck": w.RetryWaiting, "follow": w.Reconcile} {
 		b.Run(fmt.Sprintf("%s/pairs=%d", name, pairs), func(b *testing.B) {
 			check(hub.Do(func() (err error) { // on a thread inside
 				for b.Loop() {
