@@ -165,6 +165,8 @@ type Connection struct {
 	RXBytes   uint64    `json:"rx_bytes"`
 	TXPackets uint64    `json:"tx_packets"`
 	TXBytes   uint64    `json:"tx_bytes"`
+	RXBPS     float64   `json:"rx_bps"` // bits per second
+	TXBPS     float64   `json:"tx_bps"`
 	FirstSeen time.Time `json:"first_seen"`
 	LastSeen  time.Time `json:"last_seen"`
 	RXFlags   TCPFlags  `json:"rx_tcp_flags"` // all flags seen so far

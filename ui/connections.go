@@ -19,7 +19,7 @@ const minRows = 256
 // only the rows that may be looked at, see snapshot.Query.
 type connectionsPane struct {
 	keys  KeyMap
-	list  list[snapshot.ConnectionKey, snapshot.Connection]
+	list  list[snapshot.ConnectionKey, probes.Connection]
 	shown snapshot.Connections
 	now   time.Time
 	order snapshot.Order
@@ -28,8 +28,8 @@ type connectionsPane struct {
 
 func newConnectionsPane(keys KeyMap, ascii bool) *connectionsPane {
 	p := &connectionsPane{keys: keys, input: newInput(ascii)}
-	p.list = list[snapshot.ConnectionKey, snapshot.Connection]{
-		key: (*snapshot.Connection).Key, find: p.find, describe: p.describe, detailsRoom: halfOf,
+	p.list = list[snapshot.ConnectionKey, probes.Connection]{
+		key: snapshot.KeyOf, find: p.find, describe: p.describe, detailsRoom: halfOf,
 	}
 	return p
 }
@@ -110,23 +110,23 @@ func (p *connectionsPane) typed(msg tea.Msg) tea.Cmd {
 
 // columns for a pane of this width: addresses come before totals, where not
 // both have room.
-func (p *connectionsPane) columns(width int) []column[snapshot.Connection] {
+func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 	local, remote := min(max(21, (width-64)/2), 47), min(max(21, (width-44)/2), 47)
 	if width < 74 { // not even IPv4 has
 		local, remote = max(8, (width-31)/2), max(8, (width-31)/2)
 	}
-	return []column[snapshot.Connection]{
-		{title: "proto", width: 5, grow: 1, limit: 6, cell: faint(func(c *snapshot.Connection) string { return c.Protocol })},
-		{title: "local", width: local, grow: 6, limit: 47, cell: func(at slot, c *snapshot.Connection) cell { return endpoint(at, c.Local) }},
-		{title: "remote", width: remote, grow: 8, limit: 47, cell: func(at slot, c *snapshot.Connection) cell { return endpoint(at, c.Remote) }},
-		{title: "rx bit/s", width: 8, right: true, cell: numbers(func(c *snapshot.Connection) float64 { return c.Rate.RX })},
-		{title: "tx bit/s", width: 8, right: true, cell: numbers(func(c *snapshot.Connection) float64 { return c.Rate.TX })},
-		{title: "rx B", width: 6, right: true, drop: 8, cell: numbers(func(c *snapshot.Connection) float64 { return float64(c.RXBytes) })},
-		{title: "tx B", width: 6, right: true, drop: 8, cell: numbers(func(c *snapshot.Connection) float64 { return float64(c.TXBytes) })},
-		{title: "age", width: 3, right: true, cell: faint(func(c *snapshot.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
+	return []column[probes.Connection]{
+		{title: "proto", width: 5, grow: 1, limit: 6, cell: faint(func(c *probes.Connection) string { return c.Protocol })},
+		{title: "local", width: local, grow: 6, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Local) }},
+		{title: "remote", width: remote, grow: 8, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Remote) }},
+		{title: "rx bit/s", width: 8, right: true, cell: numbers(func(c *probes.Connection) float64 { return c.RXBPS })},
+		{title: "tx bit/s", width: 8, right: true, cell: numbers(func(c *probes.Connection) float64 { return c.TXBPS })},
+		{title: "rx B", width: 6, right: true, drop: 8, cell: numbers(func(c *probes.Connection) float64 { return float64(c.RXBytes) })},
+		{title: "tx B", width: 6, right: true, drop: 8, cell: numbers(func(c *probes.Connection) float64 { return float64(c.TXBytes) })},
+		{title: "age", width: 3, right: true, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
 		{title: "idle", width: 4, right: true, drop: 5, cell: p.idle},
 		{title: "flags", width: 6, drop: 6, cell: faint(tcpFlags)},
-		{title: "interface", width: 9, grow: 2, limit: 15, drop: 7, cell: faint(func(c *snapshot.Connection) string { return c.Interface })},
+		{title: "interface", width: 9, grow: 2, limit: 15, drop: 7, cell: faint(func(c *probes.Connection) string { return c.Interface })},
 	}
 }
 
@@ -135,7 +135,7 @@ func endpoint(at slot, e probes.Endpoint) cell {
 	return cell{safe: fitMiddle(s.Escape(e.String()), at.width, s.Glyphs.Ellipsis), ink: s.Text}
 }
 
-func (p *connectionsPane) idle(at slot, c *snapshot.Connection) cell {
+func (p *connectionsPane) idle(at slot, c *probes.Connection) cell {
 	idle := p.now.Sub(c.LastSeen)
 	if idle < 2*time.Second {
 		return cell{text: "now", ink: at.styles.Good}
@@ -143,7 +143,7 @@ func (p *connectionsPane) idle(at slot, c *snapshot.Connection) cell {
 	return cell{text: age(idle), ink: at.styles.Faint}
 }
 
-func tcpFlags(c *snapshot.Connection) string {
+func tcpFlags(c *probes.Connection) string {
 	if c.Protocol != "tcp" {
 		return ""
 	}
@@ -198,12 +198,12 @@ func (p *connectionsPane) filterLine(a area) string {
 }
 
 // describe is all that is known of one connection.
-func (p *connectionsPane) describe(a area, c *snapshot.Connection) [][2]string {
+func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
 	s := a.Styles
 	pairs := [][2]string{
 		{"connection", s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + c.Interface)},
-		{"received", totals("", c.RXPackets, c.RXBytes) + ", now " + siUnit(c.Rate.RX, "bit/s")},
-		{"sent", totals("", c.TXPackets, c.TXBytes) + ", now " + siUnit(c.Rate.TX, "bit/s")},
+		{"received", totals("", c.RXPackets, c.RXBytes) + ", now " + siUnit(c.RXBPS, "bit/s")},
+		{"sent", totals("", c.TXPackets, c.TXBytes) + ", now " + siUnit(c.TXBPS, "bit/s")},
 		{"seen", "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},
 	}
 	if c.Protocol == "tcp" {

@@ -55,16 +55,18 @@ func TestStatsFields(t *testing.T) {
 		"name": "host0", "hook": string(probes.HookTracepoint), "malformed": 0.0,
 		"rx_packets": 3.0, "rx_bytes": 300.0, "rx_pps": 0.0, "rx_bps": 0.0,
 		"tx_packets": 0.0, "tx_bytes": 0.0, "tx_pps": 0.0, "tx_bps": 0.0,
+		"unseen_rx_packets": 0.0, "unseen_tx_packets": 0.0,
 	}
-	wantFields(t, "interfaces", first(t, object, "interfaces"), want, "ifindex")
+	wantFields(t, "interfaces", first(t, object, "interfaces"), want,
+		"ifindex", "hook_reason", "state", "kind", "mtu", "mac", "addresses", "driver", "foreign_programs")
 	wantFields(t, "protocols", first(t, object, "protocols"), map[string]any{
 		"interface": "host0", "direction": "rx", "protocol": "udp", "number": 17.0, "ethertype": nil,
 		"packets": 3.0, "bytes": 300.0, "pps": 0.0, "bps": 0.0,
 	})
 	wantFields(t, "connections", first(t, object, "connections"), map[string]any{
 		"interface": "host0", "protocol": "udp", "local": "10.0.0.2:53", "remote": "10.0.0.1:4000",
-		"rx_packets": 3.0, "rx_bytes": 300.0, "tx_packets": 0.0, "tx_bytes": 0.0,
-	}, "first_seen", "last_seen")
+		"rx_packets": 3.0, "rx_bytes": 300.0, "tx_packets": 0.0, "tx_bytes": 0.0, "rx_bps": 0.0, "tx_bps": 0.0,
+	}, "first_seen", "last_seen", "rx_tcp_flags", "tx_tcp_flags")
 	wantFields(t, "execs", object["execs"].(map[string]any), nil, "total", "per_second", "events")
 	wantFields(t, "lost", object["lost"].(map[string]any), map[string]any{
 		"connection_events": 0.0, "exec_events": 0.0, "connections_evicted": 0.0,

@@ -36,7 +36,7 @@ type Options struct {
 	Hook       probes.Hook
 	// Ports narrows connection tracking to these local ports, in the kernel.
 	Ports []uint16
-	// ProtocolsOnly leaves connections out: a packet then costs a third.
+	// ProtocolsOnly leaves connections out: a frame then costs less.
 	ProtocolsOnly bool
 	// MaxConnections bounds the table of each of IPv4 and IPv6.
 	MaxConnections uint32
@@ -61,7 +61,8 @@ type Live struct {
 	self        self
 	inspector   *inspect.Inspector
 	seen        []probes.Connection // of the last sample
-	begun       bool                // all that was there at the start is attached, or tried
+	rates       rateMeter
+	begun       bool // all that was there at the start is attached, or tried
 	clock       *kernel.Clock
 
 	// Detaching, if not nil, is told how many interfaces Close has yet to leave.
@@ -330,6 +331,7 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	if s.Connections, s.NewConnections, s.Lost, err = l.connections.Poll(l.interfaces.Name); err != nil {
 		return s, err
 	}
+	l.rates.measure(&s)
 	l.seen = s.Connections
 	if s.Execs, s.Lost.ExecEvents, err = l.execs.Poll(interval); err != nil {
 		return s, err

@@ -30,7 +30,6 @@ func (o Order) String() string {
 // sample.
 type ranking struct {
 	conns []probes.Connection
-	rates []ByteRate
 	by    Order
 }
 
@@ -38,8 +37,7 @@ type ranking struct {
 func (r *ranking) compare(a, b int32) int {
 	x, y := &r.conns[a], &r.conns[b]
 	if r.by == Busiest {
-		p, q := r.rates[a], r.rates[b]
-		if c := cmp.Compare(q.RX+q.TX, p.RX+p.TX); c != 0 {
+		if c := cmp.Compare(y.RXBPS+y.TXBPS, x.RXBPS+x.TXBPS); c != 0 {
 			return c
 		}
 		if c := cmp.Compare(y.RXBytes+y.TXBytes, x.RXBytes+x.TXBytes); c != 0 {

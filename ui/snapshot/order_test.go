@@ -11,12 +11,11 @@ import (
 
 func TestFirstRows(t *testing.T) {
 	s := probes.Sample{Time: fake.Start, Interval: time.Second, Connections: fake.Connections(3000, 500, fake.Start)}
-	rates := make([]ByteRate, len(s.Connections))
-	for i := range rates {
-		rates[i].RX = float64(i % 50)
+	for i := range s.Connections {
+		s.Connections[i].RXBPS = float64(i % 50)
 	}
 	for _, by := range []Order{Newest, Busiest} {
-		r := ranking{conns: s.Connections, rates: rates, by: by}
+		r := ranking{conns: s.Connections, by: by}
 		all := newMatcher("", "").rows(s.Connections)
 		want := slices.Clone(all)
 		slices.SortFunc(want, r.compare)
@@ -33,7 +32,7 @@ func TestFirstRows(t *testing.T) {
 }
 
 // BenchmarkConnections is what the presenter does at each sample with a table of
-// 65,536: rates, filter, order.
+// 65,536: filter, order.
 func BenchmarkConnections(b *testing.B) {
 	const n, need = 65536, 256
 	for _, c := range []struct {
@@ -49,12 +48,10 @@ func BenchmarkConnections(b *testing.B) {
 		{"newest/filter", 100, Query{Order: Newest, Need: need, Filter: "10.1.7 udp"}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			m := newRateMeter()
 			s := probes.Sample{Time: fake.Start, Interval: time.Second, Connections: fake.Connections(n, c.active, fake.Start)}
-			m.measure(&s)
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = newConnections(&s, m.measure(&s), c.q)
+				_ = newConnections(&s, c.q)
 			}
 		})
 	}

@@ -24,14 +24,12 @@ type Presenter struct {
 	query    Query
 	sample   *probes.Sample // the last one that came
 	shown    *probes.Sample // the one on the screen: an older one while paused
-	rates    []ByteRate     // of shown.Connections
 	mixed    Protocols      // of shown, without history
 	self     probes.Self    // of shown, smoothed
 	snapshot Snapshot       // the last one built
 	stale    bool           // snapshot is not of shown
 	history  *history
 	mixer    mixer
-	meter    rateMeter
 	log      execLog
 	ended    bool
 	built    time.Time
@@ -44,7 +42,6 @@ func NewPresenter(source probes.Source) *Presenter {
 		Queries:   latest.NewBox[Query](),
 		source:    source,
 		history:   newHistory(),
-		meter:     newRateMeter(),
 	}
 }
 
@@ -96,7 +93,6 @@ func (p *Presenter) Take(s *probes.Sample) {
 // absorb derives what depends on consecutive samples from the latest one.
 func (p *Presenter) absorb() {
 	p.shown, p.stale = p.sample, true
-	p.rates = p.meter.measure(p.shown)
 	p.mixed = p.mixer.mix(p.shown, p.query.Scope)
 	p.smooth(p.shown)
 }
@@ -150,7 +146,7 @@ func (p *Presenter) Ask(q Query) {
 		p.snapshot.Protocols = p.mixed.remember(p.history)
 	}
 	if !q.sameRows(p.snapshot.Connections.Query) {
-		p.snapshot.Connections = newConnections(p.shown, p.rates, q)
+		p.snapshot.Connections = newConnections(p.shown, q)
 	}
 }
 
@@ -183,7 +179,7 @@ func (p *Presenter) build() {
 		Attaching:   s.Attaching,
 		Interfaces:  s.Interfaces,
 		Protocols:   p.mixed.remember(p.history),
-		Connections: newConnections(s, p.rates, p.query),
+		Connections: newConnections(s, p.query),
 		Execs: Execs{
 			Hook:       s.Execs.Hook,
 			HookReason: s.Execs.HookReason,

@@ -131,8 +131,11 @@ func livelyConnections(n int, now time.Time) (all []probes.Connection, fresh uin
 		c.Local = probes.Endpoint(netip.AddrPortFrom(netip.MustParseAddr(local), lport))
 		c.Remote = probes.Endpoint(netip.AddrPortFrom(netip.MustParseAddr(remote), rport))
 		if i%7*(i%5) == 0 {
-			c.RXBytes = uint64(float64(n+1) * 7e4 * float64(1+i%9))
-			c.TXBytes = uint64(float64(n+1) * 3e3 * float64(1+i%11))
+			rx, tx := 7e4*float64(1+i%9), 3e3*float64(1+i%11) // bytes in an interval
+			c.RXBytes, c.TXBytes = uint64(float64(n+1)*rx), uint64(float64(n+1)*tx)
+			if n > 0 {
+				c.RXBPS, c.TXBPS = rx*8/Interval.Seconds(), tx*8/Interval.Seconds()
+			}
 		} else {
 			c.RXBytes, c.TXBytes = uint64(1200*i), uint64(7300*i)
 		}

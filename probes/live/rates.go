@@ -1,4 +1,4 @@
-package snapshot
+package live
 
 import (
 	"hash/maphash"
@@ -7,21 +7,24 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// ByteRate is what a connection carried in the last interval, in bit/s.
-type ByteRate struct{ RX, TX float64 }
-
 // rateMeter derives the rates of connections from the totals of consecutive
 // samples. Only connections that saw a packet lately are looked up: of the
-// tens of thousands in the table most are idle, and have not changed.
+// tens of thousands in the table most are idle, and have not changed. The zero value
+// has seen none.
 type rateMeter struct {
 	seed maphash.Seed
 	seen map[uint64]byteTotal // by hash: the keys would take five times the memory
-	at   time.Time            // of the sample before
 }
 
-func newRateMeter() rateMeter { return rateMeter{seed: maphash.MakeSeed()} }
+// connectionKey tells the rows of the connection table apart.
+type connectionKey struct {
+	iface, protocol string
+	local, remote   probes.Endpoint
+}
 
-func (m *rateMeter) hash(c *probes.Connection) uint64 { return maphash.Comparable(m.seed, keyOf(c)) }
+func (m *rateMeter) hash(c *probes.Connection) uint64 {
+	return maphash.Comparable(m.seed, connectionKey{c.Interface, c.Protocol, c.Local, c.Remote})
+}
 
 type byteTotal struct{ rx, tx uint64 }
 
@@ -29,19 +32,17 @@ type byteTotal struct{ rx, tx uint64 }
 // translated to wall time.
 const slack = 2 * time.Second
 
-// measure returns the rates of s.Connections, in their order.
-func (m *rateMeter) measure(s *probes.Sample) []ByteRate {
-	elapsed := s.Time.Sub(m.at)
-	if m.at.IsZero() || elapsed <= 0 {
-		elapsed = s.Interval
+// measure sets the rates of s.Connections, over s.Interval.
+func (m *rateMeter) measure(s *probes.Sample) {
+	if m.seen == nil {
+		m.seed = maphash.MakeSeed()
 	}
 	if m.seen == nil || len(m.seen) > 2*len(s.Connections)+1024 {
 		m.forget(s)
 	}
-	seconds := elapsed.Seconds()
+	seconds := s.Interval.Seconds()
 	// The sample before by the wall clock of this one, which may have been set.
-	lately := s.Time.Add(-elapsed - slack)
-	rates := make([]ByteRate, len(s.Connections))
+	lately := s.Time.Add(-s.Interval - slack)
 	for i := range s.Connections {
 		c := &s.Connections[i]
 		if c.LastSeen.Before(lately) {
@@ -54,14 +55,10 @@ func (m *rateMeter) measure(s *probes.Sample) []ByteRate {
 			m.seen[key] = now
 		}
 		if seconds > 0 && (known || c.FirstSeen.After(lately)) {
-			rates[i] = ByteRate{
-				RX: float64(grown(before.rx, now.rx)) * 8 / seconds,
-				TX: float64(grown(before.tx, now.tx)) * 8 / seconds,
-			}
+			c.RXBPS = float64(grown(before.rx, now.rx)) * 8 / seconds
+			c.TXBPS = float64(grown(before.tx, now.tx)) * 8 / seconds
 		}
 	}
-	m.at = s.Time
-	return rates
 }
 
 // forget drops what is no longer in the table.
