@@ -1,18 +1,23 @@
 # Building and running needs Go alone. `make generate` needs clang-19,
 # llvm-strip-19 and libbpf-dev (Debian: clang-19 llvm-19 libbpf-dev).
+# `make help` lists the targets.
 
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all build bench bench-json demo test test-long test-kernels lint generate check-generated licences dependencies clean
+.PHONY: all help build demo test test-long golden bench bench-json test-kernels \
+	fmt lint generate check-generated licences dependencies clean
 
 all: build
 
-build:
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z].*:.*## / { printf "%-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## make ./ebpftop
 	go build -trimpath -o ebpftop ./cmd/ebpftop
 
 # A lab of network namespaces with traffic in it, and the dashboard inside.
-demo: build
+demo: build ## open the dashboard in a lab with traffic of its own
 	$(SUDO) ./ebpftop demo
 
 # Runs tests, and shows what they report in the end.
@@ -21,7 +26,7 @@ reported = @report=$$(mktemp); export EBPFTOP_TEST_REPORT=$$report; $(1); status
 
 # What needs root runs when it is root. EBPFTOP_TEST_REQUIRE_ROOT=1 makes a
 # test fail that would be skipped.
-test:
+test: ## run the tests: as root all of them, else those that need no kernel
 	$(call reported,go test -count=1 -timeout 15m ./...)
 ifneq ($(shell id -u),0)
 	@echo "Not root: the tests that need the kernel were skipped. Run: sudo make test"
@@ -29,55 +34,70 @@ endif
 
 # For hours: an hour's soak, floods of a minute, 500 processes killed, and at each
 # system call (needs strace), 1,000 interfaces and reloads, 5 million frames.
-test-long:
+test-long: ## run the long tests, for hours
 	$(call reported,go test -count=1 -timeout 0 ./cmd/ebpftop \
 		-soak 1h -flood 1m -kills 500 -each-step -veths 1000 -reloads 1000 && \
-		go test -count=1 -timeout 0 ./probes -run Parser -frames 5000000)
+		go test -count=1 -timeout 0 ./probes/packets -run Parser -frames 5000000)
 
 # What ebpftop costs, beside a bridge, bare programs, others of its kind and
 # nothing at all; needs root and iperf3, and measures btop, iftop, nethogs and
 # bmon (Debian calls them so) where they are installed. All of it takes half an
 # hour. make bench BENCH="-run wire -rounds 9"; bench-json is for a machine.
-bench bench-json: build
+bench bench-json: build ## measure what ebpftop costs, half an hour
 	go build -trimpath -o .bench/ ./cmd/bench
-	go test -c -o .bench/ ./probes ./ui
+	go test -c -o .bench/ ./probes/live ./probes/packets ./ui
 	$(SUDO) .bench/bench -tests .bench $(if $(filter bench-json,$@),-json) $(BENCH)
 
 # Boots Debian's kernels under QEMU and runs the tests that need one inside; on
 # some of them by make test-kernels KERNELS="6.1 6.12", or KERNELS=amd64.
-test-kernels:
+test-kernels: ## run the tests on other kernels, under QEMU
 	.ci/kernels/run $(KERNELS)
 
-lint: build
-	test -z "$$(gofmt -l bpf cmd probes ui)" || { gofmt -l bpf cmd probes ui; exit 1; }
+sources = bpf cmd probes ui
+
+# The screens that tests of package ui compare with. Look at the difference.
+golden: ## write the golden files of the screen anew
+	go test -count=1 ./ui -update
+
+fmt: ## format the Go sources
+	gofmt -w $(sources)
+
+# Functions that only these have a use for are not dead: what tests share.
+helpers = probes/lab/labtest|ui/internal/fake
+
+lint: build ## check the sources, and what the documents say of them
+	test -z "$$(gofmt -l $(sources))" || { gofmt -l $(sources); exit 1; }
+	go mod tidy -diff
 	go vet ./...
 	go tool staticcheck ./...
 	go tool errcheck -ignoretests -exclude .errcheck ./...
+	go tool predeclared ./...
 	go tool depguard ./...
+	.ci/imports
+	@! go tool deadcode ./... | grep -vE '^($(helpers))/'
 	@if go tool nm ebpftop | grep 'T reflect.Value.MethodByName$$'; then \
 		echo "calls methods by name, as templates do: the linker then keeps all there are, 4 MB" && exit 1; fi
-	@! for test in $$(grep -oE '\<(Test|Fuzz)[A-Z]\w+' README.md | sort -u); do \
-		grep -rqs --include='*_test.go' "^func $$test(" . || echo "README.md names $$test, which is no test"; \
-	done | grep .
+	.ci/tests-named
+	.ci/links
 
 # Debian keeps asm/types.h, which <linux/types.h> needs, in a folder for each
 # architecture; the types in it are the same on all.
 generate: export BPF2GO_CFLAGS = -idirafter /usr/include/$(shell uname -m)-linux-gnu
-generate:
+generate: ## compile the C, with clang-19
 	go generate ./bpf
 
 # Fails if what is committed is not what the C in the tree compiles to.
-check-generated: generate
+check-generated: generate ## compare what is committed with what the C compiles to
 	git diff --exit-code -- bpf
 	test -z "$$(git ls-files --others --exclude-standard bpf)"
 
-licences:
+licences: ## write .github/licences anew
 	.ci/licences >.github/licences
 
 # Of what we use: it is what was published, under licences that permit it, and
 # nothing bad is known of it. Where no database is in reach to tell, it says so; a
 # copy of one does, by make dependencies VULNDB=file:///...
-dependencies:
+dependencies: ## check licences and known vulnerabilities of what is used
 	go mod verify
 	.ci/licences | diff -u .github/licences -
 	@report=$$(go tool govulncheck $(if $(VULNDB),-db $(VULNDB)) ./... 2>&1); status=$$?; echo "$$report"; \
@@ -86,5 +106,5 @@ dependencies:
 	*) exit $$status ;; \
 	esac
 
-clean:
+clean: ## remove what was built
 	rm -rf ebpftop .bench
