@@ -49,7 +49,7 @@ func run(args []string, out, errOut io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	program := flags.String("ebpftop", "./ebpftop", "the program to measure")
-	tests := flags.String("tests", ".", "where ui.test and probes.test are, go test -c")
+	tests := flags.String("tests", ".", "where ui.test, live.test and packets.test are, go test -c")
 	rounds := flags.Int("rounds", 5, "rounds that take turns")
 	only := flags.String("run", "", "suites whose name matches: packet, wire, watch, events, screen, growth, scale")
 	interfaces := flags.Int("interfaces", slices.Max(scaleCounts), "scale: this many at most")

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	"kernel.org/pub/linux/libs/security/libcap/cap"
+	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
@@ -17,7 +17,7 @@ import (
 
 // demoNeeds: besides watching, the demo goes on to enter its namespaces and to
 // execute programs in them.
-var demoNeeds = confine.Needs{Capabilities: append(slices.Clone(confine.Watching), cap.SYS_ADMIN)}
+var demoNeeds = confine.Needs{Capabilities: append(slices.Clone(confine.Watching), libcap.SYS_ADMIN)}
 
 // watchingNeeds are those of the commands that watch, and follow a file of
 // links unless that is empty.
@@ -38,7 +38,7 @@ func followingNeeds(links string) (needs confine.Needs, err error) {
 	if links == "" {
 		return needs, nil
 	}
-	needs.Capabilities = append(slices.Clone(needs.Capabilities), cap.DAC_READ_SEARCH)
+	needs.Capabilities = append(slices.Clone(needs.Capabilities), libcap.DAC_READ_SEARCH)
 	needs.Files.Read, err = linksfile.Directories(links)
 	return needs, err
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf/features"
-	"kernel.org/pub/linux/libs/security/libcap/cap"
+	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
@@ -25,7 +25,7 @@ const nobody = 65534
 
 // confinedTo is what the status of a thread says that has these capabilities
 // and no others, and no way to new ones: the bounding set means nothing to it.
-func confinedTo(capabilities ...cap.Value) map[string]string {
+func confinedTo(capabilities ...libcap.Value) map[string]string {
 	mask := uint64(0)
 	for _, c := range capabilities {
 		mask |= 1 << c
@@ -41,7 +41,7 @@ func confinedTo(capabilities ...cap.Value) map[string]string {
 }
 
 // awaitConfined waits until every thread of a process is.
-func awaitConfined(t *testing.T, pid int, capabilities ...cap.Value) {
+func awaitConfined(t *testing.T, pid int, capabilities ...libcap.Value) {
 	t.Helper()
 	(&bench{t: t}).await(func() error { return errConfined(pid, confinedTo(capabilities...)) })
 }
@@ -111,7 +111,7 @@ func TestConfined(t *testing.T) {
 	})
 	t.Run("run", func(t *testing.T) {
 		r := b.start(newLinksFile(t, "sw0: sw1"))
-		following := append(slices.Clone(confine.Watching), cap.DAC_READ_SEARCH)
+		following := append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH)
 		awaitConfined(t, r.cmd.Process.Pid, following...)
 		awaitConfined(t, inspectorOf(t, r.cmd.Process.Pid), confine.Inspecting...)
 		r.end(syscall.SIGTERM)
@@ -129,7 +129,7 @@ func TestConfinedToFiles(t *testing.T) {
 		t.Skip("no Landlock")
 	}
 	b := newBench(t, 2)
-	expect := func(cmd *exec.Cmd, start func(), stop func(), capabilities ...cap.Value) {
+	expect := func(cmd *exec.Cmd, start func(), stop func(), capabilities ...libcap.Value) {
 		t.Helper()
 		told, tell, err := os.Pipe()
 		b.check(err)
@@ -157,7 +157,7 @@ func TestConfinedToFiles(t *testing.T) {
 	s := newStats(t)
 	expect(s.cmd, func() { s.start(b.hub) }, func() { s.stop(syscall.SIGTERM) }, confine.Watching...)
 	r := b.newRunner(newLinksFile(t, "sw0: sw1"))
-	expect(r.cmd, r.start, func() { r.end(syscall.SIGTERM) }, append(slices.Clone(confine.Watching), cap.DAC_READ_SEARCH)...)
+	expect(r.cmd, r.start, func() { r.end(syscall.SIGTERM) }, append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH)...)
 	d := ebpftop(t)
 	d.Env = append(d.Env, screenEnvironment...)
 	var screen *screen
@@ -214,7 +214,7 @@ func TestConfinedFollowsTheFile(t *testing.T) {
 	b.check(os.Chmod(folder, 0o700))
 	b.check(os.Chown(folder, nobody, nobody))
 	r := b.start(file)
-	awaitConfined(t, r.cmd.Process.Pid, append(slices.Clone(confine.Watching), cap.DAC_READ_SEARCH)...)
+	awaitConfined(t, r.cmd.Process.Pid, append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH)...)
 	file.swap("sw0: sw2")
 	b.check(os.Chown(file.path, nobody, nobody))
 	b.check(os.Chmod(file.path, 0o600))
@@ -254,13 +254,13 @@ func TestPinsArePrivate(t *testing.T) {
 }
 
 // asNobody makes cmd run as nobody, with these capabilities alone.
-func asNobody(t *testing.T, cmd *exec.Cmd, capabilities []cap.Value) {
+func asNobody(t *testing.T, cmd *exec.Cmd, capabilities []libcap.Value) {
 	t.Helper()
 	cmd.Path = publicCopy(t, cmd.Path)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	if version, err := features.LinuxVersionCode(); err == nil && version < 5<<16|11<<8 {
-		capabilities = append(slices.Clone(capabilities), cap.SYS_RESOURCE) // maps are locked memory there
+		capabilities = append(slices.Clone(capabilities), libcap.SYS_RESOURCE) // maps are locked memory there
 	}
 	for _, c := range capabilities {
 		cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, uintptr(c))
@@ -271,25 +271,25 @@ func asNobody(t *testing.T, cmd *exec.Cmd, capabilities []cap.Value) {
 // and with each one of it taken away.
 func TestCapabilitiesAlone(t *testing.T) {
 	for _, test := range []struct {
-		without        cap.Value
+		without        libcap.Value
 		stats, connect string // what is said, nothing if it works
 	}{
-		{without: cap.CHOWN}, // none of the set
-		{cap.BPF, "CAP_BPF", "not permitted"},
-		{cap.PERFMON, "CAP_PERFMON", "not permitted"},
-		{cap.NET_ADMIN, "CAP_NET_ADMIN", "not permitted"},
-		{cap.NET_RAW, "", "open packet socket"},
+		{without: libcap.CHOWN}, // none of the set
+		{libcap.BPF, "CAP_BPF", "not permitted"},
+		{libcap.PERFMON, "CAP_PERFMON", "not permitted"},
+		{libcap.NET_ADMIN, "CAP_NET_ADMIN", "not permitted"},
+		{libcap.NET_RAW, "", "open packet socket"},
 	} {
 		t.Run("without "+test.without.String(), func(t *testing.T) {
 			b := newBench(t, 2)
-			set := slices.DeleteFunc(slices.Clone(confine.Watching), func(v cap.Value) bool { return v == test.without })
+			set := slices.DeleteFunc(slices.Clone(confine.Watching), func(v libcap.Value) bool { return v == test.without })
 			b.statsAlone(set, test.stats)
 			b.connectAlone(set, test.connect)
 		})
 	}
 }
 
-func (b *bench) statsAlone(set []cap.Value, failure string) {
+func (b *bench) statsAlone(set []libcap.Value, failure string) {
 	b.t.Helper()
 	if failure != "" {
 		cmd := ebpftop(b.t, "stats", "--count", "1")
@@ -309,7 +309,7 @@ func (b *bench) statsAlone(set []cap.Value, failure string) {
 	}
 }
 
-func (b *bench) connectAlone(set []cap.Value, failure string) {
+func (b *bench) connectAlone(set []libcap.Value, failure string) {
 	b.t.Helper()
 	file := newLinksFile(b.t, "sw0: sw1")
 	// Where nobody may look for it.

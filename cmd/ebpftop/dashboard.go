@@ -72,12 +72,12 @@ func (p *progressLine) show(left int) {
 		return
 	}
 	p.shown = true
-	fmt.Fprintf(p.out, "\rebpftop: detaching, %d interfaces left \x1b[K", left) // a lost line is no failure
+	_, _ = fmt.Fprintf(p.out, "\rebpftop: detaching, %d interfaces left \x1b[K", left) // a lost line is no failure
 }
 
 // clear removes the line.
 func (p *progressLine) clear() {
 	if p.shown {
-		fmt.Fprint(p.out, "\r\x1b[K")
+		_, _ = fmt.Fprint(p.out, "\r\x1b[K")
 	}
 }

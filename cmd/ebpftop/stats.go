@@ -38,9 +38,9 @@ attached: what happens after it is in a later one.`,
 			if err != nil {
 				return err
 			}
-			print := printTable
+			write := printTable
 			if asJSON {
-				print = printJSON
+				write = printJSON
 			}
 			needs, err := watchingNeeds("")
 			if err != nil {
@@ -48,7 +48,7 @@ attached: what happens after it is in a later one.`,
 			}
 			return withInspector(func(inspector *inspect.Inspector) error {
 				opts.Inspector = inspector
-				return runStats(cmd.Context(), opts, needs, count, cmd.OutOrStdout(), print)
+				return runStats(cmd.Context(), opts, needs, count, cmd.OutOrStdout(), write)
 			})
 		},
 	}
@@ -61,7 +61,7 @@ attached: what happens after it is in a later one.`,
 // runStats prints samples until it has printed count of them (0: no limit),
 // the context ends, or nobody reads any more: all of these are a good end. It
 // is confined as runDashboard is.
-func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count uint, out io.Writer, print printer) (err error) {
+func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count uint, out io.Writer, write printer) (err error) {
 	source, err := live.New(ctx, opts)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count
 	}
 	buffered := bufio.NewWriterSize(out, 64<<10)
 	for sample := range source.Samples() {
-		if err := errors.Join(print(buffered, &sample), buffered.Flush()); err != nil {
+		if err := errors.Join(write(buffered, &sample), buffered.Flush()); err != nil {
 			if errors.Is(err, syscall.EPIPE) {
 				return nil
 			}

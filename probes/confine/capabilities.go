@@ -3,44 +3,44 @@ package confine
 import (
 	"slices"
 
-	"kernel.org/pub/linux/libs/security/libcap/cap"
+	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
 // Watching are what it takes to attach to interfaces that appear, to connect
 // and disconnect them, and to read the counters.
-var Watching = []cap.Value{
-	cap.BPF,       // maps and programs
-	cap.PERFMON,   // pointer arithmetic in the packet program, tracing
-	cap.NET_ADMIN, // XDP, tc, netlink
-	cap.NET_RAW,   // the socket that makes an interface promiscuous
+var Watching = []libcap.Value{
+	libcap.BPF,       // maps and programs
+	libcap.PERFMON,   // pointer arithmetic in the packet program, tracing
+	libcap.NET_ADMIN, // XDP, tc, netlink
+	libcap.NET_RAW,   // the socket that makes an interface promiscuous
 }
 
 // Inspecting are what it takes to look at what is not ours: the programs of
 // others, and the processes that an SSH session may be served by.
-var Inspecting = []cap.Value{
-	cap.SYS_ADMIN,       // programs and maps by their number
-	cap.SYS_PTRACE,      // what sockets a process has, and its environment,
-	cap.DAC_READ_SEARCH, // which are files of the user who owns the process
+var Inspecting = []libcap.Value{
+	libcap.SYS_ADMIN,       // programs and maps by their number
+	libcap.SYS_PTRACE,      // what sockets a process has, and its environment,
+	libcap.DAC_READ_SEARCH, // which are files of the user who owns the process
 }
 
 // keepCapabilities drops all others from the sets of all threads that give any.
 // The bounding set gives none: it bounds what comes with programs executed, which
 // after no_new_privs is nothing.
-func keepCapabilities(keep []cap.Value) error {
-	have := cap.GetProc()
-	kept := cap.NewSet()
+func keepCapabilities(keep []libcap.Value) error {
+	have := libcap.GetProc()
+	kept := libcap.NewSet()
 	for _, value := range substitute(keep, have) {
 		if !holds(have, value) {
 			continue
 		}
-		if err := kept.SetFlag(cap.Permitted, true, value); err != nil {
+		if err := kept.SetFlag(libcap.Permitted, true, value); err != nil {
 			return err
 		}
-		if err := kept.SetFlag(cap.Effective, true, value); err != nil {
+		if err := kept.SetFlag(libcap.Effective, true, value); err != nil {
 			return err
 		}
 	}
-	if err := cap.ResetAmbient(); err != nil {
+	if err := libcap.ResetAmbient(); err != nil {
 		return err
 	}
 	return kept.SetProc()
@@ -48,15 +48,15 @@ func keepCapabilities(keep []cap.Value) error {
 
 // substitute lets CAP_SYS_ADMIN stand in for what was split off it, for
 // container runtimes that do not know the parts.
-func substitute(keep []cap.Value, have *cap.Set) []cap.Value {
-	missing := func(v cap.Value) bool { return (v == cap.BPF || v == cap.PERFMON) && !holds(have, v) }
+func substitute(keep []libcap.Value, have *libcap.Set) []libcap.Value {
+	missing := func(v libcap.Value) bool { return (v == libcap.BPF || v == libcap.PERFMON) && !holds(have, v) }
 	if slices.ContainsFunc(keep, missing) {
-		return append(slices.Clone(keep), cap.SYS_ADMIN)
+		return append(slices.Clone(keep), libcap.SYS_ADMIN)
 	}
 	return keep
 }
 
-func holds(set *cap.Set, value cap.Value) bool {
-	held, err := set.GetFlag(cap.Permitted, value)
+func holds(set *libcap.Set, value libcap.Value) bool {
+	held, err := set.GetFlag(libcap.Permitted, value)
 	return err == nil && held
 }

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"kernel.org/pub/linux/libs/security/libcap/cap"
+	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
 // Needs are what the process goes on to need.
 type Needs struct {
 	// Capabilities to keep, of those that it has.
-	Capabilities []cap.Value
+	Capabilities []libcap.Value
 	// Files it still opens. Nil leaves files, network and signals alone, for a
 	// process that goes on to execute programs.
 	Files *Files
@@ -28,7 +28,7 @@ func Process(needs Needs) error {
 	if err := keepCapabilities(needs.Capabilities); err != nil {
 		return fmt.Errorf("drop capabilities: %w", err)
 	}
-	if _, err := cap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+	if _, err := libcap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("forgo new privileges: %w", err)
 	}
 	if needs.Files == nil {

@@ -211,7 +211,7 @@ func (w *PairSet) attachFirst(c *attachJob) error {
 // redirects to it, and tells whether there was one. That may depend on the
 // interface having an XDP program itself, so only when all are attached can it
 // be told.
-func (w *PairSet) fallBack(connections []*attachJob) (any bool) {
+func (w *PairSet) fallBack(connections []*attachJob) (found bool) {
 	for _, c := range connections {
 		if c.err != nil || c.try[0] != XDP || len(c.try) == 1 {
 			continue
@@ -222,12 +222,12 @@ func (w *PairSet) fallBack(connections []*attachJob) (any bool) {
 			continue
 		}
 		if unable := errNoXDPSend(egress); unable != nil {
-			any = true
+			found = true
 			c.try, c.reason = c.try[1:], unable.Error()
 			c.err = errors.Join(c.port.trim(1-c.generation), w.attach(c))
 		}
 	}
-	return any
+	return found
 }
 
 // directFrames directs the frames of an ingress that has its program.

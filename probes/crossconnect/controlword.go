@@ -15,7 +15,7 @@ import (
 
 const generations = 2
 
-// controlWord says which of the two generations counts: it is the control controlWord of
+// controlWord says which of the two generations counts: it is control.word of
 // headers/cross_connect.h, deadline << 1 | generation. Deadlines are in ticks:
 // all programs that compare them read the same counter.
 type controlWord uint64
@@ -46,7 +46,7 @@ func ticksAt(monotonic time.Duration) uint64 {
 	return c.Ticks(monotonic)
 }
 
-// activeGeneration is the generation that counts activeGeneration a moment.
+// activeGeneration returns the generation that counts at a moment.
 func (w controlWord) activeGeneration(now time.Duration) int {
 	generation := int(w & 1)
 	if w.deadline() != 0 && now >= w.deadline() {

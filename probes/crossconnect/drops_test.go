@@ -11,7 +11,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -33,7 +32,6 @@ type oneWay struct {
 func newOneWay(t *testing.T) *oneWay {
 	t.Helper()
 	w := &oneWay{t: t, source: labtest.Namespace(t), hub: labtest.Namespace(t), sink: labtest.Namespace(t)}
-	_ = rlimit.RemoveMemlock() // before Linux 5.11
 	w.check(lab.QuietVeth(w.source, "source", w.hub, "in"))
 	w.check(lab.QuietVeth(w.hub, "out", w.sink, "sink"))
 	w.in, w.out = w.ifindex("in"), w.ifindex("out")

@@ -6,24 +6,17 @@ import (
 	"fmt"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 )
 
 // links are the interfaces of the namespace by name.
 type links map[string]netlink.Link
 
-// listLinks lists the interfaces. A dump that a change interrupted is repeated;
-// the last one counts, since a message of the change is on its way.
 func listLinks() (links, error) {
-	var list []netlink.Link
-	var err error
-	for range 5 {
-		list, err = netlink.LinkList()
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil, fmt.Errorf("list interfaces: %w", err)
+	list, err := rtnl.ListLinks()
+	if err != nil {
+		return nil, err
 	}
 	return byName(list), nil
 }

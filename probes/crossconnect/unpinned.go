@@ -119,15 +119,15 @@ func (w *PairSet) makeRoom(plans map[string]plan, now time.Duration, links links
 	if err := w.needLoader(); err != nil || w.loader.tc != probes.HookClsact {
 		return links, err
 	}
-	any := false
+	found := false
 	for name := range plans {
 		removed, err := w.removeUnpinned(name, "", now, links)
 		if err != nil {
 			return nil, err
 		}
-		any = any || removed
+		found = found || removed
 	}
-	if !any {
+	if !found {
 		return links, nil
 	}
 	return listLinks()

@@ -105,7 +105,7 @@ func diagnoseExecHooks() []Finding {
 	for _, hook := range execs.TryExecHooks() {
 		f := feature{
 			name:   "exec " + hook.Name,
-			look:   func() (string, error) { return "works", hook.Err },
+			look:   worksUnless(hook.Err),
 			cost:   "Executed programs are seen by a hook that sees less, if by any.",
 			remedy: hook.Remedy,
 		}
@@ -120,4 +120,13 @@ func diagnoseExecHooks() []Finding {
 		findings = append(findings, finding)
 	}
 	return findings
+}
+
+func worksUnless(err error) func() (string, error) {
+	return func() (string, error) {
+		if err != nil {
+			return "", err
+		}
+		return "works", nil
+	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
-	"kernel.org/pub/linux/libs/security/libcap/cap"
+	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
 )
@@ -23,17 +23,17 @@ var privileges = []feature{
 		remedy: "Run as root: sudo ebpftop",
 	},
 	{
-		name: "packet sockets", look: holding(cap.NET_RAW),
+		name: "packet sockets", look: holding(libcap.NET_RAW),
 		cost:   "Interfaces cannot be cross-connected.",
 		remedy: "Run as root, or add CAP_NET_RAW.",
 	},
 	{
-		name: "programs of others", look: holding(cap.SYS_ADMIN),
+		name: "programs of others", look: holding(libcap.SYS_ADMIN),
 		cost:   "They have numbers instead of names, and pairs of other processes are not seen.",
 		remedy: "Run as root, or add CAP_SYS_ADMIN.",
 	},
 	{
-		name: "processes of others", look: holding(cap.SYS_PTRACE, cap.DAC_READ_SEARCH),
+		name: "processes of others", look: holding(libcap.SYS_PTRACE, libcap.DAC_READ_SEARCH),
 		cost:   "An SSH session may not be found, and then nobody warns that it is cut off.",
 		remedy: "Run as root, or add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.",
 	},
@@ -88,7 +88,7 @@ func Capabilities() (string, error) {
 }
 
 // holding looks for capabilities that ebpftop can do without.
-func holding(values ...cap.Value) func() (string, error) {
+func holding(values ...libcap.Value) func() (string, error) {
 	return func() (string, error) {
 		have, err := effectiveCapabilities()
 		if err != nil {
@@ -109,14 +109,14 @@ func keptWhileRunning() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	kept := slices.DeleteFunc(slices.Clone(confine.Watching), func(v cap.Value) bool { return have&(1<<v) == 0 })
+	kept := slices.DeleteFunc(slices.Clone(confine.Watching), func(v libcap.Value) bool { return have&(1<<v) == 0 })
 	if len(kept) == 0 {
 		return "no capability, and no_new_privs", nil
 	}
 	return capabilityNames(kept) + ", and no_new_privs", nil
 }
 
-func capabilityNames(values []cap.Value) string {
+func capabilityNames(values []libcap.Value) string {
 	var names []string
 	for _, value := range values {
 		names = append(names, strings.ToUpper(value.String()))

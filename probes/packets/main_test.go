@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf/features"
-	"github.com/cilium/ebpf/rlimit"
 
 	"github.com/ebpftop/ebpftop/probes"
 )
@@ -18,7 +17,6 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	_ = rlimit.RemoveMemlock() // before Linux 5.11; not permitted, the tests that need it say so
 	if version, err := features.LinuxVersionCode(); err == nil && version < 6<<16|6<<8 {
 		tcHook = probes.HookClsact
 		allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookClsact}

@@ -176,7 +176,7 @@ func (o *parserOracle) judgeIPv6(data []byte) parserVerdict {
 	return o.judgeTransport(v.connected(o.ip6.SrcIP, o.ip6.DstIP), payload, isFragment)
 }
 
-// isExtension: those that the README names.
+// isExtension: those that docs/counting.md names.
 func isExtension(protocol uint32) bool {
 	switch layers.IPProtocol(protocol) {
 	case layers.IPProtocolIPv6HopByHop, layers.IPProtocolIPv6Routing, layers.IPProtocolIPv6Fragment,

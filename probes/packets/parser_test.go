@@ -17,10 +17,10 @@ import (
 // root, and no interface. More frames, the same frames once more, and frames of
 // yours:
 //
-//	go test ./probes -v -run Parser -args -frames 5000000
-//	go test ./probes -v -run Parser -args -seed 4711
-//	go test ./probes -v -run Parser -args -pcap FILE_OR_DIRECTORY
-//	go test ./probes -run '^$' -fuzz FuzzParser
+//	go test ./probes/packets -v -run Parser -args -frames 5000000
+//	go test ./probes/packets -v -run Parser -args -seed 4711
+//	go test ./probes/packets -v -run Parser -args -pcap FILE_OR_DIRECTORY
+//	go test ./probes/packets -run '^$' -fuzz FuzzParser
 var (
 	parserFrames = flag.Int("frames", 300_000, "generated frames to run through the packet program")
 	parserSeed   = flag.Uint64("seed", uint64(time.Now().UnixNano()), "what the generated frames are made from")

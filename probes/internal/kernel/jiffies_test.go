@@ -8,7 +8,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
-// TestRead compares the two clocks at many moments by the relation found once.
+// TestReadJiffies compares the two clocks at many moments by the relation found once.
 func TestReadJiffies(t *testing.T) {
 	labtest.RequireRoot(t)
 	c, err := ReadJiffies()

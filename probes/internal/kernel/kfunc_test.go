@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/rlimit"
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
@@ -15,7 +14,6 @@ import (
 // or not it would let them call it.
 func TestForgo(t *testing.T) {
 	labtest.RequireRoot(t)
-	_ = rlimit.RemoveMemlock() // before Linux 5.11
 	for name, load := range map[string]func() (*ebpf.CollectionSpec, error){
 		bpf.PacketsProgXdpRx:            bpf.LoadPackets,
 		bpf.CrossConnectsProgConnectXdp: bpf.LoadCrossConnects,

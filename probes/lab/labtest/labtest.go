@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/cilium/ebpf/rlimit"
 	"github.com/vishvananda/netlink"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
@@ -16,11 +17,12 @@ import (
 // requireRootVariable turns a skipped test into a failed one.
 const requireRootVariable = "EBPFTOP_TEST_REQUIRE_ROOT"
 
-// RequireRoot skips the test where it does not run as root, and fails it there
-// if EBPFTOP_TEST_REQUIRE_ROOT is 1.
+// RequireRoot skips the test where it does not run as root, and fails it there if
+// EBPFTOP_TEST_REQUIRE_ROOT is 1. As root it raises the limit of locked memory.
 func RequireRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() == 0 {
+		_ = rlimit.RemoveMemlock() // before Linux 5.11; what needs it says so
 		return
 	}
 	if os.Getenv(requireRootVariable) == "1" {
