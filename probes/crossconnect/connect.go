@@ -29,7 +29,7 @@ func (w *PairSet) realize(generation int, links links) error {
 	var errs []error
 	for _, p := range w.ingresses {
 		if p.isNew(generation) && p.plan(generation).MayWait == 0 && links[p.name()] == nil {
-			errs = append(errs, fmt.Errorf("no interface %q here: `ip -br link` lists those there are", p.name()))
+			errs = append(errs, refuse(ErrMissing, "no interface %q here: `ip -br link` lists those there are", p.name()))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -1,7 +1,6 @@
 package crossconnect
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -125,9 +124,3 @@ func monotonic() (time.Duration, error) {
 	}
 	return time.Duration(now.Nano()), nil
 }
-
-// Errors of changes that a trial stands in the way of, or the lack of one.
-var (
-	ErrTrial   = errors.New("a trial is under way: confirm it or take it back first")
-	ErrNoTrial = errors.New("no trial is under way: it was confirmed or taken back, or its time is over")
-)

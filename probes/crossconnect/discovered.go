@@ -110,7 +110,7 @@ func (w *PairSet) errTaken(device netlink.Link) error {
 	}
 	for _, f := range ports {
 		if f.Control != own && f.isOwned() {
-			return fmt.Errorf("%s is in a pair already: %s", device.Attrs().Name, f.advice())
+			return refuse(ErrTaken, "%s is in a pair already: %s", device.Attrs().Name, f.advice())
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package crossconnect
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/vishvananda/netlink"
@@ -28,9 +27,6 @@ func byName(list []netlink.Link) links {
 	}
 	return byName
 }
-
-// ErrMissing is said of an interface that does not exist.
-var ErrMissing = errors.New("no such interface")
 
 // Check returns a function that tells why an interface of the network namespace
 // cannot be connected, as of now: ErrMissing, or that it is the loopback.

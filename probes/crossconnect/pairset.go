@@ -67,7 +67,8 @@ func newPairSet(pins pins) (*PairSet, error) {
 // Set makes pairs the set, instead of what it was: all of them, or none and an
 // error. No frame is lost of a pair that is in both sets. If trial is not 0,
 // the set before comes back after this time unless Confirm is called. Then the
-// kernel does it, with or without this process.
+// kernel does it, with or without this process. It returns ErrMissing, ErrTaken or
+// ErrTrial, wrapped, for these reasons.
 func (w *PairSet) Set(pairs []Pair, trial time.Duration) error {
 	return w.Edit(trial, func([]Pair) ([]Pair, error) { return pairs, nil })
 }
@@ -97,7 +98,7 @@ func (w *PairSet) Edit(trial time.Duration, edit func([]Pair) ([]Pair, error)) e
 	})
 }
 
-// Confirm makes the set on trial stay.
+// Confirm makes the set on trial stay. It returns ErrNoTrial if there is none.
 func (w *PairSet) Confirm() error {
 	return w.change(func(_ links, current controlWord, now time.Duration) error {
 		if !current.onTrial(now) {
@@ -107,7 +108,8 @@ func (w *PairSet) Confirm() error {
 	})
 }
 
-// Rollback ends a trial before its time: the set before is back.
+// Rollback ends a trial before its time: the set before is back. It returns ErrNoTrial
+// if there is none.
 func (w *PairSet) Rollback() error {
 	return w.change(func(_ links, current controlWord, now time.Duration) error {
 		if !current.onTrial(now) {

@@ -2,6 +2,7 @@ package crossconnect
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -166,22 +167,26 @@ func TestFailedSet(t *testing.T) {
 	for _, test := range []struct {
 		says  string
 		pairs []Pair
+		kind  error // nil: any
 	}{
-		{`no interface "p9" here`, []Pair{kept, pair(2, 9)}},
-		{`no interface "p8" here: ` + "`ip -br link`" + ` lists those there are; no interface`, []Pair{kept, pair(8, 9)}},
-		{"p2 is to be connected to p3 and to p1: an interface can be in one pair only", []Pair{pair(2, 3), pair(1, 2)}},
-		{"p0 is connected to p1 already", []Pair{kept, kept}},
-		{"p1 is connected to p0 already", []Pair{kept, pair(1, 0)}},
-		{"XDP is taken by another program on p3", []Pair{kept, pair(3, 2, XDP)}},
+		{`no interface "p9" here`, []Pair{kept, pair(2, 9)}, ErrMissing},
+		{`no interface "p8" here: ` + "`ip -br link`" + ` lists those there are; no interface`, []Pair{kept, pair(8, 9)}, ErrMissing},
+		{"p2 is to be connected to p3 and to p1: an interface can be in one pair only", []Pair{pair(2, 3), pair(1, 2)}, ErrTaken},
+		{"p0 is connected to p1 already", []Pair{kept, kept}, ErrTaken},
+		{"p1 is connected to p0 already", []Pair{kept, pair(1, 0)}, ErrTaken},
+		{"XDP is taken by another program on p3", []Pair{kept, pair(3, 2, XDP)}, nil},
 		// p0 changes its mode first, and must change it back.
-		{"XDP is taken by another program on p3", []Pair{pair(0, 1, XDPGeneric, TC), pair(2, 3, XDP)}},
-		{"lo is the loopback interface", []Pair{kept, {A: "lo", B: "p2"}}},
-		{"bad interface name", []Pair{kept, {A: "p2", B: "a/b"}}},
-		{"bad interface name", []Pair{kept, {A: "p2", B: "0123456789abcdef"}}},
-		{"bad interface name", []Pair{kept, {A: "p2", B: ".."}}},
-		{`unknown datapath "wire"`, []Pair{kept, pair(2, 3, "wire")}},
+		{"XDP is taken by another program on p3", []Pair{pair(0, 1, XDPGeneric, TC), pair(2, 3, XDP)}, nil},
+		{"lo is the loopback interface", []Pair{kept, {A: "lo", B: "p2"}}, nil},
+		{"bad interface name", []Pair{kept, {A: "p2", B: "a/b"}}, nil},
+		{"bad interface name", []Pair{kept, {A: "p2", B: "0123456789abcdef"}}, nil},
+		{"bad interface name", []Pair{kept, {A: "p2", B: ".."}}, nil},
+		{`unknown datapath "wire"`, []Pair{kept, pair(2, 3, "wire")}, nil},
 	} {
 		b.refused(w, test.says, test.pairs...)
+		if err := w.Set(test.pairs, 0); test.kind != nil && !errors.Is(err, test.kind) {
+			t.Errorf("%v is not %v", err, test.kind)
+		}
 		b.expectAttached(before...)
 		if got := b.promiscuity(); !slices.Equal(got, promiscuous) {
 			t.Errorf("%s: promiscuity %v, want %v", test.says, got, promiscuous)

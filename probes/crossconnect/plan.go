@@ -2,7 +2,6 @@ package crossconnect
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -24,9 +23,9 @@ func makePlans(pairs []Pair) (map[string]plan, error) {
 	plans := make(map[string]plan, 2*len(pairs))
 	add := func(name, peer string, wish, peerWish Datapath, isA, wait bool) error {
 		if other, taken := plans[name]; taken && text(other.Peer) == peer {
-			return fmt.Errorf("%s is connected to %s already", name, peer)
+			return refuse(ErrTaken, "%s is connected to %s already", name, peer)
 		} else if taken {
-			return fmt.Errorf("%s is to be connected to %s and to %s: an interface can be in one pair only", name, text(other.Peer), peer)
+			return refuse(ErrTaken, "%s is to be connected to %s and to %s: an interface can be in one pair only", name, text(other.Peer), peer)
 		}
 		p := plan{Peer: interfaceName(peer), Wish: number(wish), PeerWish: number(peerWish)}
 		if isA {

@@ -1,0 +1,33 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What changes of a set are refused for, besides what the kernel refuses. Errors wrap
+// one of these; what they say is for people.
+var (
+	// ErrMissing: an interface does not exist, and its pair may not wait for it.
+	ErrMissing = errors.New("no such interface")
+	// ErrTaken: an interface is in another pair, of this or of another set.
+	ErrTaken = errors.New("the interface is in another pair")
+	// ErrTrial: a trial is under way, and nothing else may change meanwhile.
+	ErrTrial = errors.New("a trial is under way: confirm it or take it back first")
+	// ErrNoTrial: there is none to confirm or to take back.
+	ErrNoTrial = errors.New("no trial is under way: it was confirmed or taken back, or its time is over")
+)
+
+// refusal is an error of a kind, in words of its own.
+type refusal struct {
+	kind error
+	text string
+}
+
+func refuse(kind error, format string, args ...any) error {
+	return refusal{kind: kind, text: fmt.Sprintf(format, args...)}
+}
+
+func (r refusal) Error() string { return r.text }
+
+func (r refusal) Unwrap() error { return r.kind }
