@@ -21,7 +21,7 @@ func CheckInterfaceName(name string) error {
 	case name == "":
 		return errors.New("an interface name is empty: fill it in")
 	case len(name) > maxNameBytes:
-		return fmt.Errorf("bad interface name %.20q: use at most %d bytes", name, maxNameBytes)
+		return fmt.Errorf("bad interface name %.40q: use at most %d bytes", name, maxNameBytes)
 	case name == "." || name == ".." || hasAnyByte(name, notInNames+"\x00"):
 		return fmt.Errorf("bad interface name %q: use no blanks, slashes or colons, nor . or .. alone", name)
 	}

@@ -35,7 +35,7 @@ func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 	flags.StringSliceVarP(&w.interfaces, "interface", "i", nil,
 		"watch interface `NAME`, globs allowed, repeatable")
 	flags.StringVar(&w.hook, "hook", string(probes.HookAuto),
-		"`HOOK`: auto, or tracepoint, xdp, xdp-generic, tc, clsact")
+		"`HOOK`: auto, tracepoint, xdp, xdp-generic, tc, clsact")
 	flags.Lookup("hook").DefValue = "" // the text says it
 	flags.IntSliceVar(&w.ports, "port", nil,
 		"track connections of local port `N` only, repeatable")
