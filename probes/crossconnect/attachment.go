@@ -2,7 +2,9 @@ package crossconnect
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"os"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -15,6 +17,38 @@ import (
 type attachment struct {
 	hook probes.Hook
 	link io.Closer // a link.Link, or on clsact a *attach.Filter
+}
+
+// newAttachment attaches a program for an ingress of owner, which is 0 if it is kept.
+// tc programs go behind all others of the hook, because those of ebpftop that count
+// come first, and what others filter out is not to be redirected.
+func newAttachment(program *ebpf.Program, at probes.Hook, ifindex int, owner uint32) (made *attachment, err error) {
+	made = &attachment{hook: at}
+	switch at {
+	case probes.HookClsact:
+		made.link, err = attach.AddFilter(program, ifindex, attach.Ingress, attach.LastPriority, filterName(owner))
+	case probes.HookTC:
+		made.link, err = attach.LastTCX(program, ifindex)
+	default:
+		made.link, err = attach.Receive(at, program, ifindex)
+	}
+	return made, err
+}
+
+// filterName tells at the next start whether the filter is to stay.
+func filterName(owner uint32) string {
+	if owner == 0 {
+		return attach.KeptFilter
+	}
+	return attach.ConnectFilter()
+}
+
+// pin pins the link. A filter on clsact stays without.
+func (a *attachment) pin(dir pins) error {
+	if a.hook == probes.HookClsact {
+		return nil
+	}
+	return dir.keep(linkPin(a.hook), a.link)
 }
 
 // end detaches for good. To close a link would do only if no other process had
@@ -35,113 +69,6 @@ func (a *attachment) release() error {
 	return nil
 }
 
-// place is where the ingress has what is attached to a hook.
-func (p *ingress) place(at probes.Hook) **attachment {
-	if at == probes.HookXDP || at == probes.HookXDPGeneric {
-		return &p.xdp
-	}
-	return &p.tc
-}
-
-// attached is what serves a datapath, nil if nothing does.
-func (p *ingress) attached(d Datapath) *attachment {
-	switch {
-	case d == TC:
-		return p.tc
-	case p.xdp != nil && (d == XDP && p.xdp.hook == probes.HookXDP || d == XDPGeneric && p.xdp.hook == probes.HookXDPGeneric):
-		return p.xdp
-	}
-	return nil
-}
-
-// attach puts a program on a hook of a device. It ends what is there of the
-// ingress: one XDP program fits on an interface, of one mode.
-func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int) error {
-	place := p.place(at)
-	if err := p.detach(place); err != nil {
-		return err
-	}
-	if at == probes.HookXDPGeneric {
-		if err := p.standIn(); err != nil {
-			return err
-		}
-	}
-	made, err := p.attachNew(program, at, ifindex)
-	if err != nil {
-		return err
-	}
-	*place, p.record.Ifindex = made, uint32(ifindex)
-	return p.write()
-}
-
-// attachNew attaches tc programs behind all others of the hook: those of
-// ebpftop that count come first, and what others filter out is not redirected.
-func (p *ingress) attachNew(program *ebpf.Program, at probes.Hook, ifindex int) (*attachment, error) {
-	made := &attachment{hook: at}
-	var err error
-	switch at {
-	case probes.HookClsact:
-		made.link, err = attach.AddFilter(program, ifindex, attach.Ingress, attach.LastPriority, p.filterName())
-		return made, err
-	case probes.HookTC:
-		made.link, err = attach.LastTCX(program, ifindex)
-	default:
-		made.link, err = attach.Receive(at, program, ifindex)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := p.pins.keep(linkPin(at), made.link); err != nil {
-		return nil, errors.Join(err, made.end())
-	}
-	return made, nil
-}
-
-// filterName tells at the next start whether the filter is to stay.
-func (p *ingress) filterName() string {
-	if p.record.Owner == 0 {
-		return attach.KeptFilter
-	}
-	return attach.ConnectFilter()
-}
-
-// detach ends an attachment, pinned or not.
-func (p *ingress) detach(a **attachment) error {
-	if *a == nil {
-		return nil
-	}
-	old := *a
-	*a = nil
-	p.changed = true
-	return errors.Join(old.end(), p.pins.drop(linkPin(old.hook)))
-}
-
-// trim detaches what a generation does not need. An ingress that waits keeps what
-// it has, for others to see that it is in a pair.
-func (p *ingress) trim(generation int) error {
-	d := p.ways[generation].datapath
-	if d == "" && isThere(p.plan(generation)) {
-		return nil
-	}
-	var errs []error
-	for _, a := range []**attachment{&p.xdp, &p.tc} {
-		if *a != p.attached(d) {
-			errs = append(errs, p.detach(a))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// lose forgets a device that is gone, and what was attached to it.
-func (p *ingress) lose() error {
-	errs := []error{p.detach(&p.xdp), p.detach(&p.tc)}
-	p.record.Ifindex = 0
-	for generation := range generations {
-		errs = append(errs, p.send(generation, leg{}))
-	}
-	return errors.Join(errs...)
-}
-
 // linkPin is the name of a link's pin.
 func linkPin(at probes.Hook) string {
 	switch at {
@@ -151,4 +78,94 @@ func linkPin(at probes.Hook) string {
 		return "link-xdp-generic"
 	}
 	return "link-tc"
+}
+
+// attachments are the programs of an ingress. While a trial lasts, one generation
+// may need XDP and the other one tc.
+type attachments struct {
+	xdp, tc *attachment // nil: none
+}
+
+func (a *attachments) all() []*attachment {
+	var all []*attachment
+	for _, one := range []*attachment{a.xdp, a.tc} {
+		if one != nil {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// any tells whether there is one.
+func (a *attachments) any() bool { return a.xdp != nil || a.tc != nil }
+
+// place is for what is attached to a hook.
+func (a *attachments) place(at probes.Hook) **attachment {
+	if at == probes.HookXDP || at == probes.HookXDPGeneric {
+		return &a.xdp
+	}
+	return &a.tc
+}
+
+// serving is what serves a datapath, nil if nothing does.
+func (a *attachments) serving(d Datapath) *attachment {
+	switch {
+	case d == TC:
+		return a.tc
+	case a.xdp != nil && (d == XDP && a.xdp.hook == probes.HookXDP || d == XDPGeneric && a.xdp.hook == probes.HookXDPGeneric):
+		return a.xdp
+	}
+	return nil
+}
+
+// areAt tells whether all still are on the device with this ifindex. A device may be
+// back with the same ifindex, and without them.
+func (a *attachments) areAt(ifindex int) (bool, error) {
+	for _, one := range a.all() {
+		if attached, err := attach.IsAttached(one.link, ifindex); err != nil || !attached {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// open finds the attachments of a kept ingress.
+func (a *attachments) open(dir pins, ifindex int) error {
+	for _, at := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC} {
+		l, err := link.LoadPinnedLink(dir.path(linkPin(at)), nil)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("open kept link: %w", err)
+		}
+		*a.place(at) = &attachment{hook: at, link: l}
+	}
+	if a.tc != nil || ifindex == 0 {
+		return nil
+	}
+	filter, err := attach.FindFilter(ifindex, attach.Ingress, attach.KeptFilter)
+	if filter != nil {
+		a.tc = &attachment{hook: probes.HookClsact, link: filter}
+	}
+	return err
+}
+
+// pin pins the links.
+func (a *attachments) pin(dir pins) error {
+	for _, one := range a.all() {
+		if err := one.pin(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release lets go of all; what is pinned stays.
+func (a *attachments) release() error {
+	var errs []error
+	for _, one := range a.all() {
+		errs = append(errs, one.release())
+	}
+	return errors.Join(errs...)
 }

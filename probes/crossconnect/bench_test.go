@@ -130,10 +130,10 @@ func needsLinks(t *testing.T) {
 // filterHook makes a set of pairs use a filter where tcx would do, as before Linux 6.6.
 func filterHook(t *testing.T, w *PairSet) {
 	t.Helper()
-	if err := w.needLoader(); err != nil {
+	if err := w.inKernel.needLoader(); err != nil {
 		t.Fatal(err)
 	}
-	w.loader.tc = probes.HookClsact
+	w.inKernel.loader.tc = probes.HookClsact
 }
 
 func (b *bench) set(w *PairSet, pairs ...Pair) {

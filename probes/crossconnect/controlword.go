@@ -59,10 +59,27 @@ func (w controlWord) onTrial(now time.Duration) bool {
 	return w.deadline() != 0 && now < w.deadline()
 }
 
-// control is the map that all ingresses of a set of pairs share.
+// moment is a control word at a time, which together say which generation counts.
+type moment struct {
+	word controlWord
+	now  time.Duration // CLOCK_MONOTONIC
+}
+
+func (m moment) active() int { return m.word.activeGeneration(m.now) }
+
+func (m moment) isOnTrial() bool { return m.word.onTrial(m.now) }
+
+// isTrialOver tells whether the set before is back, and nobody has noticed yet.
+func (m moment) isTrialOver() bool { return m.word.deadline() != 0 && !m.isOnTrial() }
+
+// left is how long a trial that is under way goes on.
+func (m moment) left() time.Duration { return m.word.deadline() - m.now }
+
+// control is the map with the control word, which all ingresses of a set share.
 type control struct {
-	m  *ebpf.Map
-	mu sync.Mutex // for reading and writing it in one
+	m       *ebpf.Map
+	mu      sync.Mutex // for reading and writing it in one
+	renewal *renewal   // of its lease, nil if nothing is leased
 }
 
 func (c *control) read() (bpf.CrossConnectsGenerationControl, error) {
@@ -73,12 +90,12 @@ func (c *control) read() (bpf.CrossConnectsGenerationControl, error) {
 	return value, nil
 }
 
-// put makes w count in the packet path, for all ingresses at once: the kernel
+// put makes word count in the packet path, for all ingresses at once: the kernel
 // copies it by one store. The revision that it returns tells other processes to
 // look again.
-func (c *control) put(w controlWord) (revision uint64, err error) {
+func (c *control) put(word controlWord) (revision uint64, err error) {
 	err = c.change(func(value *bpf.CrossConnectsGenerationControl) {
-		value.Word = uint64(w)
+		value.Word = uint64(word)
 		value.Revision++
 		revision = value.Revision
 	})
@@ -97,6 +114,12 @@ func (c *control) touch() (revision uint64, err error) {
 // lease lets clsact filters redirect until then.
 func (c *control) lease(until time.Duration) error {
 	return c.change(func(value *bpf.CrossConnectsGenerationControl) { value.Lease = ticksAt(until) })
+}
+
+// Close lets the lease run out, if there is one.
+func (c *control) Close() error {
+	c.renewal.stop()
+	return c.m.Close()
 }
 
 func (c *control) change(edit func(*bpf.CrossConnectsGenerationControl)) error {

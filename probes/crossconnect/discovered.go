@@ -98,24 +98,6 @@ func addFilters(programs map[ebpf.ProgramID]Datapath, device netlink.Link) error
 	return err
 }
 
-// errTaken fails if the device is in a pair of another set of pairs.
-func (w *PairSet) errTaken(device netlink.Link) error {
-	ports, err := findPorts(device, w.LookAt)
-	if err != nil {
-		return err
-	}
-	own, err := mapID(w.control.m)
-	if err != nil {
-		return err
-	}
-	for _, f := range ports {
-		if f.Control != own && f.isOwned() {
-			return refuse(ErrTaken, "%s is in a pair already: %s", device.Attrs().Name, f.advice())
-		}
-	}
-	return nil
-}
-
 // isOwned tells whether the ingress is kept or its process lives: a filter on a
 // clsact qdisc outlives it.
 func (p *Port) isOwned() bool {

@@ -53,16 +53,16 @@ func connectLab() (err error) {
 }
 
 func connect(far *lab.Namespace) error {
-	wiring, err := crossconnect.New() // OpenKept: it stays when the process ends
+	set, err := crossconnect.New() // OpenKept: it stays when the process ends
 	if err != nil {
 		return err
 	}
-	defer wiring.Close()
-	err = wiring.Set([]crossconnect.Pair{{A: "eth1", B: "eth2"}}, 0)
+	defer set.Close()
+	err = set.Set([]crossconnect.Pair{{A: "eth1", B: "eth2"}}, 0)
 	if err != nil {
 		return err
 	}
-	if err := show(wiring); err != nil {
+	if err := show(set); err != nil {
 		return err
 	}
 
@@ -80,17 +80,17 @@ func connect(far *lab.Namespace) error {
 	}
 	fmt.Println("a frame of", len(frame), "bytes came out")
 
-	pairs, err := wiring.Status()
+	pairs, err := set.Status()
 	if err != nil {
 		return err
 	}
-	way := pairs[0].AToB
-	fmt.Println(way.Out(), "of", way.Packets, "frames,", way.Bytes, "bytes")
+	leg := pairs[0].AToB
+	fmt.Println(leg.Out(), "of", leg.Packets, "frames,", leg.Bytes, "bytes")
 	return nil
 }
 
-func show(wiring *crossconnect.PairSet) error {
-	pairs, err := wiring.Status()
+func show(set *crossconnect.PairSet) error {
+	pairs, err := set.Status()
 	for _, p := range pairs {
 		fmt.Printf("%s-%s %s, by %s and %s\n", p.A, p.B, p.State, p.AToB.Datapath, p.BToA.Datapath)
 	}

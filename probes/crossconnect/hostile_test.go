@@ -171,7 +171,7 @@ func TestUnsafePlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			for what, try := range map[string]func() error{
-				"make": place.make, "refresh": w.refresh, "remove": place.remove,
+				"make": place.make, "refresh": w.inKernel.refresh, "remove": place.remove,
 			} {
 				if err := try(); test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
 					t.Errorf("%s: got %v, want an error that says %q", what, err, test.says)

@@ -57,7 +57,7 @@ func TestFramesInFlight(t *testing.T) {
 // run it is to be a frame that has read that word.
 func (b *bench) frozen(w *PairSet, d Datapath, generation int) (program *ebpf.Program) {
 	b.t.Helper()
-	still := *w.loader
+	still := *w.inKernel.loader
 	var err error
 	still.control, err = ebpf.NewMap(still.spec.Maps[bpf.CrossConnectsMapControl])
 	b.check(err)
@@ -65,7 +65,7 @@ func (b *bench) frozen(w *PairSet, d Datapath, generation int) (program *ebpf.Pr
 	b.check(still.control.Put(uint32(0), &bpf.CrossConnectsGenerationControl{
 		Word: uint64(newControlWord(generation, 0)), Lease: math.MaxUint64,
 	}))
-	program, err = still.load(w.ingress(near(0)), d)
+	program, err = still.load(w.inKernel.ingresses.find(near(0)), d)
 	b.check(err)
 	b.t.Cleanup(func() { program.Close() })
 	return program

@@ -56,8 +56,8 @@ func TestKeepFails(t *testing.T) {
 	b.set(kept, pair(4, 5))
 	b.set(own, pair(0, 1, XDP), pair(2, 3))
 	before := b.attached()
-	b.check(kept.needLoader())
-	program := kept.loader.spec.Programs[bpf.CrossConnectsProgConnectTc]
+	b.check(kept.inKernel.needLoader())
+	program := kept.inKernel.loader.spec.Programs[bpf.CrossConnectsProgConnectTc]
 	good := program.Instructions
 	program.Instructions = asm.Instructions{asm.Return()} // of nothing
 	b.fails("load the cross-connect program", func() error { return own.Keep(kept) })

@@ -5,97 +5,48 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 
 	"github.com/ebpftop/ebpftop/bpf"
-	"github.com/ebpftop/ebpftop/probes"
-	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // portPrefix begins the names of the directories that kept ingresses are pinned in.
 const portPrefix = "port-"
 
-// prepare makes what all ingresses share.
-func (w *PairSet) prepare() error {
-	if w.control != nil {
+// removeStray removes places that no ingress has, because a process was killed while it
+// made or removed the ingress. Only who holds the lock of the namespace may do so.
+func (k *kernelSet) removeStray() error {
+	if !k.isKept() {
 		return nil
 	}
-	if err := w.needLoader(); err != nil {
-		return err
-	}
-	if err := w.pins.make(); err != nil {
-		return err
-	}
-	m, err := w.pins.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapControl])
-	if err != nil {
-		return errors.Join(err, w.pins.remove())
-	}
-	w.use(m)
-	return nil
-}
-
-// needLoader makes the loader when it is first needed: most ebpftops connect
-// nothing, and it takes memory.
-func (w *PairSet) needLoader() (err error) {
-	if w.loader == nil {
-		w.loader, err = newLoader()
-	}
-	return err
-}
-
-// use makes m the control word.
-func (w *PairSet) use(m *ebpf.Map) {
-	w.control = &control{m: m}
-	w.loader.control = m
-	// Without it, only what is dropped is not known.
-	w.drops, w.dropsErr = openDrops(string(w.pins))
-}
-
-// removeStray removes the places of ingresses that are none: a process was killed
-// while it made or removed them. Only who holds the lock may tell.
-func (w *PairSet) removeStray() error {
-	if w.pins == "" {
-		return nil
-	}
-	dirs, err := filepath.Glob(w.pins.path(portPrefix + "*"))
+	dirs, err := filepath.Glob(k.pins.path(portPrefix + "*"))
 	errs := []error{err}
 	for _, dir := range dirs {
-		if !slices.ContainsFunc(w.ingresses, func(p *ingress) bool { return p.pins == pins(dir) }) {
+		if !k.ingresses.havePlace(pins(dir)) {
 			errs = append(errs, pins(dir).remove())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// removeIfEmpty removes what all ingresses share when there are none, and what a
-// process left that did not come to share anything.
-func (w *PairSet) removeIfEmpty() error {
-	if len(w.ingresses) > 0 || w.control == nil && !w.pins.exists() {
-		return nil
-	}
-	return errors.Join(w.release(), w.pins.remove())
-}
-
 // refresh reads anew what is kept, if another process has changed it.
-func (w *PairSet) refresh() error {
-	if w.pins == "" {
+func (k *kernelSet) refresh() error {
+	if !k.isKept() {
 		return nil
 	}
-	if !w.pins.exists() {
-		return w.release() // nothing is kept (any more)
+	if !k.pins.exists() {
+		return k.release() // nothing is kept (any more)
 	}
-	if err := w.pins.errUnsafe(); err != nil {
+	if err := k.pins.errUnsafe(); err != nil {
 		return err
 	}
-	if err := w.needLoader(); err != nil {
+	if err := k.needLoader(); err != nil {
 		return err
 	}
-	m, err := w.pins.openMap(w.loader.spec.Maps[bpf.CrossConnectsMapControl])
+	m, err := k.pins.openMap(k.loader.spec.Maps[bpf.CrossConnectsMapControl])
 	if errors.Is(err, os.ErrNotExist) {
-		return w.release() // of a process that did not come to keep anything
+		return k.release() // of a process that did not come to keep anything
 	}
 	if err != nil {
 		return err
@@ -105,32 +56,27 @@ func (w *PairSet) refresh() error {
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}
-	if w.control != nil && w.revision == value.Revision && sameMap(w.control.m, m) {
+	if k.control != nil && k.revision == value.Revision && sameMap(k.control.m, m) {
 		return m.Close()
 	}
-	if err := w.release(); err != nil {
+	if err := k.release(); err != nil {
 		return errors.Join(err, m.Close())
 	}
-	w.use(m)
-	if err := w.reopen(); err != nil {
-		return errors.Join(err, w.release())
+	k.use(m)
+	if err := k.reopen(); err != nil {
+		return errors.Join(err, k.release())
 	}
-	w.revision = value.Revision
+	k.revision = value.Revision
 	return nil
 }
 
 // announce tells other processes if something of an ingress changed.
-func (w *PairSet) announce() error {
-	changed := false
-	for _, p := range w.ingresses {
-		changed = changed || p.changed
-		p.changed = false
-	}
-	if !changed {
+func (k *kernelSet) announce() error {
+	if !k.ingresses.takeChanged() {
 		return nil
 	}
-	revision, err := w.control.touch()
-	w.revision = revision
+	revision, err := k.control.touch()
+	k.revision = revision
 	if err != nil {
 		return fmt.Errorf("it is done, but other processes cannot tell: %w", err)
 	}
@@ -153,10 +99,10 @@ func mapID(m *ebpf.Map) (ebpf.MapID, error) {
 	return id, nil
 }
 
-// reopen opens the kept ingresses. One that lacks something is left out: a process
-// makes or removes it just now, or was killed while it did.
-func (w *PairSet) reopen() error {
-	dirs, err := filepath.Glob(w.pins.path(portPrefix + "*"))
+// reopen opens the kept ingresses. It leaves out one that lacks something, because a
+// process makes or removes that just now, or was killed while it did.
+func (k *kernelSet) reopen() error {
+	dirs, err := filepath.Glob(k.pins.path(portPrefix + "*"))
 	if err != nil {
 		return fmt.Errorf("list kept ports: %w", err)
 	}
@@ -165,126 +111,28 @@ func (w *PairSet) reopen() error {
 		return err
 	}
 	for _, dir := range dirs {
-		p, err := w.openIngress(pins(dir), links)
+		p, err := openIngress(k.loader.spec, pins(dir), links)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		w.ingresses = append(w.ingresses, p)
+		k.ingresses = append(k.ingresses, p)
 	}
-	for _, p := range w.ingresses {
-		for generation := range generations {
-			if plan := p.plan(generation); w.ingress(text(plan.Peer)) == nil {
-				plan.Peer = interfaceName("") // one end alone is no pair
-			}
-		}
-	}
+	k.ingresses.forgetLonely()
 	return nil
 }
 
-// openIngress opens a kept ingress.
-func (w *PairSet) openIngress(dir pins, links links) (*ingress, error) {
-	p := &ingress{pins: dir}
-	err := p.open(w.loader.spec, links)
-	if err != nil {
-		return nil, errors.Join(err, p.release())
-	}
-	return p, nil
-}
-
-func (p *ingress) open(spec *ebpf.CollectionSpec, links links) error {
-	for _, m := range p.maps() {
-		opened, err := p.pins.openMap(spec.Maps[m.name])
-		if err != nil {
-			return err
-		}
-		*m.m = opened
-	}
-	if err := p.recordMap.Lookup(uint32(0), &p.record); err != nil {
-		return fmt.Errorf("read the record in %s: %w", p.pins, err)
-	}
-	if err := p.reattach(); err != nil {
-		return err
-	}
-	return p.readWays(links)
-}
-
-// reattach finds what is attached.
-func (p *ingress) reattach() error {
-	for _, at := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC} {
-		l, err := link.LoadPinnedLink(p.pins.path(linkPin(at)), nil)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("open kept link: %w", err)
-		}
-		*p.place(at) = &attachment{hook: at, link: l}
-	}
-	if p.tc != nil || p.ifindex() == 0 {
-		return nil
-	}
-	filter, err := attach.FindFilter(p.ifindex(), attach.Ingress, attach.KeptFilter)
-	if filter != nil {
-		p.tc = &attachment{hook: probes.HookClsact, link: filter}
-	}
-	return err
-}
-
-// readWays finds where frames are directed.
-func (p *ingress) readWays(links links) error {
-	for generation := range generations {
-		var egress uint32
-		d := TC
-		if egress = p.record.Egress[generation]; egress == 0 {
-			err := p.egress.Lookup(uint32(generation), &egress)
-			if errors.Is(err, ebpf.ErrKeyNotExist) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("read where XDP of %s leads: %w", p.name(), err)
-			}
-			d = XDP
-			if p.xdp != nil && p.xdp.hook == probes.HookXDPGeneric {
-				d = XDPGeneric
-			}
-		}
-		w := leg{datapath: d, egress: int(egress)}
-		w.reason = p.reason(d, generation, links)
-		p.ways[generation] = w
-	}
-	return nil
-}
-
-// reason says why a kept ingress has its datapath: as it would be chosen now, if
-// the choice were the same.
-func (p *ingress) reason(d Datapath, generation int, links links) string {
-	const unknown = "as it was connected"
-	ingress, egress := links[p.name()], links[text(p.plan(generation).Peer)]
-	if ingress == nil || egress == nil {
-		return unknown
-	}
-	from, errFrom := deviceOf(ingress)
-	to, errTo := deviceOf(egress)
-	from.foreignXDP = false // it is ours
-	try, reason, err := datapathsToTry(wish(p.plan(generation).Wish), from, to)
-	if errors.Join(errFrom, errTo, err) != nil || try[0] != d {
-		return unknown
-	}
-	return reason
-}
-
-// freePlace is a directory for one more kept ingress, none if the set is not
-// kept. What is there that no ingress has was left by a process that was killed.
-func (w *PairSet) freePlace() (pins, error) {
-	if w.pins == "" {
+// freePlace returns a directory for one more kept ingress. It returns none if the set
+// is not kept. What is in the directory was left by a process that was killed.
+func (k *kernelSet) freePlace() (pins, error) {
+	if !k.isKept() {
 		return "", nil
 	}
 	for n := 0; ; n++ {
-		place := w.pins.below(fmt.Sprint(portPrefix, n))
-		if !slices.ContainsFunc(w.ingresses, func(p *ingress) bool { return p.pins == place }) {
+		place := k.pins.below(fmt.Sprint(portPrefix, n))
+		if !k.ingresses.havePlace(place) {
 			return place, place.remove()
 		}
 	}

@@ -101,11 +101,11 @@ func TestEditsOneAfterTheOther(t *testing.T) {
 	const pairs = 6
 	b := newBench(t, 2*pairs)
 	var editing sync.WaitGroup
-	wirings := make([]*PairSet, pairs)
-	for i := range wirings {
-		wirings[i] = b.kept()
+	sets := make([]*PairSet, pairs)
+	for i := range sets {
+		sets[i] = b.kept()
 	}
-	for i, w := range wirings {
+	for i, w := range sets {
 		editing.Go(func() {
 			err := b.hub.Do(func() error {
 				return w.Edit(0, func(now []Pair) ([]Pair, error) {
@@ -119,7 +119,7 @@ func TestEditsOneAfterTheOther(t *testing.T) {
 		})
 	}
 	editing.Wait()
-	if got := b.status(wirings[0]); len(got) != pairs {
+	if got := b.status(sets[0]); len(got) != pairs {
 		t.Errorf("%d pairs, want %d: %v", len(got), pairs, described(got))
 	}
 }
@@ -185,7 +185,7 @@ func TestHalfMadePort(t *testing.T) {
 	b.set(w, pair(0, 1))
 	half := b.pins().below("port-9")
 	b.check(half.make())
-	m, err := half.newMap(w.loader.spec.Maps[bpf.CrossConnectsMapRecord])
+	m, err := half.newMap(w.inKernel.loader.spec.Maps[bpf.CrossConnectsMapRecord])
 	b.check(err)
 	b.check(m.Close())
 
@@ -246,7 +246,7 @@ func TestAnotherVersion(t *testing.T) {
 	b.do(w.Close)
 	file := b.pins().below("port-0").path(bpf.RecordMapName)
 	b.check(os.Remove(file))
-	other := w.loader.spec.Maps[bpf.CrossConnectsMapRecord].Copy()
+	other := w.inKernel.loader.spec.Maps[bpf.CrossConnectsMapRecord].Copy()
 	other.ValueSize, other.Value, other.Contents = 8, nil, nil
 	m, err := b.pins().below("port-0").newMap(other)
 	b.check(err)

@@ -3,8 +3,6 @@ package crossconnect
 import (
 	"sync"
 	"time"
-
-	"github.com/ebpftop/ebpftop/probes"
 )
 
 // A filter on a clsact qdisc outlives the process that added it: it redirects
@@ -14,42 +12,27 @@ const (
 	leaseRenew = 500 * time.Millisecond
 )
 
-// lease keeps a control word's lease from running out, until Close.
-type lease struct {
+// renewal keeps a control word's lease from running out, until it is stopped.
+type renewal struct {
 	quit    chan struct{}
 	stopped sync.WaitGroup
 }
 
-// keepLease renews the lease from now on, if a filter of the ingress is to end
-// with the process.
-func (w *PairSet) keepLease(p *ingress) error {
-	isLeased := p.tc != nil && p.tc.hook == probes.HookClsact && p.record.Owner != 0
-	if !isLeased || w.lease != nil {
+// keepLease renews the lease from now on, until Close.
+func (c *control) keepLease() error {
+	if c.renewal != nil {
 		return nil
 	}
-	if err := renew(w.control); err != nil {
+	if err := c.renewLease(); err != nil {
 		return err
 	}
-	l := &lease{quit: make(chan struct{})}
-	w.lease = l
-	l.stopped.Go(func() { l.run(w.control) })
+	r := &renewal{quit: make(chan struct{})}
+	c.renewal = r
+	r.stopped.Go(func() { r.run(c) })
 	return nil
 }
 
-func (l *lease) run(c *control) {
-	ticker := time.NewTicker(leaseRenew)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-l.quit:
-			return
-		case <-ticker.C:
-			_ = renew(c) // should it fail, the pairs stop, which shows
-		}
-	}
-}
-
-func renew(c *control) error {
+func (c *control) renewLease() error {
 	now, err := monotonic()
 	if err != nil {
 		return err
@@ -57,11 +40,23 @@ func renew(c *control) error {
 	return c.lease(now + leaseTime)
 }
 
-// Close lets the lease run out.
-func (l *lease) Close() error {
-	if l != nil {
-		close(l.quit)
-		l.stopped.Wait()
+func (r *renewal) run(c *control) {
+	ticker := time.NewTicker(leaseRenew)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-r.quit:
+			return
+		case <-ticker.C:
+			_ = c.renewLease() // should it fail, the pairs stop, which shows
+		}
 	}
-	return nil
+}
+
+// stop returns when the lease is not renewed any more. A nil *renewal renews none.
+func (r *renewal) stop() {
+	if r != nil {
+		close(r.quit)
+		r.stopped.Wait()
+	}
 }

@@ -78,7 +78,7 @@ func (l *loader) load(p *ingress, d Datapath) (*ebpf.Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure the cross-connect program: %w", err)
 	}
-	collection, err := kernel.Load(spec, p.replacements(l.control), ebpf.ProgramOptions{})
+	collection, err := kernel.Load(spec, p.maps.replacements(l.control), ebpf.ProgramOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("load the cross-connect program: %w", err)
 	}

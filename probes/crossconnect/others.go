@@ -85,7 +85,7 @@ func programsOnAny(links links) (map[ebpf.ProgramID]Datapath, error) {
 	return programs, nil
 }
 
-// ingresses are those of other processes.
+// ports are the ingresses of other processes.
 func (o *Others) ports(programs map[ebpf.ProgramID]Datapath) (map[ebpf.ProgramID]*Port, error) {
 	var asked []ebpf.ProgramID
 	passed := make(map[ebpf.ProgramID]bool, len(programs))
@@ -159,10 +159,10 @@ func (f *discovered) status(peer *discovered, now time.Duration, links links) St
 	s := Status{
 		A: text(f.Record.Name), B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
 		Reason: strings.Join(missing(links, text(f.Record.Name), text(plan.Peer)), "; "),
-		AToB:   f.way(now), BToA: Leg{Requested: wish(plan.PeerWish)},
+		AToB:   f.leg(now), BToA: Leg{Requested: wish(plan.PeerWish)},
 	}
 	if peer != nil {
-		s.BToA = peer.way(now)
+		s.BToA = peer.leg(now)
 	}
 	if s.AToB.Datapath == "" || s.BToA.Datapath == "" {
 		s.State = Waiting
@@ -176,11 +176,12 @@ func (f *discovered) status(peer *discovered, now time.Duration, links links) St
 	return s
 }
 
-func (f *discovered) way(now time.Duration) Leg {
+// leg describes the direction of the frames that enter here.
+func (f *discovered) leg(now time.Duration) Leg {
 	counted := f.Traffic.ofPair(&f.Record, f.Current.activeGeneration(now))
-	way := Leg{Requested: wish(f.plan(now).Wish), Packets: counted.Packets, Bytes: counted.Bytes}
+	leg := Leg{Requested: wish(f.plan(now).Wish), Packets: counted.Packets, Bytes: counted.Bytes}
 	if f.leads(now) {
-		way.Datapath = f.datapath
+		leg.Datapath = f.datapath
 	}
-	return way
+	return leg
 }

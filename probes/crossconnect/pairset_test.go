@@ -194,7 +194,7 @@ func TestFailedSet(t *testing.T) {
 	}
 	b.fails("a trial of -1s", func() error { return w.Set(nil, -time.Second) })
 
-	spec := w.loader.spec
+	spec := w.inKernel.loader.spec
 	traffic, program := spec.Maps[bpf.CrossConnectsMapCrossConnectTraffic], spec.Programs[bpf.CrossConnectsProgConnectTc]
 	traffic.MaxEntries = 0 // the kernel refuses that
 	b.refused(w, "make map cross_connect_traffic", kept, pair(2, 3))

@@ -1,109 +1,69 @@
 package crossconnect
 
-import (
-	"errors"
-	"time"
+import "errors"
 
-	"github.com/ebpftop/ebpftop/probes/internal/attach"
-)
-
-// RetryWaiting is Reconcile for what no message tells of: a pair that waits and could be
-// connected by now, a program that somebody detached, a process that watched and
-// was killed. To be called now and then: it lists the interfaces only if there
-// is something of the kind.
-func (w *PairSet) RetryWaiting() error {
-	due := false
-	err := w.look(func(current controlWord, now time.Duration) (err error) {
-		due, err = w.isDue(current, now)
-		return err
-	})
-	if err != nil || !due {
+// catchUp does what is due since the last change: a trial is over, devices came or
+// went, or a process that watched was killed.
+func (c *change) catchUp() error {
+	if err := errors.Join(c.followDevices(), c.unwatchDead()); err != nil {
 		return err
 	}
-	return w.Reconcile()
-}
-
-// isDue tells whether Reconcile may find something to do though no interface has
-// changed.
-func (w *PairSet) isDue(current controlWord, now time.Duration) (bool, error) {
-	active, onTrial := current.activeGeneration(now), current.onTrial(now)
-	if current.deadline() != 0 && !onTrial {
-		return true, nil
-	}
-	for _, p := range w.ingresses {
-		switch {
-		case !p.isComplete(active), onTrial && !p.isComplete(1-active): // waits
-			return true, nil
-		case !onTrial && !isThere(p.plan(active)): // should be gone
-			return true, nil
-		case p.isWatcherDead():
-			return true, nil
-		}
-		if attached, err := p.isAttached(); err != nil || !attached {
-			return true, err
+	if c.isTrialOver() {
+		if err := c.set.commit(c.active()); err != nil {
+			return err
 		}
 	}
-	return false, nil
+	if !c.isOnTrial() {
+		c.word = newControlWord(c.active(), 0)
+	}
+	return nil
 }
 
-// isComplete tells whether a generation has all that it wants of the ingress.
-func (p *ingress) isComplete(generation int) bool {
-	return !isThere(p.plan(generation)) || p.ways[generation].datapath != ""
+// reconcile connects what can be connected by now.
+func (c *change) reconcile() error {
+	c.connector(c.active()).connect()
+	if c.isOnTrial() {
+		c.connector(1 - c.active()).connect()
+		return nil
+	}
+	return c.set.prune(c.active())
 }
 
 // followDevices makes ingresses lose devices that are gone, and take new names.
-func (w *PairSet) followDevices(links links) error {
-	present := make(map[int]string, len(links))
-	for name, l := range links {
+func (c *change) followDevices() error {
+	present := make(map[int]string, len(c.links))
+	for name, l := range c.links {
 		present[l.Attrs().Index] = name
 	}
 	var errs []error
-	for _, p := range w.ingresses {
+	for _, p := range c.set.ingresses {
 		if p.ifindex() == 0 {
 			continue
 		}
-		attached, err := p.isAttached()
+		attached, err := p.attached.areAt(p.ifindex())
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		name, here := present[p.ifindex()]
 		switch {
-		case !here, !attached, name != p.name() && w.ingress(name) != nil:
+		case !here, !attached, name != p.name() && c.set.ingresses.find(name) != nil:
 			// Gone, gone and back, or under a name that another ingress waits for.
-			errs = append(errs, w.restoreDevice(p), p.lose())
+			errs = append(errs, c.set.restoreDevice(p), p.lose())
 		case name != p.name():
-			errs = append(errs, w.rename(p, name))
+			errs = append(errs, c.set.ingresses.rename(p, name))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// isAttached tells whether what was attached still is where it was. A device
-// may be back with the same ifindex, and without it.
-func (p *ingress) isAttached() (bool, error) {
-	for _, a := range []*attachment{p.xdp, p.tc} {
-		if a == nil {
-			continue
-		}
-		if attached, err := attach.IsAttached(a.link, p.ifindex()); err != nil || !attached {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// rename follows a device to its new name, in all plans.
-func (w *PairSet) rename(p *ingress, name string) error {
-	old := p.record.Name
-	p.record.Name = interfaceName(name)
-	errs := []error{p.write()}
-	for _, other := range w.ingresses {
-		for generation := range generations {
-			if plan := other.plan(generation); plan.Peer == old {
-				plan.Peer = p.record.Name
-				errs = append(errs, other.write())
-			}
+// unwatchDead brings back the programs that only redirect where the process that
+// watched was killed.
+func (c *change) unwatchDead() error {
+	var errs []error
+	for _, p := range c.set.ingresses {
+		if p.isWatcherDead() {
+			errs = append(errs, p.unwatch(c.set.loader))
 		}
 	}
 	return errors.Join(errs...)

@@ -14,7 +14,7 @@ import (
 // TestDeviceReturns deletes a device, and makes one of the same name.
 func TestDeviceReturns(t *testing.T) {
 	for _, d := range []Datapath{TC, XDP} {
-		for name, open := range wirings {
+		for name, open := range kindsOfSet {
 			t.Run(string(d)+" "+name, func(t *testing.T) {
 				b := newXDPBench(t, 2)
 				w := open(b)
@@ -91,7 +91,7 @@ func TestRename(t *testing.T) {
 // TestMove moves a device to another namespace, and back.
 func TestMove(t *testing.T) {
 	for _, d := range []Datapath{TC, XDP} {
-		for name, open := range wirings {
+		for name, open := range kindsOfSet {
 			t.Run(string(d)+" "+name, func(t *testing.T) {
 				b := newXDPBench(t, 2)
 				elsewhere := labtest.Namespace(t)
@@ -126,7 +126,7 @@ func (a *attachment) detachByHand() error {
 // all is well.
 func TestRecheck(t *testing.T) {
 	for name, prepare := range hooks {
-		for kind, open := range wirings {
+		for kind, open := range kindsOfSet {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				b := newBench(t, 4)
 				w := open(b)
@@ -134,8 +134,8 @@ func TestRecheck(t *testing.T) {
 				b.set(w, pair(0, 1), Pair{A: near(2), B: near(3), Wait: true})
 				isDue := func() (due bool) {
 					b.do(func() error {
-						return w.look(func(current controlWord, now time.Duration) (err error) {
-							due, err = w.isDue(current, now)
+						return w.look(func(m moment) (err error) {
+							due, err = w.inKernel.ingresses.isDue(m)
 							return err
 						})
 					})
@@ -148,7 +148,7 @@ func TestRecheck(t *testing.T) {
 					}
 				}
 				expectDue(false)
-				b.do(w.ingress(near(0)).tc.detachByHand)
+				b.do(w.inKernel.ingresses.find(near(0)).attached.tc.detachByHand)
 				expectDue(true)
 				b.do(w.RetryWaiting)
 				expectDue(false)

@@ -13,65 +13,88 @@ import (
 
 // Status describes all pairs of the set, and those that come back unless a
 // trial is confirmed. Rates are over the time since it was asked last.
-func (w *PairSet) Status() ([]Status, error) { return w.observe(listLinks) }
+func (s *PairSet) Status() ([]Status, error) { return s.observe(listLinks) }
 
 // StatusAmong is Status for who has just listed the interfaces: there may be
 // many.
-func (w *PairSet) StatusAmong(interfaces []netlink.Link) ([]Status, error) {
-	return w.observe(func() (links, error) { return byName(interfaces), nil })
+func (s *PairSet) StatusAmong(interfaces []netlink.Link) ([]Status, error) {
+	return s.observe(func() (links, error) { return byName(interfaces), nil })
 }
 
-func (w *PairSet) observe(listLinks func() (links, error)) (list []Status, err error) {
-	err = w.look(func(current controlWord, now time.Duration) error {
-		if len(w.ingresses) == 0 {
+func (s *PairSet) observe(listLinks func() (links, error)) (list []Status, err error) {
+	err = s.look(func(m moment) error {
+		if len(s.inKernel.ingresses) == 0 {
 			return nil
 		}
 		links, err := listLinks()
 		if err != nil {
 			return err
 		}
-		drops, err := w.drops.count()
+		o, err := newObservation(&s.inKernel, m, links)
 		if err != nil {
 			return err
 		}
-		ports := make(map[[unix.IFNAMSIZ]uint8]*ingress, len(w.ingresses))
-		for _, p := range w.ingresses {
-			ports[p.record.Name] = p
-		}
-		list, err = w.status(current, now, observation{links: links, ports: ports, drops: drops, time: now})
+		list, err = o.status()
 		return err
 	})
 	return list, err
 }
 
-// observation is what status is told by.
+// observation is what the status of a set of pairs is told by.
 type observation struct {
-	links links
-	ports map[[unix.IFNAMSIZ]uint8]*ingress // by name: there may be many to find
-	drops map[int]dropCount                 // by ifindex of the ingress
-	time  time.Duration                     // CLOCK_MONOTONIC
+	moment
+	ingresses ingresses
+	byName    map[[unix.IFNAMSIZ]uint8]*ingress // there may be many to find
+	isKept    bool
+	owner     int
+	links     links
+	drops     map[int]dropCount // by ifindex of the ingress
+	dropsErr  error             // why they are not known, nil if they are
 }
 
-func (w *PairSet) status(current controlWord, now time.Duration, o observation) ([]Status, error) {
-	active := current.activeGeneration(now)
+func newObservation(set *kernelSet, m moment, links links) (*observation, error) {
+	drops, err := set.drops.count()
+	if err != nil {
+		return nil, err
+	}
+	o := &observation{
+		moment: m, ingresses: set.ingresses, byName: make(map[[unix.IFNAMSIZ]uint8]*ingress, len(set.ingresses)),
+		isKept: set.isKept(), owner: set.owner(), links: links, drops: drops, dropsErr: set.dropsErr,
+	}
+	for _, p := range set.ingresses {
+		o.byName[p.record.Name] = p
+	}
+	return o, nil
+}
+
+func (o *observation) status() ([]Status, error) {
 	var list []Status
-	for _, p := range w.ingresses {
-		if plan := p.plan(active); isThere(plan) && plan.IsA != 0 {
-			s, err := w.pairStatus(p, active, o)
+	for _, p := range o.ingresses {
+		if plan := p.plan(o.active()); isThere(plan) && plan.IsA != 0 {
+			s, err := o.pairStatus(p)
 			if err != nil {
 				return nil, err
 			}
-			if current.onTrial(now) && p.isNew(active) {
-				onTrial(&s, current.deadline()-now)
+			if o.isOnTrial() && p.isNew(o.active()) {
+				onTrial(&s, o.left())
 			}
 			list = append(list, s)
 		}
 	}
-	if current.onTrial(now) {
-		list = append(list, w.removed(active, current.deadline()-now)...)
+	if o.isOnTrial() {
+		list = append(list, o.removed()...)
 	}
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Or(cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B)) })
 	return list, nil
+}
+
+// newStatus is what is the same for all pairs of the set.
+func (o *observation) newStatus(a, b string) Status {
+	origin := OriginScreen
+	if o.isKept {
+		origin = OriginKept
+	}
+	return Status{A: a, B: b, Kept: o.isKept, Origin: origin, Owner: o.owner}
 }
 
 // onTrial marks a pair as added on trial.
@@ -84,64 +107,55 @@ func onTrial(s *Status, left time.Duration) {
 }
 
 // removed are the pairs that are away on trial.
-func (w *PairSet) removed(active int, left time.Duration) []Status {
+func (o *observation) removed() []Status {
 	var list []Status
-	for _, p := range w.ingresses {
-		before, now := p.plan(1-active), p.plan(active)
+	for _, p := range o.ingresses {
+		before, now := p.plan(1-o.active()), p.plan(o.active())
 		if !isThere(before) || before.IsA == 0 || now.Peer == before.Peer {
 			continue
 		}
-		ends := time.Now().Add(left)
-		list = append(list, Status{
-			A: p.name(), B: text(before.Peer), State: Trial, Removed: true, TrialEnds: &ends,
-			Reason: "disconnected on trial: comes back unless confirmed",
-			Kept:   w.pins != "", Origin: w.origin(), Owner: w.owner(),
-			AToB: Leg{Requested: wish(before.Wish)}, BToA: Leg{Requested: wish(before.PeerWish)},
-		})
+		ends := time.Now().Add(o.left())
+		s := o.newStatus(p.name(), text(before.Peer))
+		s.State, s.Removed, s.TrialEnds = Trial, true, &ends
+		s.Reason = "disconnected on trial: comes back unless confirmed"
+		s.AToB, s.BToA = Leg{Requested: wish(before.Wish)}, Leg{Requested: wish(before.PeerWish)}
+		list = append(list, s)
 	}
 	return list
 }
 
-func (w *PairSet) origin() Origin {
-	if w.pins != "" {
-		return OriginKept
-	}
-	return OriginScreen
-}
-
 // pairStatus describes the pair of which p is the A.
-func (w *PairSet) pairStatus(p *ingress, generation int, o observation) (s Status, err error) {
-	plan := p.plan(generation)
-	peer := o.ports[plan.Peer]
-	s = Status{
-		A: p.name(), B: text(plan.Peer), State: Active,
-		Kept: w.pins != "", Origin: w.origin(), Owner: w.owner(),
-	}
+func (o *observation) pairStatus(p *ingress) (s Status, err error) {
+	plan := p.plan(o.active())
+	peer := o.byName[plan.Peer]
+	s = o.newStatus(p.name(), text(plan.Peer))
+	s.State = Active
 	reasons := missing(o.links, s.A, s.B)
 	ends := []*ingress{p, peer}
 	if peer == p {
 		ends = ends[:1]
 	}
 	for _, end := range ends {
-		if problem := end.ways[generation].problem; problem != nil {
-			reasons = append(reasons, problem.Error())
+		leg := end.legs[o.active()]
+		if leg.problem != nil {
+			reasons = append(reasons, leg.problem.Error())
+		}
+		if leg.datapath == "" {
+			s.State = Waiting
 		}
 	}
-	if len(reasons) > 0 || p.ways[generation].datapath == "" || peer.ways[generation].datapath == "" {
+	if len(reasons) > 0 {
 		s.State = Waiting
 	}
-	var ailment string
-	if s.AToB, ailment, err = w.wayStatus(p, generation, o); err != nil {
-		return s, err
-	}
-	reasons = appendNew(reasons, ailment)
-	if peer == p {
-		s.BToA = s.AToB
-	} else if s.BToA, ailment, err = w.wayStatus(peer, generation, o); err != nil {
-		return s, err
-	} else {
+	legs := make([]Leg, len(ends))
+	for i, end := range ends {
+		var ailment string
+		if legs[i], ailment, err = o.legStatus(end); err != nil {
+			return s, err
+		}
 		reasons = appendNew(reasons, ailment)
 	}
+	s.AToB, s.BToA = legs[0], legs[len(legs)-1]
 	s.Reason = strings.Join(reasons, "; ")
 	return s, nil
 }
@@ -163,36 +177,37 @@ func appendNew(reasons []string, reason string) []string {
 	return append(reasons, reason)
 }
 
-// wayStatus describes one direction of a pair, and says what ails it.
-func (w *PairSet) wayStatus(p *ingress, generation int, o observation) (s Leg, ailment string, err error) {
-	plan, now := p.plan(generation), p.ways[generation]
-	s = Leg{Datapath: now.datapath, Requested: wish(plan.Wish), DatapathReason: now.reason}
+// legStatus describes one direction of a pair, and says what ails it.
+func (o *observation) legStatus(p *ingress) (s Leg, ailment string, err error) {
+	plan, leg := p.plan(o.active()), p.legs[o.active()]
+	s = Leg{Datapath: leg.datapath, Requested: wish(plan.Wish), DatapathReason: leg.reason}
 	traffic, err := p.readTraffic()
 	if err != nil {
 		return s, "", err
 	}
-	counted, sum := traffic.ofPair(&p.record, generation), traffic.sum()
+	counted, sum := traffic.ofPair(&p.record, o.active()), traffic.sum()
 	s.Packets, s.Bytes = counted.Packets, counted.Bytes
 	past := p.past
-	p.past = pastTraffic{traffic: sum, time: o.time}
-	if seconds := (o.time - past.time).Seconds(); past.time != 0 && seconds > 0 {
+	p.past = pastTraffic{traffic: sum, time: o.now}
+	if seconds := (o.now - past.time).Seconds(); past.time != 0 && seconds > 0 {
 		s.PPS = float64(sum.Packets-past.traffic.Packets) / seconds
 		s.BPS = float64(sum.Bytes-past.traffic.Bytes) * 8 / seconds
 	}
 	ingress, egress := o.links[p.name()], o.links[text(plan.Peer)]
-	if now.datapath == "" || ingress == nil || egress == nil {
+	if leg.datapath == "" || ingress == nil || egress == nil {
 		return s, "", nil
 	}
 	count := o.drops[p.ifindex()]
-	dropped := droppedBy(now.datapath, count, egress)
+	dropped := droppedBy(leg.datapath, count, egress)
 	s.Dropped = dropped - min(dropped, plan.DroppedBefore)
 	p.past.dropped = dropped
-	ailment = diagnoseWay(now.datapath, ingress, egress, count, dropped-min(dropped, max(past.dropped, plan.DroppedBefore)))
+	fresh := dropped - min(dropped, max(past.dropped, plan.DroppedBefore))
+	ailment = diagnoseLeg(leg.datapath, ingress, egress, count, fresh)
 	switch {
 	case s.Dropped > 0:
-		s.DropReason = dropText(now.datapath, count)
-	case now.datapath != TC && w.drops == nil:
-		s.DropReason = inOneLine(w.dropsErr).Error()
+		s.DropReason = dropText(leg.datapath, count)
+	case leg.datapath != TC && o.dropsErr != nil:
+		s.DropReason = inOneLine(o.dropsErr).Error()
 	}
 	return s, ailment, nil
 }
@@ -208,16 +223,9 @@ func droppedBy(d Datapath, count dropCount, egress netlink.Link) uint64 {
 	return 0
 }
 
-// droppedSoFar is what a new connection is not to be blamed for.
-func (w *PairSet) droppedSoFar(p *ingress, d Datapath, egress netlink.Link) (uint64, error) {
-	drops, err := w.drops.count()
-	if err != nil {
-		return 0, err
-	}
-	return droppedBy(d, drops[p.ifindex()], egress), nil
-}
-
-func diagnoseWay(d Datapath, ingress, egress netlink.Link, count dropCount, fresh uint64) string {
+// diagnoseLeg says what ails a direction in which fresh frames were dropped since it
+// was asked last.
+func diagnoseLeg(d Datapath, ingress, egress netlink.Link, count dropCount, fresh uint64) string {
 	s := symptoms{ingress: describe(ingress), egress: describe(egress), datapath: d, onePage: !redirectsPages()}
 	switch {
 	case d == TC:

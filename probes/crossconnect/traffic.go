@@ -68,7 +68,7 @@ func minus(a, b bpf.CrossConnectsTraffic) bpf.CrossConnectsTraffic {
 
 // readTraffic is what the ingress redirected so far.
 func (p *ingress) readTraffic() (Traffic, error) {
-	t, err := readTraffic(p.traffic)
+	t, err := readTraffic(p.maps.traffic)
 	if err != nil {
 		return t, fmt.Errorf("read the counters of %s: %w", p.name(), err)
 	}

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// sets of pairs are a set of pairs that ends with the process, and one that does not.
-var wirings = map[string]func(*bench) *PairSet{"own": (*bench).own, "kept": (*bench).kept}
+// kindsOfSet open a set of pairs that ends with the process, and one that does not.
+var kindsOfSet = map[string]func(*bench) *PairSet{"own": (*bench).own, "kept": (*bench).kept}
 
 // TestTrialExpires lets the kernel alone bring back the set before.
 func TestTrialExpires(t *testing.T) {
-	for name, open := range wirings {
+	for name, open := range kindsOfSet {
 		t.Run(name, func(t *testing.T) {
 			b := newXDPBench(t, 4)
 			w := open(b)
@@ -55,7 +55,7 @@ func TestTrialAllAtOnce(t *testing.T) {
 
 // TestTrialEnded ends it by either way before its time.
 func TestTrialEnded(t *testing.T) {
-	for name, open := range wirings {
+	for name, open := range kindsOfSet {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, 4)
 			w := open(b)
@@ -107,7 +107,7 @@ func TestTrialOfMode(t *testing.T) {
 // TestCountsAcrossTrial has an ingress count for two pairs in turn, of which each
 // must be told its own.
 func TestCountsAcrossTrial(t *testing.T) {
-	for name, open := range wirings {
+	for name, open := range kindsOfSet {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, 3)
 			w := open(b)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -18,32 +17,34 @@ import (
 // Kept pairs end when somebody removes their pins: links go with them. Filters
 // on a clsact qdisc do not, and redirect on, though nothing is kept any more.
 
-// RemoveUnpinned disconnects an interface, and the one at the other end, of
-// which no pins are left but filters. It tells whether that was so. With a peer,
-// it does so only if the interface is connected with that one. For a set of pairs that
-// is kept.
-func (w *PairSet) RemoveUnpinned(name, peer string) (removed bool, err error) {
-	err = w.change(func(links links, _ controlWord, now time.Duration) (err error) {
-		removed, err = w.removeUnpinned(name, peer, now, links)
-		return err
-	})
-	return removed, err
+// sweep removes these filters.
+type sweep struct {
+	set    *kernelSet // the kept one: its ingresses have their pins
+	links  links
+	now    time.Duration // CLOCK_MONOTONIC
+	lookAt LookAt
 }
 
-func (w *PairSet) removeUnpinned(name, peer string, now time.Duration, links links) (bool, error) {
-	found, err := w.findUnpinned(name, now, links)
+func (c *change) sweep() *sweep {
+	return &sweep{set: c.set, links: c.links, now: c.now, lookAt: c.lookAt}
+}
+
+// remove disconnects an interface, and the one at the other end, unless a peer is
+// given and it is another one. It tells whether it did.
+func (s *sweep) remove(name, peer string) (bool, error) {
+	found, err := s.find(name)
 	if err != nil || found == nil || peer != "" && found.peer != peer {
 		return false, err
 	}
 	// Where no pins can be made, there may be some that are not to be seen.
-	if err := w.pins.make(); err != nil {
+	if err := s.set.pins.make(); err != nil {
 		return false, err
 	}
 	if err := found.remove(); err != nil || found.peer == "" {
 		return true, err
 	}
 	// One direction alone is no wire.
-	opposite, err := w.findUnpinned(found.peer, now, links)
+	opposite, err := s.find(found.peer)
 	if err != nil || opposite == nil || opposite.peer != name {
 		return true, err
 	}
@@ -57,11 +58,11 @@ type unpinned struct {
 	peer   string // empty if it was not connected
 }
 
-// findUnpinned finds what is left on an interface, nil if there is nothing. A
-// ingress of the set has its pins.
-func (w *PairSet) findUnpinned(name string, now time.Duration, links links) (*unpinned, error) {
-	device := links[name]
-	if device == nil || w.hasPortAt(device.Attrs().Index) {
+// find finds what is left on an interface, nil if there is nothing. An ingress of
+// the set has its pins.
+func (s *sweep) find(name string) (*unpinned, error) {
+	device := s.links[name]
+	if device == nil || s.set.ingresses.haveDevice(device.Attrs().Index) {
 		return nil, nil
 	}
 	filters, err := attach.ListFilters(device.Attrs().Index, attach.Ingress)
@@ -73,26 +74,22 @@ func (w *PairSet) findUnpinned(name string, now time.Duration, links links) (*un
 		if !ok || filter.Name != attach.KeptFilter {
 			continue
 		}
-		port, err := w.keptPortOf(ebpf.ProgramID(filter.Id))
+		port, err := s.keptPortOf(ebpf.ProgramID(filter.Id))
 		if err != nil {
 			return nil, fmt.Errorf("look at filter %s on %s: %w", filter.Name, name, err)
 		}
 		if port != nil {
-			plan := &port.Record.Plans[port.Current.activeGeneration(now)]
+			plan := &port.Record.Plans[port.Current.activeGeneration(s.now)]
 			return &unpinned{filter: filter, record: port.Record, peer: text(plan.Peer)}, nil
 		}
 	}
 	return nil, nil
 }
 
-func (w *PairSet) hasPortAt(ifindex int) bool {
-	return slices.ContainsFunc(w.ingresses, func(p *ingress) bool { return p.ifindex() == ifindex })
-}
-
 // keptPortOf is the kept ingress that a program serves, nil if it serves none,
 // whatever its filter is called.
-func (w *PairSet) keptPortOf(id ebpf.ProgramID) (*Port, error) {
-	program, err := w.LookAt(id)
+func (s *sweep) keptPortOf(id ebpf.ProgramID) (*Port, error) {
+	program, err := s.lookAt(id)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return nil, nil // gone meanwhile, or not for us to look at
 	}
@@ -110,25 +107,25 @@ func (u *unpinned) remove() error {
 	return err
 }
 
-// makeRoom removes what no pins are left of from the interfaces of plans, and
-// lists the interfaces as they are then.
-func (w *PairSet) makeRoom(plans map[string]plan, now time.Duration, links links) (links, error) {
-	if w.pins == "" {
-		return links, nil
+// makeRoom removes filters without pins from the interfaces of plans. The links of the
+// change are then those without them.
+func (c *change) makeRoom(plans map[string]plan) (err error) {
+	if !c.set.isKept() {
+		return nil
 	}
-	if err := w.needLoader(); err != nil || w.loader.tc != probes.HookClsact {
-		return links, err
+	if err := c.set.needLoader(); err != nil || c.set.loader.tc != probes.HookClsact {
+		return err
 	}
 	found := false
 	for name := range plans {
-		removed, err := w.removeUnpinned(name, "", now, links)
+		removed, err := c.sweep().remove(name, "")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		found = found || removed
 	}
-	if !found {
-		return links, nil
+	if found {
+		c.links, err = listLinks()
 	}
-	return listLinks()
+	return err
 }

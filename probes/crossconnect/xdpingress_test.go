@@ -86,7 +86,7 @@ func (b *bench) expectProgram(want string) {
 // TestWatch has a program take the place of the plain one, and give it back,
 // while frames flow.
 func TestWatch(t *testing.T) {
-	for name, open := range wirings {
+	for name, open := range kindsOfSet {
 		t.Run(name, func(t *testing.T) {
 			b := newXDPBench(t, 2)
 			w := open(b)

@@ -1,0 +1,97 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// attach puts a program on a hook of a device. It first ends what the ingress has
+// there, because one XDP program fits on an interface, of one mode.
+func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int) error {
+	place := p.attached.place(at)
+	if err := p.detach(place); err != nil {
+		return err
+	}
+	if at == probes.HookXDPGeneric {
+		if err := p.standIn(); err != nil {
+			return err
+		}
+	}
+	made, err := newAttachment(program, at, ifindex, p.record.Owner)
+	if err != nil {
+		return err
+	}
+	if err := made.pin(p.pins); err != nil {
+		return errors.Join(err, made.end())
+	}
+	*place, p.record.Ifindex = made, uint32(ifindex)
+	return p.write()
+}
+
+// replace gives what is attached a program with other maps, in place.
+func (p *ingress) replace(a *attachment, program *ebpf.Program) error {
+	if a == nil {
+		return nil
+	}
+	if l, ok := a.link.(link.Link); ok {
+		if err := l.Update(program); err != nil {
+			return fmt.Errorf("replace the program of %s: %w", p.name(), err)
+		}
+		return nil
+	}
+	// Because both redirect alike, the new filter can come first: no frame is lost.
+	made, err := newAttachment(program, a.hook, p.ifindex(), p.record.Owner)
+	if err != nil {
+		return err
+	}
+	old := a.link
+	a.link = made.link
+	return old.Close()
+}
+
+// detach ends an attachment, pinned or not.
+func (p *ingress) detach(a **attachment) error {
+	if *a == nil {
+		return nil
+	}
+	old := *a
+	*a = nil
+	p.changed = true
+	return errors.Join(old.end(), p.pins.drop(linkPin(old.hook)))
+}
+
+// detachAll ends all attachments.
+func (p *ingress) detachAll() error {
+	return errors.Join(p.detach(&p.attached.xdp), p.detach(&p.attached.tc))
+}
+
+// trim detaches what a generation does not need. An ingress that waits keeps what
+// it has, for others to see that it is in a pair.
+func (p *ingress) trim(generation int) error {
+	d := p.legs[generation].datapath
+	if d == "" && isThere(p.plan(generation)) {
+		return nil
+	}
+	var errs []error
+	for _, a := range []**attachment{&p.attached.xdp, &p.attached.tc} {
+		if *a != p.attached.serving(d) {
+			errs = append(errs, p.detach(a))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// lose forgets a device that is gone, and what was attached to it.
+func (p *ingress) lose() error {
+	errs := []error{p.detachAll()}
+	p.record.Ifindex = 0
+	for generation := range generations {
+		errs = append(errs, p.send(generation, leg{}))
+	}
+	return errors.Join(errs...)
+}

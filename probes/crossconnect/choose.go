@@ -1,0 +1,70 @@
+package crossconnect
+
+import (
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+)
+
+// reserve is choose for an interface whose peer is missing: there, a program that
+// redirects nothing tells other processes whose the interface is.
+func (c *connector) reserve(j *attachJob) error {
+	j.try = []Datapath{TC}
+	j.ingress.isBare = !describe(j.device).hasEthernet
+	return c.errTaken(j.device)
+}
+
+// choose finds the datapaths to try, given what is attached already.
+func (c *connector) choose(j *attachJob) error {
+	p := j.ingress
+	from, err := deviceOf(j.device)
+	if err != nil {
+		return err
+	}
+	to, err := deviceOf(j.egress)
+	if err != nil {
+		return err
+	}
+	p.isBare = !from.hasEthernet
+	if !p.attached.any() {
+		if err := c.errTaken(j.device); err != nil {
+			return err
+		}
+	}
+	wish := wish(p.plan(c.generation).Wish)
+	if from.foreignXDP {
+		// XDP is not taken if the program is ours, or if it is to be XDP and the
+		// program gives way.
+		from.foreignXDP = false
+		try, _, err := datapathsToTry(wish, from, to)
+		wanted := err == nil && try[0] != TC
+		from.foreignXDP = p.attached.xdp == nil && !(wanted && c.yields(j.device))
+		if program, err := c.lookAt(ebpf.ProgramID(j.device.Attrs().Xdp.ProgId)); err == nil {
+			from.xdpProgram = program.Name
+		}
+	}
+	j.try, j.reason, err = datapathsToTry(wish, from, to)
+	return err
+}
+
+// yields makes an XDP program of the caller's give way, and tells whether it did.
+func (c *connector) yields(device netlink.Link) bool {
+	return c.yieldXDP != nil && c.yieldXDP(device.Attrs().Index)
+}
+
+// errTaken fails if the device is in a pair of another set of pairs.
+func (c *connector) errTaken(device netlink.Link) error {
+	ports, err := findPorts(device, c.lookAt)
+	if err != nil {
+		return err
+	}
+	own, err := mapID(c.set.control.m)
+	if err != nil {
+		return err
+	}
+	for _, f := range ports {
+		if f.Control != own && f.isOwned() {
+			return refuse(ErrTaken, "%s is in a pair already: %s", device.Attrs().Name, f.advice())
+		}
+	}
+	return nil
+}
