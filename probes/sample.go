@@ -35,6 +35,7 @@ type Sample struct {
 	Interval time.Duration
 
 	Interfaces  []Interface  // by ifindex
+	Totals      Totals       // of all interfaces
 	Protocols   []Protocol   // by interface, direction, then packets, most first
 	Connections []Connection // in no particular order
 	// CrossConnects are all pairs in the namespace, by name, those of other
@@ -67,21 +68,20 @@ type Interface struct {
 	// HookReason says why that hook, or why none ("driver refused XDP: ...").
 	HookReason string `json:"hook_reason"`
 
-	RXPackets uint64  `json:"rx_packets"`
-	RXBytes   uint64  `json:"rx_bytes"`
-	TXPackets uint64  `json:"tx_packets"`
-	TXBytes   uint64  `json:"tx_bytes"`
-	RXPPS     float64 `json:"rx_pps"` // packets per second
-	RXBPS     float64 `json:"rx_bps"` // bits per second
-	TXPPS     float64 `json:"tx_pps"`
-	TXBPS     float64 `json:"tx_bps"`
-	Malformed uint64  `json:"malformed"`
+	Traffic
+	Malformed uint64 `json:"malformed"`
+	// InTotal tells that the interface is counted in the Totals.
+	InTotal bool `json:"in_total"`
 
 	State     string         `json:"state"` // up, down, unknown, ... (RFC 2863)
 	Kind      string         `json:"kind"`  // veth, bridge, ...; device for hardware
 	MTU       int            `json:"mtu"`   // bytes
 	MAC       string         `json:"mac"`
 	Addresses []netip.Prefix `json:"addresses"`
+	AltNames  []string       `json:"altnames"` // by which ip(8) knows it, too
+	Master    string         `json:"master"`   // the bridge, bond, ... that it is a port of
+	Lower     []string       `json:"lower"`    // what it stands on: ports, the device below a VLAN
+	Peer      *Peer          `json:"peer"`     // the other end of a veth
 	Driver    DriverStats    `json:"driver"`
 	// UnseenRX and UnseenTX are frames that took a way past the hook since ebpftop counts
 	// on the interface, by the driver's word, at least: those of a native XDP program, for
@@ -91,6 +91,50 @@ type Interface struct {
 	// Foreign names the packet programs of others on the interface, as
 	// "xdp: name" or "tcx ingress: name".
 	Foreign []string `json:"foreign_programs"`
+}
+
+// Peer is the other end of a veth.
+type Peer struct {
+	Ifindex int `json:"ifindex"`
+	// NetNSID is the number that this network namespace has for that of the peer, nil if
+	// they are in the same.
+	NetNSID *int `json:"netnsid"`
+}
+
+// Traffic is what came and what went.
+type Traffic struct {
+	RXPackets uint64  `json:"rx_packets"`
+	RXBytes   uint64  `json:"rx_bytes"`
+	TXPackets uint64  `json:"tx_packets"`
+	TXBytes   uint64  `json:"tx_bytes"`
+	RXPPS     float64 `json:"rx_pps"` // packets per second
+	RXBPS     float64 `json:"rx_bps"` // bits per second
+	TXPPS     float64 `json:"tx_pps"`
+	TXBPS     float64 `json:"tx_bps"`
+}
+
+// Add takes in the traffic of a protocol.
+func (t *Traffic) Add(p *Protocol) {
+	if p.Direction == RX {
+		t.RXPackets += p.Packets
+		t.RXBytes += p.Bytes
+		t.RXPPS += p.PPS
+		t.RXBPS += p.BPS
+	} else {
+		t.TXPackets += p.Packets
+		t.TXBytes += p.Bytes
+		t.TXPPS += p.PPS
+		t.TXBPS += p.BPS
+	}
+}
+
+// Totals are the traffic of all interfaces, each frame once in a direction: an interface
+// that stands on others, a bridge on its ports or a VLAN on its device, carries the same
+// frames again and is left out. What was counted on an interface that went stays.
+type Totals struct {
+	Since time.Time `json:"since"`
+	Traffic
+	Protocols []Protocol `json:"protocols"` // of no interface; ordered as those of one
 }
 
 // DriverStats are the interface's own statistics, since the interface was
@@ -118,7 +162,7 @@ const (
 // Protocol is the traffic of one protocol on one interface in one direction.
 // Number is set for IP traffic, Ethertype for the rest, never both.
 type Protocol struct {
-	Interface string    `json:"interface"`
+	Interface string    `json:"interface,omitempty"`
 	Direction Direction `json:"direction"`
 	Name      string    `json:"protocol"`
 	Number    *uint8    `json:"number"`    // IP protocol number

@@ -52,8 +52,8 @@ func helpPane(s *Styles, keys KeyMap, width, height int) []string {
 func legend(s *Styles) [][2]string {
 	g := &s.Glyphs
 	return [][2]string{
-		{"interfaces", g.Up + " up  " + g.Down + " down  " + g.Unknown + " unknown. A frame that passes two of them counts on both."},
-		{"hook", "where received frames are counted. Sent frames are counted at tc egress."},
+		{"interfaces", g.Up + " up  " + g.Down + " down  " + g.Unknown + " unknown. A frame that passes two of them counts on both, in Protocols once."},
+		{"hook", "where received frames are counted: by a tracepoint of the kernel, or on the interface."},
 		{"flags", "of TCP, seen so far: FIN SYN RST PSH ACK URG."},
 		{"lost", "events the kernel or ebpftop had no room for. Totals are right all the same."},
 		{"evicted", "connections pushed out of the full table, the least recently used first."},

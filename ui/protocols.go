@@ -9,8 +9,8 @@ import (
 	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
-// protocolsPane shows what the traffic is made of: of all interfaces, or of
-// the one the interfaces pane narrows to; both directions together, apart
+// protocolsPane shows what the traffic is made of: of all interfaces, each frame once, or
+// of the one the interfaces pane narrows to; both directions together, apart
 // where there is room.
 type protocolsPane struct {
 	keys  KeyMap
@@ -76,7 +76,11 @@ func (p *protocolsPane) columns(s *Styles, zoomed bool) []column[snapshot.Protoc
 
 func (p *protocolsPane) View(a area) view {
 	s := a.Styles
-	v := view{Title: p.Name(), Info: s.Faint.Paint(siUnit(p.shown.PPS, "pps") + "  " + siUnit(p.shown.BPS, "bit/s"))}
+	unit := "bit/s"
+	if a.Width < 50 {
+		unit = "" // which a column below has
+	}
+	v := view{Title: p.Name(), Info: s.Faint.Paint("rx " + siUnit(p.shown.RXBPS, unit) + "  tx " + siUnit(p.shown.TXBPS, unit))}
 	if p.shown.Scope != "" {
 		v.Title += " of " + s.Escape(p.shown.Scope)
 	}

@@ -67,7 +67,8 @@ func (c crowd) sample(now time.Time) probes.Sample {
 	for i := range c.interfaces {
 		name := fmt.Sprint("veth", i)
 		s.Interfaces = append(s.Interfaces, probes.Interface{
-			Name: name, Ifindex: 2 + i, Hook: probes.HookTC, State: "up", Kind: "veth", RXPPS: 10, RXBPS: 5000,
+			Name: name, Ifindex: 2 + i, Hook: probes.HookTC, State: "up", Kind: "veth", InTotal: true,
+			Traffic: probes.Traffic{RXPPS: 10, RXBPS: 5000},
 		})
 		for _, protocol := range []string{"tcp", "udp", "icmp", "arp"} {
 			for _, direction := range []probes.Direction{probes.RX, probes.TX} {
@@ -77,6 +78,7 @@ func (c crowd) sample(now time.Time) probes.Sample {
 			}
 		}
 	}
+	fake.SumUp(&s)
 	return s
 }
 

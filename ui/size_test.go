@@ -205,8 +205,11 @@ func wild(r *rand.Rand, step int) probes.Sample {
 		s.Interfaces = append(s.Interfaces, probes.Interface{
 			Name: wildText(r), Ifindex: i * r.IntN(3), Hook: probes.Hook([]string{"tc", "xdp-generic", "", wildText(r)}[r.IntN(4)]),
 			HookReason: wildText(r), State: wildText(r), Kind: wildText(r), MAC: wildText(r), MTU: r.Int(),
-			RXPPS: wildRate(r), RXBPS: wildRate(r), TXPPS: wildRate(r), TXBPS: wildRate(r),
-			RXPackets: r.Uint64(), RXBytes: r.Uint64(), Malformed: r.Uint64() >> r.IntN(64),
+			Traffic: probes.Traffic{
+				RXPPS: wildRate(r), RXBPS: wildRate(r), TXPPS: wildRate(r), TXBPS: wildRate(r),
+				RXPackets: r.Uint64(), RXBytes: r.Uint64(),
+			},
+			InTotal: i%3 > 0, Malformed: r.Uint64() >> r.IntN(64),
 			Driver: probes.DriverStats{RXDropped: r.Uint64(), TXErrors: r.Uint64()}, Foreign: []string{wildText(r), wildText(r)},
 			Addresses: make([]netip.Prefix, r.IntN(30)),
 		})
@@ -215,6 +218,7 @@ func wild(r *rand.Rand, step int) probes.Sample {
 			PPS: wildRate(r), BPS: wildRate(r), Packets: r.Uint64(), Bytes: r.Uint64(),
 		})
 	}
+	fake.SumUp(&s)
 	for range r.IntN(400) {
 		c := probes.Connection{
 			Interface: wildText(r), Protocol: wildText(r), Local: wildEndpoint(r), Remote: wildEndpoint(r),

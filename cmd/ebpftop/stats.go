@@ -93,6 +93,7 @@ type statsObject struct {
 	Time            time.Time             `json:"time"`
 	IntervalSeconds float64               `json:"interval_seconds"`
 	Interfaces      []probes.Interface    `json:"interfaces"`
+	Totals          probes.Totals         `json:"totals"`
 	Protocols       []probes.Protocol     `json:"protocols"`
 	Connections     []probes.Connection   `json:"connections"`
 	CrossConnects   []probes.CrossConnect `json:"cross_connects"`
@@ -105,6 +106,7 @@ func printJSON(out io.Writer, s *probes.Sample) error {
 		Time:            s.Time,
 		IntervalSeconds: s.Interval.Seconds(),
 		Interfaces:      notNil(s.Interfaces),
+		Totals:          s.Totals,
 		Protocols:       notNil(s.Protocols),
 		Connections:     notNil(s.Connections),
 		CrossConnects:   notNil(s.CrossConnects),
@@ -121,6 +123,10 @@ func printTable(out io.Writer, s *probes.Sample) error {
 	for _, i := range s.Interfaces {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", ui.Escape(i.Name), i.Hook,
 			ui.SI(i.RXPPS), ui.SI(i.RXBPS), ui.SI(i.TXPPS), ui.SI(i.TXBPS), i.Malformed)
+	}
+	if t := &s.Totals; len(s.Interfaces) > 1 {
+		fmt.Fprintf(table, "total\t\t%s\t%s\t%s\t%s\t\t\n",
+			ui.SI(t.RXPPS), ui.SI(t.RXBPS), ui.SI(t.TXPPS), ui.SI(t.TXBPS))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -55,10 +55,19 @@ func TestStatsFields(t *testing.T) {
 		"name": "host0", "hook": string(probes.HookTracepoint), "malformed": 0.0,
 		"rx_packets": 3.0, "rx_bytes": 300.0, "rx_pps": 0.0, "rx_bps": 0.0,
 		"tx_packets": 0.0, "tx_bytes": 0.0, "tx_pps": 0.0, "tx_bps": 0.0,
-		"unseen_rx_packets": 0.0, "unseen_tx_packets": 0.0,
+		"unseen_rx_packets": 0.0, "unseen_tx_packets": 0.0, "in_total": true, "master": "",
 	}
 	wantFields(t, "interfaces", first(t, object, "interfaces"), want,
-		"ifindex", "hook_reason", "state", "kind", "mtu", "mac", "addresses", "driver", "foreign_programs")
+		"ifindex", "hook_reason", "state", "kind", "mtu", "mac", "addresses", "driver", "foreign_programs",
+		"altnames", "lower", "peer")
+	totals := object["totals"].(map[string]any)
+	wantFields(t, "totals", totals, map[string]any{
+		"rx_packets": 3.0, "rx_bytes": 300.0, "rx_pps": 0.0, "rx_bps": 0.0,
+		"tx_packets": 0.0, "tx_bytes": 0.0, "tx_pps": 0.0, "tx_bps": 0.0,
+	}, "since")
+	wantFields(t, "totals.protocols", first(t, totals, "protocols"), map[string]any{
+		"direction": "rx", "protocol": "udp", "number": 17.0, "ethertype": nil, "packets": 3.0, "bytes": 300.0,
+	})
 	wantFields(t, "protocols", first(t, object, "protocols"), map[string]any{
 		"interface": "host0", "direction": "rx", "protocol": "udp", "number": 17.0, "ethertype": nil,
 		"packets": 3.0, "bytes": 300.0, "pps": 0.0, "bps": 0.0,

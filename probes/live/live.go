@@ -323,6 +323,7 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	if s.Interfaces, s.Protocols, err = l.interfaces.Poll(links, interval); err != nil {
 		return s, err
 	}
+	s.Totals = l.interfaces.Totals(interval)
 	s.Attaching = l.interfaces.Queue.Progress()
 	if s.CrossConnects, err = l.pairs.poll(links); err != nil {
 		return s, err

@@ -35,9 +35,10 @@ type watched struct {
 	refusal error        // why it is not attached; or not where it should be
 	// beside is the number of the XDP program that was there when it was
 	// refused, 0 for none.
-	beside uint32
-	past   *tally
-	unseen unseen
+	beside  uint32
+	past    *tally
+	unseen  unseen
+	inTotal bool
 
 	lookTime time.Time
 	foreign  []string
@@ -61,6 +62,11 @@ type Interfaces struct {
 
 	byIndex map[int]*watched
 	names   map[uint32]string // of interfaces by id
+	// gone are those that went since the last poll, which has yet to read what they
+	// counted.
+	gone     []*watched
+	topology topology
+	totals   *totals
 	// Queue is what is yet to be attached to.
 	Queue AttachQueue
 
@@ -84,6 +90,7 @@ func NewInterfaces(p *Program, wish probes.Hook, globs []string) (*Interfaces, e
 		globs:    globs,
 		byIndex:  make(map[int]*watched),
 		names:    make(map[uint32]string),
+		totals:   newTotals(),
 	}, nil
 }
 
@@ -146,6 +153,7 @@ func (i *Interfaces) Reconcile(links []netlink.Link) error {
 			errs = append(errs, i.unwatch(ifindex, w))
 		}
 	}
+	i.chooseTotal(links)
 	return errors.Join(errs...)
 }
 
@@ -240,7 +248,8 @@ func (i *Interfaces) unwatch(ifindex int, w *watched) error {
 		return nil
 	}
 	delete(i.names, w.probe.id)
-	if err := w.probe.Close(); err != nil {
+	i.gone = append(i.gone, w)
+	if err := w.probe.leave(); err != nil {
 		return fmt.Errorf("detach from %s: %w", w.name, err)
 	}
 	return nil
@@ -266,7 +275,8 @@ func (i *Interfaces) Close(detaching func(left int)) error {
 	return errors.Join(errs...)
 }
 
-// Poll describes every watched interface, and what was counted on it.
+// Poll describes every watched interface, and what was counted on it; Totals what was
+// counted on all of them.
 func (i *Interfaces) Poll(links []netlink.Link, interval time.Duration) ([]probes.Interface, []probes.Protocol, error) {
 	addresses, err := i.RTNL.Addresses()
 	if err != nil {
@@ -283,11 +293,13 @@ func (i *Interfaces) Poll(links []netlink.Link, interval time.Duration) ([]probe
 			continue
 		}
 		row := describe(l, addresses[l.Attrs().Index])
+		row.InTotal = w.inTotal
+		i.topology.describe(&row, l)
 		i.look(w, l)
 		row.Foreign = w.foreign
 		if w.probe != nil {
 			row.Hook, row.HookReason = w.probe.hook, w.probe.reason
-			traffic = i.packets.counters.poll(w.probe, w.past, interval, &row, traffic)
+			traffic = i.packets.counters.poll(w.probe, w.past, interval, &row, traffic, i.growing(w))
 			w.unseen.tell(&row)
 		}
 		switch {
@@ -299,8 +311,30 @@ func (i *Interfaces) Poll(links []netlink.Link, interval time.Duration) ([]probe
 		rows = append(rows, row)
 	}
 	slices.SortFunc(rows, func(a, b probes.Interface) int { return cmp.Compare(a.Ifindex, b.Ifindex) })
+	i.pollGone(interval)
 	return rows, traffic, i.beginUnseen(rows)
 }
+
+// growing is the totals if an interface is in them, else nil.
+func (i *Interfaces) growing(w *watched) *totals {
+	if !w.inTotal {
+		return nil
+	}
+	return i.totals
+}
+
+// pollGone adds to the totals what interfaces that went had counted since the last poll.
+func (i *Interfaces) pollGone(interval time.Duration) {
+	for _, w := range i.gone {
+		i.packets.counters.poll(w.probe, w.past, interval, &probes.Interface{}, nil, i.growing(w))
+		w.probe.forget()
+	}
+	i.gone = nil
+}
+
+// Totals are those up to the last Poll, with rates over interval. It is to be called
+// once after each.
+func (i *Interfaces) Totals(interval time.Duration) probes.Totals { return i.totals.take(interval) }
 
 // describe fills in what the kernel says of an interface.
 func describe(l netlink.Link, addresses []netip.Prefix) probes.Interface {

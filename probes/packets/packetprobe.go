@@ -184,13 +184,17 @@ func (p *packetProbe) detach() error {
 	return errors.Join(errs...)
 }
 
-// Close detaches for good.
-func (p *packetProbe) Close() error {
+// leave detaches for good; what was counted can still be read, until forget.
+func (p *packetProbe) leave() error {
 	err := p.detach()
 	p.packets.table.remove(p.place)
+	return err
+}
+
+// forget gives back the place of what was counted.
+func (p *packetProbe) forget() {
 	p.packets.counters.give(p.block)
 	p.packets.counters.others.remove(p.id)
-	return err
 }
 
 // isStale tells that the probe is not, or no longer, where frames come by.

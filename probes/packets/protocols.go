@@ -31,11 +31,12 @@ func (c *counters) newTally(block uint16) *tally {
 	return &tally{base: c.sum(block), others: make(map[bpf.PacketsOtherKey]bpf.PacketsTraffic)}
 }
 
-// poll reads the counters of one interface: it appends its protocol rows and fills
-// in its totals. Rates are over interval. The table of others was read before.
-func (c *counters) poll(probe *packetProbe, past *tally, interval time.Duration, row *probes.Interface, rows []probes.Protocol) []probes.Protocol {
+// poll reads the counters of one interface: it appends its protocol rows, fills in what
+// they sum up to, and adds what grew to all, unless that is nil. Rates are over interval.
+// The table of others was read before.
+func (c *counters) poll(probe *packetProbe, past *tally, interval time.Duration, row *probes.Interface, rows []probes.Protocol, all *totals) []probes.Protocol {
 	first := len(rows)
-	rows = c.pollSlots(probe, past, interval, row.Name, rows)
+	rows = c.pollSlots(probe, past, interval, row.Name, rows, all)
 	for _, other := range c.others.of(probe.id) {
 		if other.key.Kind == otherMalformed {
 			row.Malformed += other.total.Packets
@@ -43,12 +44,16 @@ func (c *counters) poll(probe *packetProbe, past *tally, interval time.Duration,
 		}
 		protocol := protocolOf(other.key)
 		protocol.Interface = row.Name
-		countProtocol(&protocol, other.total, past.others[other.key], interval)
+		growth := less(other.total, past.others[other.key])
+		countProtocol(&protocol, other.total, growth, interval)
+		all.add(other.key, growth)
 		past.others[other.key] = other.total
 		rows = addProtocol(rows, first, protocol)
 	}
 	sortProtocols(rows[first:])
-	addTotals(row, rows[first:])
+	for i := range rows[first:] {
+		row.Traffic.Add(&rows[first+i]) // every frame is in exactly one
+	}
 	return rows
 }
 
@@ -95,24 +100,7 @@ func sortProtocols(rows []probes.Protocol) {
 	})
 }
 
-// addTotals sums an interface's protocols: every frame is in exactly one.
-func addTotals(row *probes.Interface, rows []probes.Protocol) {
-	for i := range rows {
-		if rows[i].Direction == probes.RX {
-			row.RXPackets += rows[i].Packets
-			row.RXBytes += rows[i].Bytes
-			row.RXPPS += rows[i].PPS
-			row.RXBPS += rows[i].BPS
-		} else {
-			row.TXPackets += rows[i].Packets
-			row.TXBytes += rows[i].Bytes
-			row.TXPPS += rows[i].PPS
-			row.TXBPS += rows[i].BPS
-		}
-	}
-}
-
-func (c *counters) pollSlots(probe *packetProbe, past *tally, interval time.Duration, name string, rows []probes.Protocol) []probes.Protocol {
+func (c *counters) pollSlots(probe *packetProbe, past *tally, interval time.Duration, name string, rows []probes.Protocol, all *totals) []probes.Protocol {
 	sum := c.sum(probe.block)
 	for direction := range directions {
 		for slot := range slotProtocols {
@@ -121,6 +109,8 @@ func (c *counters) pollSlots(probe *packetProbe, past *tally, interval time.Dura
 				continue
 			}
 			before := &past.ip.Ip[direction][slot]
+			growth := less(total, *before)
+			*before = total
 			protocol := slotProtocols[slot]
 			row := probes.Protocol{
 				Interface: name,
@@ -128,9 +118,11 @@ func (c *counters) pollSlots(probe *packetProbe, past *tally, interval time.Dura
 				Name:      ipProtocolName(protocol),
 				Number:    &protocol,
 			}
-			countProtocol(&row, total, *before, interval)
-			*before = total
+			countProtocol(&row, total, growth, interval)
 			rows = append(rows, row)
+			all.add(bpf.PacketsOtherKey{
+				Direction: uint8(direction), Kind: otherProtocol, Number: uint16(protocol),
+			}, growth)
 		}
 	}
 	return rows
@@ -140,11 +132,15 @@ func less(traffic, by bpf.PacketsTraffic) bpf.PacketsTraffic {
 	return bpf.PacketsTraffic{Packets: traffic.Packets - by.Packets, Bytes: traffic.Bytes - by.Bytes}
 }
 
-// countProtocol sets totals and rates.
-func countProtocol(p *probes.Protocol, total, before bpf.PacketsTraffic, interval time.Duration) {
+func more(traffic, by bpf.PacketsTraffic) bpf.PacketsTraffic {
+	return bpf.PacketsTraffic{Packets: traffic.Packets + by.Packets, Bytes: traffic.Bytes + by.Bytes}
+}
+
+// countProtocol sets totals, and rates from what they grew by in interval.
+func countProtocol(p *probes.Protocol, total, growth bpf.PacketsTraffic, interval time.Duration) {
 	p.Packets, p.Bytes = total.Packets, total.Bytes
-	p.PPS = perSecond(total.Packets-before.Packets, interval)
-	p.BPS = 8 * perSecond(total.Bytes-before.Bytes, interval)
+	p.PPS = perSecond(growth.Packets, interval)
+	p.BPS = 8 * perSecond(growth.Bytes, interval)
 }
 
 // perSecond is the rate of count over interval, 0 if that is 0.

@@ -29,7 +29,7 @@ func BenchmarkProtocolsPoll(b *testing.B) {
 		past := p.counters.newTally(probe.block)
 		b.ReportAllocs()
 		for b.Loop() {
-			p.counters.poll(probe, past, time.Second, &probes.Interface{}, nil)
+			p.counters.poll(probe, past, time.Second, &probes.Interface{}, nil, nil)
 		}
 	})
 }

@@ -9,7 +9,7 @@ const (
 	HistoryStep = 2 * time.Second
 	// HistoryLength is how many steps are kept: five minutes.
 	HistoryLength = 150
-	historySeries = 2048 // lines kept at most, about 1.3 MB
+	historySeries = 2048 // lines kept of interfaces at most, about 1.3 MB
 )
 
 // The names of series that are not a protocol. None is called like this.
@@ -21,7 +21,7 @@ const (
 
 // seriesKey names one line of history.
 type seriesKey struct {
-	iface string // "" over all interfaces
+	iface string // "" for the totals
 	name  string // a protocol, or a total
 }
 
@@ -32,14 +32,17 @@ type history struct {
 	past   time.Duration // time the samples covered so far
 	weight [HistoryLength]float32
 	series map[seriesKey]*series
+	// refused is the last step in which there was no room for a series, -1 for none.
+	refused int64
 }
 
 type series struct {
-	sum  [HistoryLength]float32 // rate times seconds, by step
-	last int64                  // last step in which there was anything
+	sum   [HistoryLength]float32 // rate times seconds, by step
+	first int64                  // step that it begins with
+	last  int64                  // last step in which there was anything
 }
 
-func newHistory() *history { return &history{series: make(map[seriesKey]*series)} }
+func newHistory() *history { return &history{series: make(map[seriesKey]*series), refused: -1} }
 
 // advance moves on by the time one sample covers. Rates added next count for
 // that time. Samples tell the time, not the clock: clocks are set.
@@ -65,16 +68,19 @@ func (h *history) advance(d time.Duration) {
 	}
 }
 
+// add takes a rate into the current step, for time d. It keeps no more than
+// historySeries lines of interfaces.
 func (h *history) add(key seriesKey, rate float64, d time.Duration) {
 	if !(rate > 0) {
 		return
 	}
 	s := h.series[key]
 	if s == nil {
-		if len(h.series) >= historySeries {
+		if key.iface != "" && len(h.series) >= historySeries {
+			h.refused = h.step
 			return
 		}
-		s = &series{}
+		s = &series{first: h.step}
 		h.series[key] = s
 	}
 	s.sum[h.step%HistoryLength] += float32(rate * d.Seconds())
@@ -82,7 +88,8 @@ func (h *history) add(key seriesKey, rate float64, d time.Duration) {
 }
 
 // values are the rates of a series, oldest first, up to the current step. A
-// step that no sample covered is -1.
+// step that no sample covered is -1, and so is one in which there may have been no room
+// for the series.
 func (h *history) values(key seriesKey) []float64 {
 	n := int(min(h.step+1, HistoryLength))
 	out := make([]float64, 0, n)
@@ -90,7 +97,7 @@ func (h *history) values(key seriesKey) []float64 {
 	for step := h.step - int64(n) + 1; step <= h.step; step++ {
 		slot := step % HistoryLength
 		switch {
-		case h.weight[slot] == 0:
+		case h.weight[slot] == 0, key.iface != "" && step <= h.refused && (s == nil || step < s.first):
 			out = append(out, -1)
 		case s == nil:
 			out = append(out, 0)

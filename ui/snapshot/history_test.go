@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -31,10 +32,36 @@ func TestHistory(t *testing.T) {
 	}
 	h.advance(time.Hour)
 	h.add(key, 1, time.Hour)
-	for i := range 3 * historySeries {
-		h.add(seriesKey{"", fmt.Sprint(i)}, 1, time.Second)
+}
+
+// Thousand interfaces have more series than there is room for. Those of the totals are
+// kept all the same, and the others are unknown where they may have been refused.
+func TestHistoryFull(t *testing.T) {
+	h := newHistory()
+	add := func(name string) {
+		h.advance(HistoryStep)
+		for i := range 1000 {
+			for _, series := range []string{rxSeries, txSeries, "tcp"} {
+				h.add(seriesKey{fmt.Sprint("veth", i), series}, 1, HistoryStep)
+			}
+		}
+		h.add(seriesKey{"", name}, 1, HistoryStep)
 	}
-	if len(h.series) != historySeries {
+	add("tcp")
+	add("udp")
+	if len(h.series) != historySeries+2 {
 		t.Errorf("%d series", len(h.series))
+	}
+	for _, c := range []struct {
+		key  seriesKey
+		want []float64
+	}{
+		{seriesKey{"", "tcp"}, []float64{-1, 1, 0}},
+		{seriesKey{"", "udp"}, []float64{-1, 0, 1}},
+		{seriesKey{"veth999", "tcp"}, []float64{-1, -1, -1}},
+	} {
+		if got := h.values(c.key); !slices.Equal(got, c.want) {
+			t.Errorf("%q: got %v, want %v", c.key, got, c.want)
+		}
 	}
 }

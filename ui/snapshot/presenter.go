@@ -110,24 +110,25 @@ func (p *Presenter) smooth(s *probes.Sample) {
 // record adds a sample's rates to the history.
 func (p *Presenter) record(s *probes.Sample) {
 	p.history.advance(s.Interval)
-	sums := make(map[seriesKey]float64)
-	for i := range s.Protocols {
-		row := &s.Protocols[i]
-		if row.BPS > 0 {
-			sums[seriesKey{"", row.Name}] += row.BPS
-			sums[seriesKey{row.Interface, row.Name}] += row.BPS
-			total := rxSeries
-			if row.Direction == probes.TX {
-				total = txSeries
-			}
-			sums[seriesKey{"", total}] += row.BPS
-			sums[seriesKey{row.Interface, total}] += row.BPS
-		}
-	}
-	for key, rate := range sums {
-		p.history.add(key, rate, s.Interval)
-	}
+	// What is shown of the whole host comes first: it must not lack room for the
+	// interfaces' sake.
 	p.history.add(seriesKey{"", execSeries}, s.Execs.PerSecond, s.Interval)
+	p.recordProtocols(s.Totals.Protocols, s.Interval)
+	p.recordProtocols(s.Protocols, s.Interval)
+}
+
+// recordProtocols adds the rates of an interface's protocols, or the totals', each and all
+// of a direction together.
+func (p *Presenter) recordProtocols(rows []probes.Protocol, interval time.Duration) {
+	for i := range rows {
+		row := &rows[i]
+		series := rxSeries
+		if row.Direction == probes.TX {
+			series = txSeries
+		}
+		p.history.add(seriesKey{row.Interface, series}, row.BPS, interval)
+		p.history.add(seriesKey{row.Interface, row.Name}, row.BPS, interval)
+	}
 }
 
 // Ask takes a new query.

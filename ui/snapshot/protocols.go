@@ -8,13 +8,12 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// Protocols is the protocol mix of one interface or of all, both
-// directions summed.
+// Protocols is the protocol mix of one interface, or of all with each frame once.
 type Protocols struct {
-	Scope    string // the interface, "" for all
-	Rows     []Protocol
-	PPS, BPS float64
-	RX, TX   []float64 // history of all together, bit/s
+	Scope string // the interface, "" for the totals
+	Rows  []Protocol
+	probes.Traffic
+	RX, TX []float64 // history of all together, bit/s
 }
 
 // Protocol is one row of the mix.
@@ -52,10 +51,14 @@ func (m *mixer) mix(s *probes.Sample, scope string) Protocols {
 		m.scope, m.order, m.score = scope, nil, make(map[string]float64)
 	}
 	out := Protocols{Scope: scope}
+	protocols := s.Totals.Protocols
+	if scope != "" {
+		protocols = s.Protocols
+	}
 	rows := make(map[string]*Protocol)
-	for i := range s.Protocols {
-		p := &s.Protocols[i]
-		if scope != "" && p.Interface != scope {
+	for i := range protocols {
+		p := &protocols[i]
+		if p.Interface != scope {
 			continue
 		}
 		row := rows[p.Name]
@@ -64,14 +67,13 @@ func (m *mixer) mix(s *probes.Sample, scope string) Protocols {
 			rows[p.Name] = row
 		}
 		row.add(p)
-		out.PPS += p.PPS
-		out.BPS += p.BPS
+		out.Traffic.Add(p)
 	}
 	m.rank(rows, s.Interval)
 	for _, name := range m.order {
 		row := rows[name]
-		if out.BPS > 0 {
-			row.Share = row.BPS() / out.BPS
+		if sum := out.RXBPS + out.TXBPS; sum > 0 {
+			row.Share = row.BPS() / sum
 		}
 		out.Rows = append(out.Rows, *row)
 	}

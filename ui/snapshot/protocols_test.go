@@ -12,12 +12,12 @@ import (
 func TestProtocolOrder(t *testing.T) {
 	var m mixer
 	names := func(tcp, udp float64) []string {
-		mixed := m.mix(&probes.Sample{Interval: time.Second, Protocols: []probes.Protocol{
+		mixed := m.mix(&probes.Sample{Interval: time.Second, Totals: probes.Totals{Protocols: []probes.Protocol{
 			{Name: "udp", BPS: udp, Direction: probes.RX},
 			{Name: "tcp", BPS: tcp / 2, Direction: probes.RX},
 			{Name: "tcp", BPS: tcp / 2, Direction: probes.TX},
 			{Name: "arp"},
-		}}, "")
+		}}}, "")
 		var out []string
 		for _, r := range mixed.Rows {
 			out = append(out, r.Name)

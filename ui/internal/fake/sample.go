@@ -26,9 +26,40 @@ func Sample(n int) probes.Sample {
 	}
 	s.Interfaces = livelyInterfaces(n)
 	s.Protocols = livelyProtocols(n)
+	SumUp(&s)
 	s.Connections, s.NewConnections = livelyConnections(n, s.Time)
 	s.Execs = livelyExecs(n, s.Time)
 	return s
+}
+
+// SumUp makes the totals of a sample out of its interfaces and protocols.
+func SumUp(s *probes.Sample) {
+	in := make(map[string]bool)
+	for i := range s.Interfaces {
+		in[s.Interfaces[i].Name] = s.Interfaces[i].InTotal
+	}
+	type key struct {
+		name      string
+		direction probes.Direction
+	}
+	s.Totals = probes.Totals{Since: Start}
+	rows := make(map[key]int)
+	for _, p := range s.Protocols {
+		if !in[p.Interface] {
+			continue
+		}
+		s.Totals.Traffic.Add(&p)
+		p.Interface = ""
+		at, ok := rows[key{p.Name, p.Direction}]
+		if !ok {
+			rows[key{p.Name, p.Direction}] = len(s.Totals.Protocols)
+			s.Totals.Protocols = append(s.Totals.Protocols, p)
+			continue
+		}
+		sum := &s.Totals.Protocols[at]
+		sum.Packets, sum.Bytes = sum.Packets+p.Packets, sum.Bytes+p.Bytes
+		sum.PPS, sum.BPS = sum.PPS+p.PPS, sum.BPS+p.BPS
+	}
 }
 
 // wave moves between 0 and 1 with the given period.
@@ -49,9 +80,12 @@ func livelyInterfaces(n int) []probes.Interface {
 				netip.MustParsePrefix(fmt.Sprintf("192.0.2.%d/24", index)),
 				netip.MustParsePrefix(fmt.Sprintf("2001:db8::%x/64", index)),
 			},
-			RXPPS: math.Round(rx / 9600), RXBPS: rx, TXPPS: math.Round(tx / 7200), TXBPS: tx,
-			RXPackets: total * uint64(rx/9600), RXBytes: total * uint64(rx/16),
-			TXPackets: total * uint64(tx/7200), TXBytes: total * uint64(tx/16),
+			Traffic: probes.Traffic{
+				RXPPS: math.Round(rx / 9600), RXBPS: rx, TXPPS: math.Round(tx / 7200), TXBPS: tx,
+				RXPackets: total * uint64(rx/9600), RXBytes: total * uint64(rx/16),
+				TXPackets: total * uint64(tx/7200), TXBytes: total * uint64(tx/16),
+			},
+			InTotal: kind != "bridge" && kind != "wireguard",
 			Driver: probes.DriverStats{
 				RXPackets: total * uint64(rx/9600), RXBytes: total * uint64(rx/16),
 				TXPackets: total * uint64(tx/7200), TXBytes: total * uint64(tx/16),

@@ -1,0 +1,102 @@
+package packets
+
+import (
+	"slices"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// wrappingKinds are the devices whose frames are inside those of other interfaces
+// (tunnels), or are those of others once more, where the kernel does not say of which.
+var wrappingKinds = []string{
+	"gre", "gretap", "erspan", "ip6gre", "ip6gretap", "ip6erspan", "ipip", "sit", "ip6tnl",
+	"vti", "vti6", "xfrm", "vxlan", "geneve", "bareudp", "gtp", "wireguard", "amt", "ovpn",
+	"l2tpeth", "ifb", "nlmon", "openvswitch",
+}
+
+// pairKinds are devices whose link is their other end, not what they stand on.
+var pairKinds = []string{"veth", "netkit", "vxcan"}
+
+// topology is how the interfaces of a namespace stand on each other.
+type topology struct {
+	names map[int]string // by ifindex
+	lower map[int][]int  // what an interface stands on, by ifindex
+}
+
+func topologyOf(links []netlink.Link) topology {
+	t := topology{names: make(map[int]string, len(links)), lower: make(map[int][]int)}
+	for _, l := range links {
+		attrs := l.Attrs()
+		t.names[attrs.Index] = attrs.Name
+		if attrs.MasterIndex != 0 {
+			t.lower[attrs.MasterIndex] = append(t.lower[attrs.MasterIndex], attrs.Index)
+		}
+		if isHere := attrs.NetNsID < 0; isHere && attrs.ParentIndex != 0 && !slices.Contains(pairKinds, l.Type()) {
+			t.lower[attrs.Index] = append(t.lower[attrs.Index], attrs.ParentIndex)
+		}
+	}
+	return t
+}
+
+// deepest is how many devices stand on each other at most, MAX_NEST_DEV in
+// include/linux/netdevice.h.
+const deepest = 8
+
+// standsOn tells whether an interface stands on one of those, directly or not.
+func (t topology) standsOn(ifindex int, those func(ifindex int) bool) bool {
+	return t.reaches(ifindex, those, deepest)
+}
+
+func (t topology) reaches(ifindex int, those func(int) bool, depth int) bool {
+	return depth > 0 && slices.ContainsFunc(t.lower[ifindex], func(lower int) bool {
+		return those(lower) || t.reaches(lower, those, depth-1)
+	})
+}
+
+// describe fills in where an interface stands among the others.
+func (t topology) describe(row *probes.Interface, l netlink.Link) {
+	attrs := l.Attrs()
+	row.Master = t.names[attrs.MasterIndex]
+	row.Lower = make([]string, 0, len(t.lower[attrs.Index]))
+	for _, lower := range t.lower[attrs.Index] {
+		row.Lower = append(row.Lower, t.names[lower])
+	}
+	row.AltNames = append([]string{}, attrs.AltNames...)
+	if attrs.ParentIndex == 0 || !slices.Contains(pairKinds, l.Type()) {
+		return
+	}
+	row.Peer = &probes.Peer{Ifindex: attrs.ParentIndex}
+	if attrs.NetNsID >= 0 {
+		row.Peer.NetNSID = &attrs.NetNsID
+	}
+}
+
+// chooseTotal decides which interfaces the totals are made of, so that they have each
+// frame once: those that stand on no other one that is counted on. Tunnels and loopback
+// are among them only where nothing else is.
+func (i *Interfaces) chooseTotal(links []netlink.Link) {
+	i.topology = topologyOf(links)
+	counted := func(ifindex int) bool {
+		w := i.byIndex[ifindex]
+		return w != nil && w.refusal == nil
+	}
+	var bare bool // whether one is counted on that wraps nothing
+	for _, l := range links {
+		bare = bare || counted(l.Attrs().Index) && !wraps(l)
+	}
+	for _, l := range links {
+		if w := i.byIndex[l.Attrs().Index]; w != nil {
+			w.inTotal = counted(l.Attrs().Index) && !(bare && wraps(l)) && !i.topology.standsOn(l.Attrs().Index, counted)
+		}
+	}
+}
+
+// wraps tells whether what is counted on the interface is counted on others, too, or
+// leaves the host by none.
+func wraps(l netlink.Link) bool {
+	attrs := l.Attrs()
+	isLayer3Tun := l.Type() == "tuntap" && len(attrs.HardwareAddr) == 0
+	return attrs.EncapType == "loopback" || isLayer3Tun || slices.Contains(wrappingKinds, l.Type())
+}
