@@ -32,8 +32,8 @@ type watchFlags struct {
 
 func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 	flags := cmd.Flags()
-	flags.StringSliceVarP(&w.interfaces, "interface", "i", nil,
-		"watch interface `NAME`, globs allowed, repeatable")
+	flags.StringArrayVarP(&w.interfaces, "interface", "i", nil,
+		"watch interface `NAME`, globs and lists allowed, repeatable")
 	flags.StringVar(&w.hook, "hook", string(probes.HookAuto),
 		"`HOOK`: auto, tracepoint, xdp, xdp-generic, tc, clsact")
 	flags.Lookup("hook").DefValue = "" // the text says it

@@ -30,8 +30,8 @@ import (
 
 // Options choose what Live watches.
 type Options struct {
-	// Interfaces are names or shell patterns; none means every interface that
-	// is up except loopback, those that appear later included.
+	// Interfaces are names, shell patterns, or lists of them with commas; none means every
+	// interface that is up except loopback, those that appear later included.
 	Interfaces []string
 	Hook       probes.Hook
 	// Ports narrows connection tracking to these local ports, in the kernel.
@@ -163,9 +163,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if l.pairs, err = newPairManager(opts.Links, yield, l.inspector); err != nil {
 		return e, err
 	}
-	if l.interfaces, err = packets.NewInterfaces(l.packets, opts.Hook, opts.Interfaces); err != nil {
-		return e, err
-	}
+	l.interfaces = packets.NewInterfaces(l.packets, opts.Hook, opts.Interfaces)
 	l.interfaces.RTNL = asker
 	l.interfaces.LookAt = l.inspector.LookAt
 	l.interfaces.XDPPorts = l.pairs.xdpPorts

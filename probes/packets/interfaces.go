@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
-	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -58,7 +55,7 @@ type Interfaces struct {
 	// LookAt says what programs of others are. It is crossconnect.LookAtProgram unless set.
 	LookAt crossconnect.LookAt
 	wish   probes.Hook
-	globs  []string // names or patterns; empty: all that are up but loopback
+	chosen choices
 
 	byIndex map[int]*watched
 	names   map[uint32]string // of interfaces by id
@@ -74,24 +71,19 @@ type Interfaces struct {
 	filteredTime time.Time    // of that
 }
 
-// NewInterfaces watches no interface yet: that is for Reconcile. It fails if a pattern
-// cannot be used.
-func NewInterfaces(p *Program, wish probes.Hook, globs []string) (*Interfaces, error) {
-	for _, glob := range globs {
-		if _, err := path.Match(glob, ""); err != nil {
-			return nil, fmt.Errorf("interface pattern %q: %w", glob, err)
-		}
-	}
+// NewInterfaces watches no interface yet: that is for Reconcile. Of those there are, chosen
+// says which, by names and shell patterns; it means all that are up but loopback if empty.
+func NewInterfaces(p *Program, wish probes.Hook, chosen []string) *Interfaces {
 	return &Interfaces{
 		packets:  p,
 		XDPPorts: func() (map[int]crossconnect.XDPIngress, error) { return nil, nil },
 		LookAt:   crossconnect.LookAtProgram,
 		wish:     wish,
-		globs:    globs,
+		chosen:   choicesOf(chosen),
 		byIndex:  make(map[int]*watched),
 		names:    make(map[uint32]string),
 		totals:   newTotals(),
-	}, nil
+	}
 }
 
 // Name is an interfaceNames.
@@ -100,27 +92,11 @@ func (i *Interfaces) Name(id uint32) (string, bool) {
 	return name, ok
 }
 
-// matches tells whether the user wants the interface watched.
-func (i *Interfaces) matches(attrs *netlink.LinkAttrs) bool {
-	if len(i.globs) == 0 {
-		return attrs.Flags&net.FlagUp != 0 && attrs.Flags&net.FlagLoopback == 0
-	}
-	return slices.ContainsFunc(i.globs, func(glob string) bool {
-		ok, _ := path.Match(glob, attrs.Name) // checked by newInterfaces
-		return ok
-	})
-}
-
-// Check fails on a name without wildcards that no interface has: a typing
-// error, better said at once than shown as an empty screen.
+// Check fails if the user chose an interface that is not there.
 func (i *Interfaces) Check(links []netlink.Link) error {
-	for _, glob := range i.globs {
-		exists := slices.ContainsFunc(links, func(l netlink.Link) bool {
-			ok, _ := path.Match(glob, l.Attrs().Name)
-			return ok
-		})
-		if !exists && !strings.ContainsAny(glob, `*?[\`) {
-			return fmt.Errorf("no interface %q here: `ip -br link` lists those there are", glob)
+	for _, one := range i.chosen {
+		if err := one.check(links); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -143,7 +119,7 @@ func (i *Interfaces) Reconcile(links []netlink.Link) error {
 		if w != nil {
 			i.rename(w, attrs.Name)
 		}
-		if w == nil && i.matches(attrs) || w != nil && w.wantsAnew(attrs, ports[attrs.Index]) {
+		if w == nil && i.chosen.mean(attrs) || w != nil && w.wantsAnew(attrs, ports[attrs.Index]) {
 			i.watch(l, ports[attrs.Index])
 		}
 	}

@@ -76,8 +76,7 @@ func (r *rig) openOn(iface string, wish probes.Hook, maxConnections uint32, port
 	r.connections, err = NewConnections(r.packets, kernel.NewClock())
 	r.check(err)
 	r.t.Cleanup(func() { r.check(r.connections.Close()) })
-	r.watched, err = NewInterfaces(r.packets, wish, []string{iface})
-	r.check(err)
+	r.watched = NewInterfaces(r.packets, wish, []string{iface})
 	r.reconcile()
 	r.t.Cleanup(func() { r.check(r.host.Do(func() error { return r.watched.Close(nil) })) })
 }
