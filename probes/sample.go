@@ -251,6 +251,7 @@ type Lost struct {
 	ConnectionEvents   uint64 `json:"connection_events"`   // ring buffer was full
 	ExecEvents         uint64 `json:"exec_events"`         // ring buffer was full
 	ConnectionsEvicted uint64 `json:"connections_evicted"` // table was full
+	ConnectionsEnded   uint64 `json:"connections_ended"`   // over, see Ageing
 }
 
 // Self is what ebpftop itself costs.

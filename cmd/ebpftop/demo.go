@@ -25,9 +25,8 @@ func newDemoCommand() *cobra.Command {
 
 Left and right ping each other in vain: press a, connect to-left with to-right.
 No packet leaves the lab, nothing remains of it. Programs are the whole host's.`,
-		Example: `  sudo ebpftop demo
-  sudo ebpftop demo --stats --duration 10s | jq .execs.total`,
-		Args: cobra.NoArgs,
+		Example: `  sudo ebpftop demo --stats --duration 10s | jq .execs.total`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts, err := watch.options()
 			if err != nil {

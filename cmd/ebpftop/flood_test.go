@@ -28,7 +28,7 @@ type counted struct {
 
 func (s *stats) counted(o sample) counted {
 	s.t.Helper()
-	got := counted{connections: uint64(len(o.Connections)) + o.Lost.ConnectionsEvicted}
+	got := counted{connections: uint64(len(o.Connections)) + o.Lost.ConnectionsEvicted + o.Lost.ConnectionsEnded}
 	var object struct{ Protocols []probes.Protocol }
 	s.decode(&object)
 	for _, p := range object.Protocols {

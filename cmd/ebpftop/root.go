@@ -13,11 +13,10 @@ func newRootCommand() *cobra.Command {
 	var links string
 	var showVersion bool
 	root := &cobra.Command{
-		Use:   "ebpftop",
-		Short: "See live what the Linux kernel sees",
-		Long:  "ebpftop shows live what the Linux kernel sees, and connects interfaces in pairs.",
-		Example: `  sudo ebpftop -i 'eth*' -i wg0   these interfaces instead of all that are up
-  sudo ebpftop demo               a small lab with traffic, to look around`,
+		Use:           "ebpftop",
+		Short:         "See live what the Linux kernel sees",
+		Long:          "ebpftop shows live what the Linux kernel sees, and connects interfaces in pairs.",
+		Example:       `  sudo ebpftop -i 'eth*' -i wg0   these interfaces instead of all that are up`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -131,8 +131,8 @@ func printTable(out io.Writer, s *probes.Sample) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%d connections, %d new; %d programs executed, %s/s; lost %d connection and %d exec events, evicted %d connections\n\n",
+	_, err := fmt.Fprintf(out, "%d connections, %d new; %d programs executed, %s/s; lost %d connection and %d exec events, evicted %d connections, %d ended\n\n",
 		len(s.Connections), s.NewConnections, s.Execs.Total, ui.SI(s.Execs.PerSecond),
-		s.Lost.ConnectionEvents, s.Lost.ExecEvents, s.Lost.ConnectionsEvicted)
+		s.Lost.ConnectionEvents, s.Lost.ExecEvents, s.Lost.ConnectionsEvicted, s.Lost.ConnectionsEnded)
 	return err
 }

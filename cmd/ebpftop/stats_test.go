@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -78,7 +79,7 @@ func TestStatsFields(t *testing.T) {
 	}, "first_seen", "last_seen", "rx_tcp_flags", "tx_tcp_flags")
 	wantFields(t, "execs", object["execs"].(map[string]any), nil, "total", "per_second", "events")
 	wantFields(t, "lost", object["lost"].(map[string]any), map[string]any{
-		"connection_events": 0.0, "exec_events": 0.0, "connections_evicted": 0.0,
+		"connection_events": 0.0, "exec_events": 0.0, "connections_evicted": 0.0, "connections_ended": 0.0,
 	})
 	wantFields(t, "object", object, nil, "time", "interval_seconds")
 	if status := s.stop(syscall.SIGTERM); status != 0 || s.errOut.Len() > 0 {
@@ -199,4 +200,17 @@ func TestInterfacesLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.until(func(o sample) bool { return len(o.Interfaces) == 1 && len(o.Connections) == 0 })
+}
+
+// TestIdle: what --idle does not name keeps its default, and what it cannot mean is said.
+func TestIdle(t *testing.T) {
+	got, err := ageing(map[string]string{"tcp": "1h", "other": "0"})
+	if want := (probes.Ageing{Closed: 15 * time.Second, TCP: time.Hour}); err != nil || got != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	for _, idle := range []map[string]string{{"udp": "1s"}, {"tcp": "1"}, {"tcp": "-1s"}, {"": ""}} {
+		if _, err := ageing(idle); err == nil || !strings.HasPrefix(err.Error(), "--idle ") {
+			t.Errorf("%v: %v", idle, err)
+		}
+	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,13 +29,14 @@ type watchFlags struct {
 	ports          []int
 	protocolsOnly  bool
 	maxConnections uint32
+	idle           map[string]string
 	interval       time.Duration
 }
 
 func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&w.interfaces, "interface", "i", nil,
-		"watch interface `NAME`, globs and lists allowed, repeatable")
+		"watch interface `NAME`, globs and lists, repeatable")
 	flags.StringVar(&w.hook, "hook", string(probes.HookAuto),
 		"`HOOK`: auto, tracepoint, xdp, xdp-generic, tc, clsact")
 	flags.Lookup("hook").DefValue = "" // the text says it
@@ -42,6 +45,9 @@ func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 	flags.BoolVar(&w.protocolsOnly, "protocols-only", false, "count no connections")
 	flags.Uint32Var(&w.maxConnections, "max-connections", defaultMaxConnections,
 		"at most `N` for IPv4 and N for IPv6")
+	flags.StringToStringVar(&w.idle, "idle", nil,
+		"drop idle after `TIMES`: closed=15s,other=1m,tcp=5m")
+	flags.Lookup("idle").DefValue = "" // the text says it
 	flags.DurationVar(&w.interval, "interval", interval, "`TIME` between samples")
 }
 
@@ -62,9 +68,29 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 	if w.interval < shortestInterval || w.interval > longestInterval {
 		return opts, fmt.Errorf("--interval %v: use %v to %v", w.interval, shortestInterval, longestInterval)
 	}
+	if opts.Ageing, err = ageing(w.idle); err != nil {
+		return opts, err
+	}
 	opts.Interfaces = w.interfaces
 	opts.ProtocolsOnly = w.protocolsOnly
 	opts.MaxConnections = w.maxConnections
 	opts.Interval = w.interval
 	return opts, nil
+}
+
+// ageing is the default one, changed by what --idle says.
+func ageing(idle map[string]string) (probes.Ageing, error) {
+	a := probes.Ageing{Closed: 15 * time.Second, Other: time.Minute, TCP: 5 * time.Minute}
+	times := map[string]*time.Duration{"closed": &a.Closed, "other": &a.Other, "tcp": &a.TCP}
+	for _, name := range slices.Sorted(maps.Keys(idle)) {
+		if times[name] == nil {
+			return a, fmt.Errorf("--idle %q: use closed, other or tcp", name)
+		}
+		after, err := time.ParseDuration(idle[name])
+		if err != nil || after < 0 {
+			return a, fmt.Errorf("--idle %s=%q: use a time such as 90s, or 0 for never", name, idle[name])
+		}
+		*times[name] = after
+	}
+	return a, nil
 }

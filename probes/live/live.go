@@ -40,6 +40,7 @@ type Options struct {
 	ProtocolsOnly bool
 	// MaxConnections bounds the table of each of IPv4 and IPv6.
 	MaxConnections uint32
+	Ageing         probes.Ageing
 	Interval       time.Duration
 	// AtOnce has a first sample come at once, of no time and so without rates, and
 	// interfaces attached to behind it that the kernel takes long for.
@@ -215,7 +216,7 @@ func (l *Live) openPackets(opts Options, namespace uint32, interfaces int) (err 
 	if opts.Hook == probes.HookAuto || opts.Hook == probes.HookTracepoint {
 		l.packets.BeginTracing()
 	}
-	l.connections, err = packets.NewConnections(l.packets, l.clock)
+	l.connections, err = packets.NewConnections(l.packets, l.clock, opts.Ageing)
 	return err
 }
 

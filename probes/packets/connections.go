@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -27,18 +28,23 @@ type Connections struct {
 	lost   probes.Lost
 }
 
-// connectionTimes turns ticks into wall clock time.
+// connectionTimes turns ticks into wall clock time, and tells what is over.
 type connectionTimes struct {
-	clock *kernel.Clock
-	ticks kernel.Jiffies
+	clock  *kernel.Clock
+	ticks  kernel.Jiffies
+	ageing probes.Ageing
+	now    time.Time // of the reading
 }
+
+func (t connectionTimes) isOver(c *probes.Connection) bool { return t.ageing.IsOver(c, t.now) }
 
 func (t connectionTimes) wall(ticks uint64) time.Time {
 	return t.clock.Wall(uint64(t.ticks.Time(ticks)))
 }
 
-// NewConnections reads from the maps of p, which stay p's.
-func NewConnections(p *Program, clock *kernel.Clock) (*Connections, error) {
+// NewConnections reads from the maps of p, which stay p's. What is over by ageing leaves
+// the table.
+func NewConnections(p *Program, clock *kernel.Clock, ageing probes.Ageing) (*Connections, error) {
 	ticks, err := kernel.ReadJiffies()
 	if err != nil {
 		return nil, err
@@ -59,7 +65,7 @@ func NewConnections(p *Program, clock *kernel.Clock) (*Connections, error) {
 		totals: totals,
 		events: events,
 		maps:   p.shared,
-		times:  connectionTimes{clock: clock, ticks: ticks},
+		times:  connectionTimes{clock: clock, ticks: ticks, ageing: ageing},
 	}, nil
 }
 
@@ -94,39 +100,49 @@ func (c *Connections) Poll(names interfaceNames) (rows []probes.Connection, anno
 		refused += count.Refused
 		eventsLost += count.EventsLost
 	}
-	rows, err = c.pollTables(names)
+	rows, hidden, err := c.pollTables(names)
 	if err != nil {
 		return nil, 0, c.lost, err
 	}
 	c.lost.ConnectionEvents = eventsLost
 	evicted := max(created, c.ipv4.made()+c.ipv6.made()) - c.ipv4.made() - c.ipv6.made()
 	c.lost.ConnectionsEvicted = max(c.lost.ConnectionsEvicted, evicted+refused)
-	return rows, announced, c.lost, errors.Join(c.ipv4.removeOrphans(), c.ipv6.removeOrphans())
+	c.lost.ConnectionsEnded = max(c.lost.ConnectionsEnded, c.ipv4.ended+c.ipv6.ended+hidden)
+	return rows, announced, c.lost, errors.Join(c.ipv4.removeLeaving(), c.ipv6.removeLeaving())
 }
 
 // pollTables reads the tables between two looks at the slots: the first tells
 // which rows to remember, the second what to add to them. What is in a slot then
 // was in no table when that was read, so nothing is counted twice.
-func (c *Connections) pollTables(names interfaceNames) (rows []probes.Connection, err error) {
+// It returns how many rows it hides because they are over, too.
+func (c *Connections) pollTables(names interfaceNames) (rows []probes.Connection, hidden uint64, err error) {
+	c.times.now = c.times.clock.Wall(uint64(kernel.Monotonic()))
 	if err := c.readSlots(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	c.ipv4.expect(c.slots)
 	c.ipv6.expect(c.slots)
 	before := c.ipv4.present + c.ipv6.present
 	rows = make([]probes.Connection, 0, before+before/8) // as a rule, that will do
 	if rows, err = c.ipv4.read(rows, names, c.times); err != nil {
-		return nil, fmt.Errorf("read IPv4 connections: %w", err)
+		return nil, 0, fmt.Errorf("read IPv4 connections: %w", err)
 	}
 	if rows, err = c.ipv6.read(rows, names, c.times); err != nil {
-		return nil, fmt.Errorf("read IPv6 connections: %w", err)
+		return nil, 0, fmt.Errorf("read IPv6 connections: %w", err)
 	}
 	if err := c.readSlots(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	c.ipv4.add(rows, c.slots, c.times)
 	c.ipv6.add(rows, c.slots, c.times)
-	return rows, nil
+	over := append(c.ipv4.hidden, c.ipv6.hidden...)
+	slices.SortFunc(over, func(a, b int) int { return b - a })
+	for _, row := range over { // the last first, so that what takes its place stays
+		rows[row] = rows[len(rows)-1]
+		rows = rows[:len(rows)-1]
+	}
+	c.ipv4.hidden, c.ipv6.hidden = c.ipv4.hidden[:0], c.ipv6.hidden[:0]
+	return rows, uint64(len(over)), nil
 }
 
 func (c *Connections) readSlots() error {

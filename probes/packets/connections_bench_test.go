@@ -34,7 +34,7 @@ func newTable(tb testing.TB, connections int) *Connections {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = p.Close() })
-	c, err := NewConnections(p, kernel.NewClock())
+	c, err := NewConnections(p, kernel.NewClock(), probes.Ageing{})
 	if err != nil {
 		tb.Fatal(err)
 	}

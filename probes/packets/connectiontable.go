@@ -27,7 +27,9 @@ type connectionTable[K comparable] struct {
 
 	present uint64 // rows at the last reading, those of gone interfaces too
 	removed uint64 // rows deleted by us
-	orphans []K    // rows of interfaces that are gone
+	leaving []K    // rows to delete: of interfaces that are gone, or over
+	ended   uint64 // rows that were over
+	hidden  []int  // rows of those read that are over, but in slots
 
 	// Connections that are in slots, and those that were at the last reading.
 	slotted, slottedBefore map[K]slotted
@@ -59,7 +61,7 @@ func (t *connectionTable[K]) expect(slots *kernel.PerCPUArray[bpf.PacketsConnect
 	t.eachSlot(slots, func(key K, slot *bpf.PacketsConnectionSlot) { t.slotted[key] = slotted{row: -1} })
 }
 
-// read appends all rows. Batches never show a row twice, as walking key by key
+// read appends all rows but those that are over. Batches never show a row twice, as walking key by key
 // does when rows are evicted meanwhile; hash tables have them from Linux 5.6.
 func (t *connectionTable[K]) read(rows []probes.Connection, names interfaceNames, times connectionTimes) ([]probes.Connection, error) {
 	t.present = 0
@@ -74,13 +76,18 @@ func (t *connectionTable[K]) read(rows []probes.Connection, names interfaceNames
 			key := &t.keys[i]
 			row, ok := t.rowOf(key, names)
 			if !ok {
-				t.orphans = append(t.orphans, *key)
+				t.leaving = append(t.leaving, *key)
 				continue
 			}
+			row = counting(row, &t.values[i], times)
 			if _, ok := t.slotted[*key]; ok {
 				t.slotted[*key] = slotted{row: len(rows), total: t.values[i]}
+			} else if times.isOver(&row) {
+				t.leaving = append(t.leaving, *key)
+				t.ended++
+				continue
 			}
-			rows = append(rows, counting(row, &t.values[i], times))
+			rows = append(rows, row)
 		}
 		if err != nil {
 			return rows, nil
@@ -88,7 +95,8 @@ func (t *connectionTable[K]) read(rows []probes.Connection, names interfaceNames
 	}
 }
 
-// add adds to rows what is in slots.
+// add adds to rows what is in slots. Those that are over it only hides: a row must stay
+// while a slot counts for it.
 func (t *connectionTable[K]) add(rows []probes.Connection, slots *kernel.PerCPUArray[bpf.PacketsConnectionSlot], times connectionTimes) {
 	t.eachSlot(slots, func(key K, slot *bpf.PacketsConnectionSlot) {
 		if s, ok := t.slotted[key]; ok && slot.Entered == slot.Left {
@@ -107,6 +115,9 @@ func (t *connectionTable[K]) add(rows []probes.Connection, slots *kernel.PerCPUA
 			t.slotted[key] = s
 		}
 		rows[s.row] = counting(rows[s.row], &s.total, times)
+		if times.isOver(&rows[s.row]) {
+			t.hidden = append(t.hidden, s.row)
+		}
 	}
 }
 
@@ -143,25 +154,19 @@ func (t *connectionTable[K]) eachSlot(slots *kernel.PerCPUArray[bpf.PacketsConne
 	}
 }
 
-// removeOrphans deletes the rows of interfaces that are gone.
-func (t *connectionTable[K]) removeOrphans() error {
-	var errs []error
-	for i := range t.orphans {
-		errs = append(errs, t.remove(&t.orphans[i]))
-	}
-	t.orphans = t.orphans[:0]
-	return errors.Join(errs...)
-}
-
-func (t *connectionTable[K]) remove(key *K) error {
-	err := t.m.Delete(key)
-	if err == nil {
-		t.removed++
-	} else if errors.Is(err, ebpf.ErrKeyNotExist) {
-		err = nil // evicted meanwhile
-	}
-	if err != nil {
-		return fmt.Errorf("remove a connection: %w", err)
+// removeLeaving deletes the rows that are to leave.
+func (t *connectionTable[K]) removeLeaving() error {
+	keys := t.leaving
+	t.leaving = t.leaving[:0]
+	for len(keys) > 0 {
+		n, err := t.m.BatchDelete(keys, nil)
+		t.removed += uint64(n)
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			n++ // that one was evicted meanwhile
+		} else if err != nil {
+			return fmt.Errorf("remove connections: %w", err)
+		}
+		keys = keys[n:]
 	}
 	return nil
 }

@@ -147,7 +147,8 @@ func TestRowEvictedWhileInSlot(t *testing.T) {
 	_, announced := r.received()
 	var key bpf.PacketsConnectionKey4
 	r.check(r.connections.ipv4.m.NextKey(nil, &key))
-	r.check(r.connections.ipv4.remove(&key))
+	r.connections.ipv4.leaving = append(r.connections.ipv4.leaving, key)
+	r.check(r.connections.ipv4.removeLeaving())
 	r.check(r.peer.Inject(peerInterface, neighbours(0, 0, 1)...))
 	r.await(5)
 	frames, again := r.received()

@@ -24,6 +24,7 @@ type rig struct {
 	connections *Connections
 	watched     *Interfaces
 	prepare     func(*Program) error // before anything is attached; may be nil
+	ageing      probes.Ageing
 }
 
 const (
@@ -73,7 +74,7 @@ func (r *rig) openOn(iface string, wish probes.Hook, maxConnections uint32, port
 	if r.prepare != nil {
 		r.check(r.prepare(r.packets))
 	}
-	r.connections, err = NewConnections(r.packets, kernel.NewClock())
+	r.connections, err = NewConnections(r.packets, kernel.NewClock(), r.ageing)
 	r.check(err)
 	r.t.Cleanup(func() { r.check(r.connections.Close()) })
 	r.watched = NewInterfaces(r.packets, wish, []string{iface})
