@@ -10,7 +10,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// interfacesPane lists the network interfaces and what passes through each.
+// interfacesPane lists the network interfaces, the busiest first, and what passes through
+// each.
 type interfacesPane struct {
 	keys  KeyMap
 	list  list[int, probes.Interface] // by ifindex
@@ -32,7 +33,7 @@ func (p *interfacesPane) Keys() []key.Binding { return []key.Binding{p.keys.Scop
 func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
-		p.list.show(msg.Interfaces, len(msg.Interfaces))
+		p.list.show(msg.Busiest, len(msg.Busiest))
 	case tea.KeyPressMsg:
 		row := p.list.selected()
 		if p.list.press(msg, &p.keys) || row == nil || !key.Matches(msg, p.keys.Scope) {

@@ -48,11 +48,11 @@ func TestKeysZoom(t *testing.T) {
 	u := start(t, 80, 24)
 	u.feed(livelySamples(3)...)
 	u.press("z")
-	u.waitForText("carries the SSH session")
-	u.waitForNoText("Protocols")
-	u.press("\x1b[B")
 	u.waitForText("driver supports native XDP")
 	u.waitForText("cil_from_netdev")
+	u.waitForNoText("Protocols")
+	u.press("\x1b[B")
+	u.waitForText("carries the SSH session")
 	u.golden()
 	u.press("\x1b")
 	u.waitForText("Protocols")
@@ -152,10 +152,10 @@ func TestKeysScope(t *testing.T) {
 	u := start(t, 120, 40)
 	u.feed(livelySamples(9)...)
 	u.press("j", "\r")
-	u.waitForText("Protocols of eth1")
-	u.waitForText("Connections of eth1")
+	u.waitForText("Protocols of eth0")
+	u.waitForText("Connections of eth0")
 	u.press("\x1b")
-	u.waitForNoText("of eth1")
+	u.waitForNoText("of eth0")
 }
 
 func TestKeysQuit(t *testing.T) {

@@ -30,6 +30,8 @@ type Presenter struct {
 	stale    bool           // snapshot is not of shown
 	history  *history
 	mixer    mixer
+	busiest  steadyOrder[int]   // interfaces by bit/s
+	ranked   []probes.Interface // of shown
 	log      execLog
 	ended    bool
 	built    time.Time
@@ -94,7 +96,23 @@ func (p *Presenter) Take(s *probes.Sample) {
 func (p *Presenter) absorb() {
 	p.shown, p.stale = p.sample, true
 	p.mixed = p.mixer.mix(p.shown, p.query.Scope)
+	p.ranked = p.rank(p.shown)
 	p.smooth(p.shown)
+}
+
+// rank returns the interfaces of a sample, the busiest first.
+func (p *Presenter) rank(s *probes.Sample) []probes.Interface {
+	rates, rows := make(map[int]float64, len(s.Interfaces)), make(map[int]*probes.Interface, len(s.Interfaces))
+	for i := range s.Interfaces {
+		row := &s.Interfaces[i]
+		rates[row.Ifindex], rows[row.Ifindex] = row.RXBPS+row.TXBPS, row
+	}
+	p.busiest.update(rates, s.Interval)
+	ranked := make([]probes.Interface, 0, len(rows))
+	for _, ifindex := range p.busiest.order {
+		ranked = append(ranked, *rows[ifindex])
+	}
+	return ranked
 }
 
 // smooth follows our own share of the processor over some seconds: it comes in
@@ -179,6 +197,7 @@ func (p *Presenter) build() {
 		Hooks:       countHooks(s.Interfaces),
 		Attaching:   s.Attaching,
 		Interfaces:  s.Interfaces,
+		Busiest:     p.ranked,
 		Protocols:   p.mixed.remember(p.history),
 		Connections: newConnections(s, p.query),
 		Execs: Execs{

@@ -71,3 +71,32 @@ func TestPresenterLog(t *testing.T) {
 		}
 	}
 }
+
+// On a host with a hundred interfaces the busy one is the first within a second.
+func TestBusiestFirst(t *testing.T) {
+	p := NewPresenter(fake.NewSource())
+	for n := range 3 {
+		s := probes.Sample{Time: fake.Start.Add(time.Duration(n) * fake.Interval)}
+		for i := range 112 {
+			row := probes.Interface{Ifindex: 2 + i}
+			if n > 0 {
+				s.Interval = fake.Interval
+				row.RXBPS = float64(100 * (i % 7))
+			}
+			if i == 77 && n > 0 {
+				row.TXBPS = 5e5
+			}
+			s.Interfaces = append(s.Interfaces, row)
+		}
+		p.Take(&s)
+		p.Publish()
+		shown := <-p.Snapshots
+		want := 2
+		if n > 0 {
+			want = 79
+		}
+		if len(shown.Busiest) != 112 || shown.Busiest[0].Ifindex != want || shown.Interfaces[0].Ifindex != 2 {
+			t.Errorf("sample %d: %d interfaces, the first has index %d, want %d", n, len(shown.Busiest), shown.Busiest[0].Ifindex, want)
+		}
+	}
+}

@@ -1,9 +1,7 @@
 package snapshot
 
 import (
-	"math"
 	"slices"
-	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
 )
@@ -34,21 +32,13 @@ func (r *Protocol) BPS() float64 { return r.RXBPS + r.TXBPS }
 
 // mixer sums protocol counters up and keeps the order of their rows.
 type mixer struct {
-	scope string
-	order []string           // of names, as last shown
-	score map[string]float64 // smoothed bit/s, what the order is by
+	scope               string
+	steadyOrder[string] // of names, by bit/s
 }
 
-// Rows change places only when one is clearly ahead over some time: rows that
-// jump cannot be read, and moving them costs a line each.
-const (
-	rankMemory = 10 * time.Second
-	rankMargin = 1.25
-)
-
 func (m *mixer) mix(s *probes.Sample, scope string) Protocols {
-	if m.score == nil || scope != m.scope {
-		m.scope, m.order, m.score = scope, nil, make(map[string]float64)
+	if scope != m.scope {
+		*m = mixer{scope: scope}
 	}
 	out := Protocols{Scope: scope}
 	protocols := s.Totals.Protocols
@@ -69,7 +59,11 @@ func (m *mixer) mix(s *probes.Sample, scope string) Protocols {
 		row.add(p)
 		out.Traffic.Add(p)
 	}
-	m.rank(rows, s.Interval)
+	rates := make(map[string]float64, len(rows))
+	for name, row := range rows {
+		rates[name] = row.BPS()
+	}
+	m.update(rates, s.Interval)
 	for _, name := range m.order {
 		row := rows[name]
 		if sum := out.RXBPS + out.TXBPS; sum > 0 {
@@ -101,45 +95,4 @@ func (r *Protocol) add(p *probes.Protocol) {
 		r.RXPPS += p.PPS
 		r.RXBPS += p.BPS
 	}
-}
-
-// rank brings order up to date with rows.
-func (m *mixer) rank(rows map[string]*Protocol, interval time.Duration) {
-	keep := math.Exp(-interval.Seconds() / rankMemory.Seconds())
-	kept := m.order[:0:0]
-	for _, name := range m.order {
-		if rows[name] != nil {
-			kept = append(kept, name)
-		}
-	}
-	m.order = kept
-	for name, row := range rows {
-		if _, known := m.score[name]; !known {
-			m.score[name] = row.BPS()
-			m.insert(name)
-		} else {
-			m.score[name] = keep*m.score[name] + (1-keep)*row.BPS()
-		}
-	}
-	for i := 1; i < len(m.order); i++ {
-		for j := i; j > 0 && m.score[m.order[j]] > rankMargin*m.score[m.order[j-1]]+1; j-- {
-			m.order[j], m.order[j-1] = m.order[j-1], m.order[j]
-		}
-	}
-}
-
-// insert puts a new name where it belongs; the name decides between equals,
-// because rows come out of a map in no order.
-func (m *mixer) insert(name string) {
-	i := len(m.order)
-	for i > 0 {
-		above := m.order[i-1]
-		if m.score[above] > m.score[name] || (m.score[above] == m.score[name] && above < name) {
-			break
-		}
-		i--
-	}
-	m.order = append(m.order, "")
-	copy(m.order[i+1:], m.order[i:])
-	m.order[i] = name
 }

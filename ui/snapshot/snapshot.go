@@ -13,7 +13,8 @@ type Snapshot struct {
 	Time        time.Time
 	Hooks       []HookCount
 	Attaching   probes.Progress
-	Interfaces  []probes.Interface
+	Interfaces  []probes.Interface // by ifindex
+	Busiest     []probes.Interface // the same, the busiest first
 	Protocols   Protocols
 	Connections Connections
 	Execs       Execs
