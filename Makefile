@@ -5,7 +5,7 @@
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all help build demo test test-long golden bench bench-json test-kernels \
+.PHONY: all help build demo test test-long golden bench test-kernels \
 	fmt lint generate check-generated licences dependencies clean
 
 all: build
@@ -41,12 +41,12 @@ test-long: ## run the long tests, for hours
 
 # What ebpftop costs, beside a bridge, bare programs, others of its kind and
 # nothing at all; needs root and iperf3, and measures btop, iftop, nethogs and
-# bmon (Debian calls them so) where they are installed. All of it takes half an
-# hour. make bench BENCH="-run wire -rounds 9"; bench-json is for a machine.
-bench bench-json: build ## measure what ebpftop costs, half an hour
+# bmon (Debian calls them so) where they are installed. All of it takes more than
+# half an hour. make bench BENCH="-run wire -rounds 9". What it prints is for benchstat.
+bench: build ## measure what ebpftop costs, more than half an hour
 	go build -trimpath -o .bench/ ./cmd/bench
 	go test -c -o .bench/ ./probes/live ./probes/packets ./ui
-	$(SUDO) .bench/bench -tests .bench $(if $(filter bench-json,$@),-json) $(BENCH)
+	$(SUDO) .bench/bench -tests .bench $(BENCH)
 
 # Boots Debian's kernels under QEMU and runs the tests that need one inside; on
 # some of them by make test-kernels KERNELS="6.1 6.12", or KERNELS=amd64.
@@ -80,16 +80,19 @@ lint: build ## check the sources, and what the documents say of them
 	.ci/tests-named
 	.ci/links
 
+# Where programs for the kernel are, and what they compile to.
+compiled = bpf cmd/bench/baselines
+
 # Debian keeps asm/types.h, which <linux/types.h> needs, in a folder for each
 # architecture; the types in it are the same on all.
 generate: export BPF2GO_CFLAGS = -idirafter /usr/include/$(shell uname -m)-linux-gnu
 generate: ## compile the C, with clang-19
-	go generate ./bpf
+	go generate $(addprefix ./,$(compiled))
 
 # Fails if what is committed is not what the C in the tree compiles to.
 check-generated: generate ## compare what is committed with what the C compiles to
-	git diff --exit-code -- bpf
-	test -z "$$(git ls-files --others --exclude-standard bpf)"
+	git diff --exit-code -- $(compiled)
+	test -z "$$(git ls-files --others --exclude-standard $(compiled))"
 
 licences: ## write .github/licences anew
 	.ci/licences >.github/licences

@@ -7,4 +7,3 @@ package bpf
 //go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package bpf -type traffic -type cross_connect -type cross_connect_plan -type generation_control -no-global-types CrossConnects cross_connects.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -mcpu=v3
 //go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package bpf -type exec_event -type exec_flags Execs execs.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -mcpu=v3
 //go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package bpf -type row -type frames Drops drops.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -mcpu=v3
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package bpf Baselines baselines.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3

@@ -26,12 +26,12 @@ type eventKind struct {
 
 var eventKinds = []eventKind{
 	{
-		name: "new connections", paced: true,
+		name: "connections", paced: true,
 		ring: bpf.PacketsMapConnectionEvents, totals: bpf.PacketsMapConnectionTotals,
 		cause: (*eventLab).connect,
 	},
 	{
-		name: "programs executed",
+		name: "execs",
 		ring: bpf.ExecsMapExecEvents, totals: bpf.ExecsMapExecCounters,
 		cause: (*eventLab).execute, column: 1,
 	},
@@ -44,7 +44,7 @@ type eventLab struct {
 }
 
 const (
-	bareReader = "bare reader of the ring"
+	bareReader = "bare-ring-reader"
 	// slower is the next rate to try after one at which events were lost.
 	slower = 1 / 1.25
 )
@@ -79,46 +79,31 @@ func measureEvents(ctx context.Context, b *bench) (err error) {
 	return nil
 }
 
-// eventFigures are those of one reader.
-type eventFigures struct {
-	rate, cpu, lost []float64
-}
-
 func (l *eventLab) measure(ctx context.Context, b *bench, kind *eventKind) error {
-	readers := []string{"ebpftop", bareReader}
-	figures := make([]eventFigures, len(readers))
 	for range b.rounds {
-		for i, reader := range readers {
-			if err := l.search(ctx, b, kind, reader == bareReader, &figures[i]); err != nil {
+		for _, reader := range []string{"ebpftop", bareReader} {
+			if err := l.search(ctx, b, kind, reader); err != nil {
 				return err
 			}
 		}
 	}
-	report := func(what, unit, goal string, values func(*eventFigures) []float64) {
-		ours := newRow(kind.name+": "+what, readers[0], unit, values(&figures[0]))
-		bare := newRow(kind.name+": "+what, readers[1], unit, values(&figures[1]))
-		b.rows = append(b.rows, ours.against(bareReader, ours.Median/max(bare.Median, 1e-9), goal), bare)
-	}
-	report("before the first loss", "/s", "", func(f *eventFigures) []float64 { return f.rate })
-	report("CPU each", "ns", "", func(f *eventFigures) []float64 { return f.cpu })
-	b.rows = append(b.rows, newRow(kind.name+": lost of as many as possible", "ebpftop", "%", figures[0].lost),
-		newRow(kind.name+": lost of as many as possible", bareReader, "%", figures[1].lost))
 	return nil
 }
 
 // search tries as many events as possible first, and then fewer.
-func (l *eventLab) search(ctx context.Context, b *bench, kind *eventKind, bare bool, f *eventFigures) error {
+func (l *eventLab) search(ctx context.Context, b *bench, kind *eventKind, reader string) error {
+	events := figure{what: "event=" + kind.name, who: reader}
 	for rate := 0.0; ; {
-		t, err := l.try(ctx, b, kind, bare, rate)
+		t, err := l.try(ctx, b, kind, reader == bareReader, rate)
 		if err != nil {
 			return err
 		}
 		if rate == 0 {
-			f.lost = append(f.lost, 100*float64(t.lost)/float64(t.caused))
+			b.report(events.in("%lost-of-most"), 100*float64(t.lost)/float64(t.caused))
 		}
 		if t.lost == 0 || !kind.paced {
-			f.rate = append(f.rate, t.perSecond())
-			f.cpu = append(f.cpu, float64(t.cpu)/float64(t.caused-t.lost))
+			b.report(events.in("events/s"), t.perSecond())
+			b.report(events.in("ns/event"), float64(t.cpu)/float64(t.caused-t.lost))
 			return nil
 		}
 		rate = t.perSecond() * slower

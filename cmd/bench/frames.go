@@ -10,11 +10,11 @@ type testFrame struct {
 
 func testFrames() []testFrame {
 	return []testFrame{
-		{"64 B UDP", udpFrame(64)},
-		{"64 B TCP", tcpFrame(64)},
-		{"1500 B TCP", tcpFrame(1514)},
-		{"IPv6 TCP", ipv6Frame(78)},
-		{"QinQ TCP", qinqFrame(72)},
+		{"64B-UDP", udpFrame(64)},
+		{"64B-TCP", tcpFrame(64)},
+		{"1500B-TCP", tcpFrame(1514)},
+		{"IPv6-TCP", ipv6Frame(78)},
+		{"QinQ-TCP", qinqFrame(72)},
 	}
 }
 

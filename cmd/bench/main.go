@@ -1,11 +1,12 @@
 // Command bench measures what ebpftop costs, beside what else does the same: in
 // namespaces that it makes itself, in rounds that take turns, so that a noisy
-// machine is as noisy for all of them.
+// machine is as noisy for all of them. It prints a line for each figure of a round,
+// in Go's format of benchmarks, and in the end, as errors, which goals were met.
 package main
 
 import (
+	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -26,13 +27,13 @@ var suites = []struct {
 	name    string
 	measure func(context.Context, *bench) error
 }{
-	{"packet", measurePackets},
-	{"wire", measureWires},
-	{"watch", measureWatching},
-	{"events", measureEvents},
-	{"screen", measureScreens},
-	{"growth", measureGrowth},
-	{"scale", measureScale},
+	{"Packet", measurePackets},
+	{"Trace", measureTracing},
+	{"Wire", measureWires},
+	{"Events", measureEvents},
+	{"Screen", measureScreens},
+	{"Growth", measureGrowth},
+	{"Scale", measureScale},
 }
 
 // bench is a run.
@@ -41,8 +42,12 @@ type bench struct {
 	tests      string // where the binaries of the tests are
 	rounds     int
 	interfaces int // the most that a host is given
-	rows       []row
+	out        *bufio.Writer
 	log        io.Writer
+
+	suite    string // that runs now
+	values   map[figure][]float64
+	outcomes []outcome
 }
 
 func run(args []string, out, errOut io.Writer) int {
@@ -51,20 +56,19 @@ func run(args []string, out, errOut io.Writer) int {
 	program := flags.String("ebpftop", "./ebpftop", "the program to measure")
 	tests := flags.String("tests", ".", "where ui.test, live.test and packets.test are, go test -c")
 	rounds := flags.Int("rounds", 5, "rounds that take turns")
-	only := flags.String("run", "", "suites whose name matches: packet, wire, watch, events, screen, growth, scale")
+	only := flags.String("run", "", "suites whose name matches: packet, trace, wire, events, screen, growth, scale")
 	interfaces := flags.Int("interfaces", slices.Max(scaleCounts), "scale: this many at most")
-	asJSON := flags.Bool("json", false, "for a machine")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := &bench{program: *program, tests: *tests, rounds: *rounds, interfaces: *interfaces, log: errOut}
-	if err := b.runSuites(ctx, *only); err != nil {
-		fmt.Fprintln(errOut, "bench:", err)
-		return 1
+	b := &bench{
+		program: *program, tests: *tests, rounds: *rounds, interfaces: *interfaces,
+		out: bufio.NewWriter(out), log: errOut,
 	}
-	if err := b.print(out, *asJSON); err != nil {
+	err := b.runSuites(ctx, *only)
+	if err := errors.Join(err, printGoals(errOut, b.outcomes), b.out.Flush()); err != nil {
 		fmt.Fprintln(errOut, "bench:", err)
 		return 1
 	}
@@ -72,7 +76,7 @@ func run(args []string, out, errOut io.Writer) int {
 }
 
 func (b *bench) runSuites(ctx context.Context, only string) error {
-	pattern, err := regexp.Compile(only)
+	pattern, err := regexp.Compile("(?i)" + only)
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
@@ -84,18 +88,13 @@ func (b *bench) runSuites(ctx context.Context, only string) error {
 			continue
 		}
 		fmt.Fprintln(b.log, "measuring", s.name, "...")
+		b.suite, b.values = s.name, make(map[figure][]float64)
+		if err := b.describe(); err != nil {
+			return err
+		}
 		if err := s.measure(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
 	return nil
-}
-
-func (b *bench) print(out io.Writer, asJSON bool) error {
-	if !asJSON {
-		return printTable(out, b.rows)
-	}
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(b.rows)
 }

@@ -14,17 +14,17 @@ import (
 
 // The figures of a host with many interfaces, besides those of screens.
 const (
-	startCPUFigure   = "CPU until the first sample"
-	kernelFigure     = "kernel memory"
+	startCPUFigure   = "CPU-to-first-sample"
+	kernelFigure     = "kernel-memory"
 	descriptorFigure = "descriptors"
-	stopFigure       = "SIGTERM to exit"
-	waitFigure       = "RTNL wait of others, median"
-	worstFigure      = "RTNL wait of others, worst"
+	stopFigure       = "SIGTERM-to-exit"
+	waitFigure       = "RTNL-wait"
+	worstFigure      = "worst-RTNL-wait"
 )
 
 var scaleFigures = []struct{ name, unit string }{
 	{startCPUFigure, "s"}, {startFigure, "ms"}, {kernelFigure, "MB"}, {memoryFigure, "MB"},
-	{descriptorFigure, ""}, {cpuFigure, "% of a core"}, {stopFigure, "s"}, {waitFigure, "ms"}, {worstFigure, "ms"},
+	{descriptorFigure, "files"}, {cpuFigure, "%cpu"}, {stopFigure, "s"}, {waitFigure, "ms"}, {worstFigure, "ms"},
 }
 
 // scaleCounts are the numbers of interfaces, fewest first: a host is given more of
@@ -35,23 +35,24 @@ var scaleCounts = []int{2, 10, goalCount, 300, 1000}
 // hooks are compared.
 const goalCount = 110
 
-// scaleGoal is ebpftop's at its default hook, empty if there is none.
-func scaleGoal(figure string, count int) string {
+// scaleGoal is the most that ebpftop is to take at its default hook, 0 if there is no
+// goal.
+func scaleGoal(figure string, count int) float64 {
 	switch {
 	case figure == startFigure:
-		return "<= 300"
+		return 300
 	case figure == waitFigure:
-		return "<= 1"
+		return 1
 	case figure == worstFigure:
-		return "<= 30"
+		return 30
 	case figure == startCPUFigure && count == goalCount:
-		return "<= 0.3"
+		return 0.3
 	case figure == kernelFigure && count == goalCount:
-		return "<= 25"
+		return 25
 	case figure == descriptorFigure && count >= goalCount: // of fewer, those that it has anyway are more
-		return fmt.Sprint("<= ", 4*count)
+		return float64(4 * count)
 	}
-	return ""
+	return 0
 }
 
 // scaleSubject is ebpftop, told where to count.
@@ -71,7 +72,7 @@ func scaleSubjects(b *bench, count int) (subjects []*scaleSubject) {
 	}
 	add("ebpftop")
 	if count == goalCount {
-		add("ebpftop --hook tc", "--hook", "tc")
+		add("ebpftop-tc", "--hook", "tc")
 	}
 	return subjects
 }
@@ -90,37 +91,36 @@ func measureScale(ctx context.Context, b *bench) (err error) {
 		if err := l.grow(count); err != nil {
 			return err
 		}
-		subjects, nobody := scaleSubjects(b, count), make(screenValues)
 		for range b.rounds {
-			for _, s := range subjects {
+			for _, s := range scaleSubjects(b, count) {
+				nobody := make(screenValues)
 				if err := s.measure(ctx, b, l, nobody); err != nil {
 					return fmt.Errorf("%d interfaces, %s: %w", count, s.name, err)
 				}
+				reportScale(b, count, s.name, s.values)
+				reportScale(b, count, "nobody", nobody)
 			}
 		}
-		reportScale(b, count, subjects, nobody)
+		wantScale(b, count)
 	}
 	return nil
 }
 
-func reportScale(b *bench, count int, subjects []*scaleSubject, nobody screenValues) {
-	for _, figure := range scaleFigures {
-		what := fmt.Sprintf("%s, %d interfaces", figure.name, count)
-		var idle []row
-		if values := nobody[figure.name]; values != nil {
-			idle = append(idle, newRow(what, "nobody", figure.unit, values))
+func reportScale(b *bench, count int, who string, values screenValues) {
+	for _, f := range scaleFigures {
+		b.report(scaleFigure(f.name, count, who, f.unit), values[f.name]...)
+	}
+}
+
+func scaleFigure(name string, count int, who, unit string) figure {
+	return figure{fmt.Sprintf("what=%s/interfaces=%d", name, count), who, unit}
+}
+
+func wantScale(b *bench, count int) {
+	for _, f := range scaleFigures {
+		if limit := scaleGoal(f.name, count); limit > 0 {
+			b.want(scaleFigure(f.name, count, "ebpftop", f.unit), goal{bound: atMost, limit: limit})
 		}
-		for i, s := range subjects {
-			r := newRow(what, s.name, figure.unit, s.values[figure.name])
-			if i == 0 {
-				r.Goal = scaleGoal(figure.name, count)
-			}
-			if idle != nil {
-				r = r.against("nobody", r.Median/idle[0].Median, r.Goal)
-			}
-			b.rows = append(b.rows, r)
-		}
-		b.rows = append(b.rows, idle...)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
@@ -49,9 +50,8 @@ func (l *scaleLab) awaitTurns(ctx context.Context, v screenValues, fn func() err
 	if err := errors.Join(err, changeErr); err != nil {
 		return err
 	}
-	r := newRow("", "", "", waits)
-	v.add(waitFigure, r.Median)
-	v.add(worstFigure, r.Most)
+	v.add(waitFigure, median(waits))
+	v.add(worstFigure, slices.Max(waits))
 	return nil
 }
 

@@ -14,38 +14,38 @@ import (
 
 // The figures of a program on a terminal.
 const (
-	startFigure   = "start to first full frame"
+	startFigure   = "start"
 	cpuFigure     = "CPU"
 	memoryFigure  = "RSS"
 	sharedFigure  = "PSS"
 	refreshFigure = "refresh"
-	keyFigure     = "key to screen"
+	keyFigure     = "key-to-screen"
 )
 
 var screenFigures = []struct{ name, unit string }{
-	{startFigure, "ms"}, {cpuFigure, "% of a core"}, {memoryFigure, "MB"}, {sharedFigure, "MB"},
+	{startFigure, "ms"}, {cpuFigure, "%cpu"}, {memoryFigure, "MB"}, {sharedFigure, "MB"},
 	{refreshFigure, "B"}, {keyFigure, "ms"},
 }
 
 var screenSizes = []size{{80, 24}, {200, 50}}
 
-// screenGoal is ebpftop's, empty if there is none.
-func screenGoal(figure, in string, s size) string {
+// screenGoal is the most that ebpftop is to take, 0 if there is no goal.
+func screenGoal(figure, in string, s size) float64 {
 	switch {
 	case figure == startFigure && in != "flood":
-		return "<= 300"
+		return 300
 	case figure == memoryFigure && in != "flood":
-		return "<= 40"
+		return 40
 	case figure == cpuFigure && in == "quiet":
-		return "<= 1"
-	case figure == cpuFigure && in == "10,000 connections":
-		return "<= 3"
+		return 1
+	case figure == cpuFigure && in == "10000-connections":
+		return 3
 	case figure == refreshFigure && in != "flood" && s.width == 80:
-		return "<= 700"
+		return 700
 	case figure == refreshFigure && in != "flood":
-		return "<= 1500"
+		return 1500
 	}
-	return ""
+	return 0
 }
 
 const (
@@ -67,49 +67,48 @@ func measureScreens(ctx context.Context, b *bench) (err error) {
 	programs := screenPrograms(b)
 	for _, l := range screenLabs {
 		for _, s := range screenSizes {
-			values := make([]screenValues, len(programs))
-			for i := range values {
-				values[i] = make(screenValues)
-			}
 			err := l.look(ctx, b, func(hub *lab.Namespace) error {
 				for range b.rounds {
-					for i, p := range programs {
-						err := p.measure(ctx, hub, s, home, values[i])
-						if i > 0 && errors.Is(err, errNotSeen) {
-							fmt.Fprintln(b.log, l.name, s, p.name, "does not answer:", errNotSeen)
-						} else if err != nil {
-							return fmt.Errorf("%s, %v, %s: %w", l.name, s, p.name, err)
-						}
+					if err := measureInTurn(ctx, b, programs, hub, l.name, s, home); err != nil {
+						return err
 					}
 				}
 				return nil
 			})
 			if err != nil {
-				return err
+				return fmt.Errorf("%s, %v: %w", l.name, s, err)
 			}
-			reportScreens(b, l.name, s, programs, values)
+			wantScreen(b, programs[0].name, l.name, s)
 		}
 	}
 	return nil
 }
 
-func reportScreens(b *bench, in string, s size, programs []screenProgram, values []screenValues) {
-	for _, figure := range screenFigures {
-		what := fmt.Sprintf("%s, %v, %s", figure.name, s, in)
-		var ours int
-		for i, p := range programs {
-			if len(values[i][figure.name]) == 0 {
-				continue
-			}
-			r := newRow(what, p.name, figure.unit, values[i][figure.name])
-			if i == 0 {
-				ours = len(b.rows)
-				r.Goal = screenGoal(figure.name, in, s)
-			}
-			if p.name == "btop" {
-				b.rows[ours] = b.rows[ours].against(p.name, b.rows[ours].Median/r.Median, b.rows[ours].Goal)
-			}
-			b.rows = append(b.rows, r)
+// measureInTurn measures each program once. Those of others may fail to answer.
+func measureInTurn(ctx context.Context, b *bench, programs []screenProgram, hub *lab.Namespace, in string, s size, home string) error {
+	for i, p := range programs {
+		values := make(screenValues)
+		err := p.measure(ctx, hub, s, home, values)
+		if i > 0 && errors.Is(err, errNotSeen) {
+			fmt.Fprintln(b.log, in, s, p.name, "does not answer:", errNotSeen)
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		for _, f := range screenFigures {
+			b.report(screenFigure(f.name, in, s, p.name, f.unit), values[f.name]...)
+		}
+	}
+	return nil
+}
+
+func screenFigure(name, in string, s size, who, unit string) figure {
+	return figure{fmt.Sprintf("what=%s/terminal=%v/lab=%s", name, s, in), who, unit}
+}
+
+func wantScreen(b *bench, who, in string, s size) {
+	for _, f := range screenFigures {
+		if limit := screenGoal(f.name, in, s); limit > 0 {
+			b.want(screenFigure(f.name, in, s, who, f.unit), goal{bound: atMost, limit: limit})
 		}
 	}
 }

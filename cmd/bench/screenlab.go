@@ -22,7 +22,7 @@ type screenLab struct {
 // last has new connections all the time.
 var screenLabs = []screenLab{
 	{name: "quiet"},
-	{name: "10,000 connections", traffic: true, talk: &conversations{connections: 5000, perSecond: 5000}},
+	{name: "10000-connections", traffic: true, talk: &conversations{connections: 5000, perSecond: 5000}},
 	{name: "flood", talk: &conversations{connections: endless}},
 }
 

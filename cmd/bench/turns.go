@@ -5,7 +5,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
-	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/cmd/bench/baselines"
 )
 
 // turns is how many connections take turns: many more than a CPU has slots.
@@ -23,16 +23,16 @@ func (p *packetBench) openTurns(spec *ebpf.CollectionSpec) error {
 		flags      uint32
 	}{{"turn0", &p.turns.plain, 0}, {"turn1", &p.turns.frags, 1 << 5 /* BPF_F_XDP_HAS_FRAGS */}} {
 		own := spec.Copy()
-		own.Programs = map[string]*ebpf.ProgramSpec{bpf.BaselinesProgInTurn: own.Programs[bpf.BaselinesProgInTurn]}
-		own.Programs[bpf.BaselinesProgInTurn].Flags |= t.flags
-		err := own.Variables[bpf.BaselinesVarTurns].Set(uint32(turns))
+		own.Programs = map[string]*ebpf.ProgramSpec{baselines.XDPProgInTurn: own.Programs[baselines.XDPProgInTurn]}
+		own.Programs[baselines.XDPProgInTurn].Flags |= t.flags
+		err := own.Variables[baselines.XDPVarTurns].Set(uint32(turns))
 		if err != nil {
 			return err
 		}
 		if *t.collection, err = ebpf.NewCollection(own); err != nil {
 			return err
 		}
-		if err := p.attach(t.name, (*t.collection).Programs[bpf.BaselinesProgInTurn]); err != nil {
+		if _, err := p.attach(t.name, (*t.collection).Programs[baselines.XDPProgInTurn]); err != nil {
 			return err
 		}
 	}
@@ -43,9 +43,9 @@ func (p *packetBench) openTurns(spec *ebpf.CollectionSpec) error {
 func (t *turntable) time(s *subject, frame []byte) (float64, error) {
 	var errs [2]error
 	for i, c := range []*ebpf.Collection{t.plain, t.frags} {
-		next := c.Maps[bpf.BaselinesMapNextProgram]
+		next := c.Maps[baselines.XDPMapNextProgram]
 		if errs[i] = next.Put(uint32(0), s.program); errs[i] == nil {
-			turning := subject{program: c.Programs[bpf.BaselinesProgInTurn]}
+			turning := subject{program: c.Programs[baselines.XDPProgInTurn], ifindex: s.ifindex}
 			return turning.time(frame)
 		}
 	}

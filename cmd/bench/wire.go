@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
-	"strconv"
-	"time"
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/lab"
@@ -18,10 +14,7 @@ type wireLab struct {
 	left, right, hub *lab.Namespace
 }
 
-const (
-	rightAddress = "198.51.100.2"
-	seconds      = 3 // of traffic for one figure
-)
+const rightAddress = "198.51.100.2"
 
 func newWireLab() (w *wireLab, err error) {
 	w = &wireLab{}
@@ -67,9 +60,9 @@ type way struct {
 
 var ways = []way{
 	{name: "bridge", join: (*wireLab).bridge},
-	{name: "ebpftop (tc)", join: connectBy(crossconnect.Auto)},
-	{name: "ebpftop (native XDP, far ends prepared)", join: connectBy(crossconnect.XDP), prepared: true},
-	{name: "ebpftop (generic XDP)", join: connectBy(crossconnect.XDPGeneric)},
+	{name: "ebpftop-tc", join: connectBy(crossconnect.Auto)},
+	{name: "ebpftop-native-xdp", join: connectBy(crossconnect.XDP), prepared: true},
+	{name: "ebpftop-generic-xdp", join: connectBy(crossconnect.XDPGeneric)},
 }
 
 func (w *wireLab) bridge() (func() error, error) {
@@ -93,113 +86,45 @@ func connectBy(d crossconnect.Datapath) func(*wireLab) (func() error, error) {
 }
 
 func measureWires(ctx context.Context, b *bench) error {
-	tcp, udp := make(map[string][]float64), make(map[string][]float64)
+	tcp, udp := figure{what: "frames=TCP", unit: "Gbit/s"}, figure{what: "frames=64B-UDP", unit: "kpps"}
 	for range b.rounds {
 		for _, way := range ways {
-			if err := measureWay(ctx, way, tcp, udp); err != nil {
+			bits, packets, err := measureWay(ctx, way)
+			if err != nil {
 				return fmt.Errorf("%s: %w", way.name, err)
 			}
+			b.report(tcp.of(way.name), bits/1e9)
+			b.report(udp.of(way.name), packets/1e3)
 		}
 	}
-	report := func(what, unit string, values map[string][]float64, goal string) {
-		bridge := newRow(what, "bridge", unit, values["bridge"])
-		for _, way := range ways {
-			r := newRow(what, way.name, unit, values[way.name])
-			if way.name != "bridge" {
-				wanted := ""
-				if way.name == "ebpftop (tc)" {
-					wanted = goal
-				}
-				r = r.against("bridge", r.Median/bridge.Median, wanted)
-			}
-			b.rows = append(b.rows, r)
-		}
-	}
-	report("TCP through a wire", "Gbit/s", tcp, ">= 1.0")
-	report("64 B UDP through a wire", "kpps", udp, ">= 1.15")
+	b.want(tcp.of("ebpftop-tc"), goal{atLeast, 1, "bridge"})
+	b.want(udp.of("ebpftop-tc"), goal{atLeast, 1.15, "bridge"})
 	return nil
 }
 
-// measureWay takes one figure each of TCP and UDP, in a lab of its own.
-func measureWay(ctx context.Context, way way, tcp, udp map[string][]float64) (err error) {
+// measureWay returns what arrives a second: bits of TCP, and packets of UDP.
+func measureWay(ctx context.Context, way way) (bits, packets float64, err error) {
 	w, err := newWireLab()
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	if way.prepared {
 		for _, n := range []*lab.Namespace{w.left, w.right} {
 			if err := n.PrepareForXDP("net0"); err != nil {
-				return err
+				return 0, 0, err
 			}
 		}
 	}
 	part, err := way.join(w)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, part()) }()
-	bits, _, err := iperf(ctx, w.left, w.right)
+	tcp, err := iperf(ctx, w.left, w.right)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	tcp[way.name] = append(tcp[way.name], bits/1e9)
-	_, packets, err := iperf(ctx, w.left, w.right, "-u", "-b", "0", "-l", "22")
-	if err != nil {
-		return err
-	}
-	udp[way.name] = append(udp[way.name], packets/1e3)
-	return nil
-}
-
-// iperf sends from one host to another and returns what arrived a second.
-func iperf(ctx context.Context, from, to *lab.Namespace, args ...string) (bits, packets float64, err error) {
-	server := exec.CommandContext(ctx, "iperf3", "-s", "-1")
-	if err := to.Start(server); err != nil {
-		return 0, 0, fmt.Errorf("start iperf3 (Debian: iperf3): %w", err)
-	}
-	defer func() {
-		_ = server.Process.Kill() // most often it has ended
-		_ = server.Wait()
-	}()
-	args = append([]string{"-c", rightAddress, "-t", strconv.Itoa(seconds), "-J"}, args...)
-	var measured iperfResult
-	for attempt := 0; ; attempt++ { // the server takes a moment to listen
-		measured, err = runIperf(ctx, from, args)
-		if err == nil || attempt == 20 {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	sum := measured.End.Sum
-	return measured.End.SumReceived.Bits, (sum.Packets - sum.Lost) / max(sum.Seconds, 1), err
-}
-
-// iperfResult is what is used of what iperf3 says.
-type iperfResult struct {
-	Error string
-	End   struct {
-		SumReceived struct {
-			Bits float64 `json:"bits_per_second"`
-		} `json:"sum_received"`
-		Sum struct {
-			Seconds, Packets float64
-			Lost             float64 `json:"lost_packets"`
-		}
-	}
-}
-
-// runIperf fails where iperf3 says that it did, which it may do with status 0.
-func runIperf(ctx context.Context, from *lab.Namespace, args []string) (result iperfResult, err error) {
-	out, err := output(from, exec.CommandContext(ctx, "iperf3", args...))
-	if err != nil {
-		return result, err
-	}
-	if err := json.Unmarshal(out, &result); err != nil {
-		return result, fmt.Errorf("read iperf3's answer: %w", err)
-	}
-	if result.Error != "" {
-		return result, fmt.Errorf("iperf3: %s", result.Error)
-	}
-	return result, nil
+	udp, err := iperf(ctx, w.left, w.right, "-u", "-b", "0", "-l", "22")
+	return tcp.bits(), udp.received(), err
 }

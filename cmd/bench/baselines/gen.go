@@ -1,0 +1,6 @@
+// Package baselines holds the programs that ebpftop's are measured against. The C
+// is in this folder; `make generate` compiles it.
+package baselines
+
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package baselines XDP xdp.bpf.c -- -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package baselines Trace trace.bpf.c -- -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3
