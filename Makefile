@@ -1,5 +1,6 @@
 # Building and running needs Go alone. `make generate` needs clang-19,
-# llvm-strip-19 and libbpf-dev (Debian: clang-19 llvm-19 libbpf-dev).
+# llvm-strip-19 and libbpf-dev (Debian: clang-19 llvm-19 libbpf-dev); `make lint`
+# needs clang-format-19.
 # `make help` lists the targets.
 
 export CGO_ENABLED = 0
@@ -55,18 +56,26 @@ test-kernels: ## run the tests on other kernels, under QEMU
 
 sources = bpf cmd probes ui
 
+# Where programs for the kernel are, and what they compile to.
+compiled = bpf cmd/bench/baselines
+
 # The screens that tests of package ui compare with. Look at the difference.
 golden: ## write the golden files of the screen anew
 	go test -count=1 ./ui -update
 
-fmt: ## format the Go sources
+# The C there is.
+c = $(wildcard headers/*.h $(addsuffix /*.bpf.c,$(compiled)))
+
+fmt: ## format the sources, the C with clang-format-19
 	gofmt -w $(sources)
+	clang-format-19 -i $(c)
 
 # Functions that only these have a use for are not dead: what tests share.
 helpers = probes/lab/labtest|ui/internal/fake
 
 lint: build ## check the sources, and what the documents say of them
 	test -z "$$(gofmt -l $(sources))" || { gofmt -l $(sources); exit 1; }
+	clang-format-19 --dry-run -Werror $(c)
 	go mod tidy -diff
 	go vet ./...
 	go tool staticcheck ./...
@@ -79,9 +88,6 @@ lint: build ## check the sources, and what the documents say of them
 		echo "calls methods by name, as templates do: the linker then keeps all there are, 4 MB" && exit 1; fi
 	.ci/tests-named
 	.ci/links
-
-# Where programs for the kernel are, and what they compile to.
-compiled = bpf cmd/bench/baselines
 
 # Debian keeps asm/types.h, which <linux/types.h> needs, in a folder for each
 # architecture; the types in it are the same on all.

@@ -127,8 +127,7 @@ submit(struct exec_record *r, __u64 filename_len, __u64 args_len, __u64 wakeup)
 
 	r->event.filename_len = filename_len;
 	r->event.args_len = args_len;
-	if (bpf_ringbuf_output(&exec_events, r,
-			       sizeof(r->event) + filename_len + args_len,
+	if (bpf_ringbuf_output(&exec_events, r, sizeof(r->event) + filename_len + args_len,
 			       wakeup) &&
 	    c)
 		c->lost++;
@@ -286,8 +285,7 @@ int exec_tracepoint(struct sched_process_exec *ctx)
 	if (args) {
 		len = args->len;
 		r->event.flags = args->flags;
-		if (len > EXEC_ARGS_MAX ||
-		    bpf_probe_read_kernel(r->text + n, len, args->text))
+		if (len > EXEC_ARGS_MAX || bpf_probe_read_kernel(r->text + n, len, args->text))
 			len = 0;
 	} else {
 		r->event.flags = EXEC_ARGS_TRUNCATED;

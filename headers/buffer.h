@@ -16,7 +16,7 @@
 
 enum buffer_kind {
 	BUFFER_XDP,    /* ctx is a struct xdp_md */
-	BUFFER_TC,     /* ctx is a struct __sk_buff */
+	BUFFER_TC,	   /* ctx is a struct __sk_buff */
 	BUFFER_KERNEL, /* data is an address in kernel memory; only for buffer_load() */
 	BUFFER_COPY,   /* data is a copy on the stack; only for buffer_at() */
 };
@@ -63,8 +63,7 @@ static __always_inline struct buffer loads_kernel(__u64 data, __u64 end)
 
 /* buffer_load() copies bytes of a frame. It returns false if they are not within
  * reach: behind the frame's end, or, but for tc, outside linear memory. */
-static __always_inline bool
-buffer_load(const struct buffer *b, __u32 offset, void *to, __u32 bytes)
+static __always_inline bool buffer_load(const struct buffer *b, __u32 offset, void *to, __u32 bytes)
 {
 	struct xdp_md *xdp = b->ctx;
 	void *from;
@@ -75,7 +74,7 @@ buffer_load(const struct buffer *b, __u32 offset, void *to, __u32 bytes)
 		return !bpf_skb_load_bytes(b->ctx, offset, to, bytes);
 	case BUFFER_KERNEL:
 		return buffer_has(b, offset, bytes) &&
-			!bpf_probe_read_kernel(to, bytes, b->data + offset);
+		       !bpf_probe_read_kernel(to, bytes, b->data + offset);
 	case BUFFER_XDP:
 		/* From the context, because the bounds of a pointer are lost in a
 		 * variable. */

@@ -119,8 +119,8 @@ static __always_inline bool is_tracked(__u16 local_port)
 /* User space drains the ring once a tick: wake it only if that is too late. */
 static __always_inline __u64 wakeup(void *ring, __u64 size)
 {
-	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > size / 2 ?
-		BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > size / 2 ? BPF_RB_FORCE_WAKEUP
+								     : BPF_RB_NO_WAKEUP;
 }
 
 /* Counts a row made, and tells user space. */
@@ -156,9 +156,8 @@ static __always_inline void refuse(void)
 }
 
 /* Adds what came one way to a row, as other CPUs may at the same time. */
-static __always_inline void
-connection_add(struct connection *row, enum direction direction, __u64 packets, __u64 bytes,
-	       __u8 tcp_flags, __u64 time)
+static __always_inline void connection_add(struct connection *row, enum direction direction,
+					   __u64 packets, __u64 bytes, __u8 tcp_flags, __u64 time)
 {
 	__u8 *flags;
 
@@ -186,16 +185,15 @@ static __always_inline void
 connection_add_both(struct connection *row, const struct connection *more)
 {
 	if (more->rx_packets)
-		connection_add(row, DIRECTION_RX, more->rx_packets, more->rx_bytes,
-			       more->rx_flags, more->last_seen);
+		connection_add(row, DIRECTION_RX, more->rx_packets, more->rx_bytes, more->rx_flags,
+			       more->last_seen);
 	if (more->tx_packets)
-		connection_add(row, DIRECTION_TX, more->tx_packets, more->tx_bytes,
-			       more->tx_flags, more->last_seen);
+		connection_add(row, DIRECTION_TX, more->tx_packets, more->tx_bytes, more->tx_flags,
+			       more->last_seen);
 }
 
 /* Finds or makes the row of a slot's connection in table, and adds to it. */
-static __always_inline void
-slot_add(void *table, const struct connection_slot *slot, bool is_ipv6)
+static __always_inline void slot_add(void *table, const struct connection_slot *slot, bool is_ipv6)
 {
 	struct connection *row = bpf_map_lookup_elem(table, &slot->key);
 	long error;
@@ -322,9 +320,8 @@ static __always_inline __u32 slot_number(const struct interface *i, const struct
 	return (hash ^ hash >> 8) % CONNECTION_SLOTS;
 }
 
-static __always_inline void
-count_connection(const struct interface *i, const struct frame *f, enum direction direction,
-		 const struct traffic *more)
+static __always_inline void count_connection(const struct interface *i, const struct frame *f,
+					     enum direction direction, const struct traffic *more)
 {
 	bool received = direction == DIRECTION_RX;
 	__be16 local_port = received ? f->destination_port : f->source_port;
@@ -344,8 +341,9 @@ count_connection(const struct interface *i, const struct frame *f, enum directio
 		};
 		__builtin_memcpy(key.local, received ? &ip->daddr : &ip->saddr, 16);
 		__builtin_memcpy(key.remote, received ? &ip->saddr : &ip->daddr, 16);
-		connection_count(CONNECTION_SLOTS + slot_number(i, f), &connections6, (const __u64 *)&key,
-				 sizeof(key) / sizeof(__u64), f, direction, more);
+		connection_count(CONNECTION_SLOTS + slot_number(i, f), &connections6,
+				 (const __u64 *)&key, sizeof(key) / sizeof(__u64), f, direction,
+				 more);
 	} else {
 		const struct iphdr *ip = f->ip;
 		struct connection_key4 key = {

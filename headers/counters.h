@@ -39,11 +39,11 @@ const volatile __u32 protocol_cpus = 1; /* that have counters in each block */
 const volatile __u8 protocol_slots[256]; /* by IP protocol; PROTOCOL_SLOTS and more: none */
 
 enum other_kind {
-	OTHER_PROTOCOL,  /* number is an IP protocol */
+	OTHER_PROTOCOL, /* number is an IP protocol */
 	OTHER_ETHERTYPE, /* number is an ethertype: not IP, or broken before the IP protocol */
 	OTHER_MALFORMED, /* packets that are counted elsewhere, too */
-	OTHER_REST,      /* what the table has no room for; user space makes its rows */
-	OTHER_ROWS,      /* packets is how many rows there are */
+	OTHER_REST,	    /* what the table has no room for; user space makes its rows */
+	OTHER_ROWS,	    /* packets is how many rows there are */
 };
 
 struct other_key {
@@ -118,7 +118,10 @@ count_other_kind(const struct interface *i, enum direction direction, enum other
 		struct other_key key;
 		__u64 bits;
 	} row = {
-		.key = { .interface = i->id, .direction = direction, .kind = kind, .number = number },
+		.key = { .interface = i->id,
+			 .direction = direction,
+			 .kind = kind,
+			 .number = number },
 	};
 
 	count_other(row.bits, more->packets, more->bytes);

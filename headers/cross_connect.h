@@ -102,7 +102,8 @@ static __always_inline __u32 cross_connect_generation(void)
 static __always_inline bool has_lease(void)
 {
 	return !is_leased ||
-		bpf_jiffies64() < ((const volatile struct generation_control *)&cross_connect_control)->lease;
+	       bpf_jiffies64() <
+		       ((const volatile struct generation_control *)&cross_connect_control)->lease;
 }
 
 static __always_inline void cross_connect_count(__u32 generation, const struct traffic *more)

@@ -8,10 +8,10 @@
 
 #include <linux/types.h>
 
-#define EXEC_COMM_LEN	  16   /* TASK_COMM_LEN, include/linux/sched.h */
+#define EXEC_COMM_LEN 16	 /* TASK_COMM_LEN, include/linux/sched.h */
 #define EXEC_FILENAME_MAX 4096 /* PATH_MAX: a path is never cut */
-#define EXEC_ARGS_MAX	  2048
-#define EXEC_RING_BYTES	  (1 << 20)
+#define EXEC_ARGS_MAX 2048
+#define EXEC_RING_BYTES (1 << 20)
 
 struct exec_counters {
 	__u64 total;

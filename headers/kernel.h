@@ -52,7 +52,7 @@ struct sk_buff {
 	__u16 network_header; /* bytes from head */
 	unsigned int end; /* bytes from head: where skb_shared_info is */
 	unsigned char *head, *data;
-	__u8 pkt_type:3; /* PACKET_* in linux/if_packet.h */
+	__u8 pkt_type : 3; /* PACKET_* in linux/if_packet.h */
 } CORE;
 
 /* Linux 6.2 has one word for the tag that is beside the data, older ones a bit. */
@@ -61,7 +61,7 @@ struct sk_buff___tag_word {
 } CORE;
 
 struct sk_buff___tag_bit {
-	__u8 vlan_present:1;
+	__u8 vlan_present : 1;
 } CORE;
 
 struct skb_shared_info {

@@ -88,7 +88,8 @@ static __always_inline int packet_xdp(struct xdp_md *ctx, __u32 tasks)
 	here = protocol_counts_here(i);
 	b = buffer_xdp(ctx);
 	if (buffer_has(&b, 0, sizeof(struct ethhdr)) &&
-	    parse_fast(&f, &b, ((const __be16 *)b.data)[6], sizeof(struct ethhdr), sizeof(struct ethhdr)))
+	    parse_fast(&f, &b, ((const __be16 *)b.data)[6], sizeof(struct ethhdr),
+		       sizeof(struct ethhdr)))
 		count_frame(i, here, &f, DIRECTION_RX, 1, tasks);
 	else if (tasks & COUNT_CONNECTIONS)
 		slow_xdp(ctx);
@@ -107,7 +108,8 @@ static __always_inline int slow_path_tc(struct __sk_buff *skb, __u32 direction, 
 	if (!i)
 		return 0;
 	parse_slow_tc(&f, skb, i->flags & INTERFACE_ETHERNET, &ip);
-	count_frame(i, protocol_counts_here(i), &f, direction & 1, segments_tc(skb, f.headers), tasks);
+	count_frame(i, protocol_counts_here(i), &f, direction & 1, segments_tc(skb, f.headers),
+		    tasks);
 	return 0;
 }
 
@@ -121,8 +123,7 @@ __noinline int slow_tc_protocols(struct __sk_buff *skb, __u32 direction)
 	return slow_path_tc(skb, direction, 0);
 }
 
-static __always_inline int
-packet_tc(struct __sk_buff *skb, enum direction direction, __u32 tasks)
+static __always_inline int packet_tc(struct __sk_buff *skb, enum direction direction, __u32 tasks)
 {
 	__u32 place;
 	const struct interface *i = interface_find(skb->ifindex, network_namespace, &place);
@@ -137,7 +138,8 @@ packet_tc(struct __sk_buff *skb, enum direction direction, __u32 tasks)
 	b = buffer_tc(skb);
 	f = frame_tc(skb);
 	if (i->flags & INTERFACE_ETHERNET && buffer_has(&b, 0, sizeof(struct ethhdr)) &&
-	    parse_fast(&f, &b, ((const __be16 *)b.data)[6], sizeof(struct ethhdr), sizeof(struct ethhdr)))
+	    parse_fast(&f, &b, ((const __be16 *)b.data)[6], sizeof(struct ethhdr),
+		       sizeof(struct ethhdr)))
 		count_frame(i, here, &f, direction, segments_tc(skb, f.headers), tasks);
 	else if (tasks & COUNT_CONNECTIONS)
 		slow_tc(skb, direction);

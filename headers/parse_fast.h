@@ -41,7 +41,8 @@ parse_fast_transport(struct frame *f, const __u8 *transport, __u32 offset, __u32
 	return true;
 }
 
-static __always_inline bool parse_fast_ipv4(struct frame *f, const struct buffer *b, __u32 at, __u32 offset)
+static __always_inline bool
+parse_fast_ipv4(struct frame *f, const struct buffer *b, __u32 at, __u32 offset)
 {
 	const struct iphdr *ip = buffer_at(b, at);
 	/* A total length that is too small makes this larger than any frame. */
@@ -56,7 +57,8 @@ static __always_inline bool parse_fast_ipv4(struct frame *f, const struct buffer
 	return parse_fast_transport(f, buffer_at(b, at + IPV4_BYTES), offset + IPV4_BYTES, payload);
 }
 
-static __always_inline bool parse_fast_ipv6(struct frame *f, const struct buffer *b, __u32 at, __u32 offset)
+static __always_inline bool
+parse_fast_ipv6(struct frame *f, const struct buffer *b, __u32 at, __u32 offset)
 {
 	const struct ipv6hdr *ip = buffer_at(b, at);
 	__u32 payload;
@@ -86,8 +88,8 @@ parse_fast_ip(struct frame *f, const struct buffer *b, __be16 ethertype, __u32 a
 
 /* Steps over VLAN tags. It returns the ethertype of what follows, or 0 if the
  * beginning of that is not within reach. */
-static __always_inline __be16
-parse_fast_tags(const struct frame *f, const struct buffer *b, __be16 ethertype, __u32 *at)
+static __always_inline __be16 parse_fast_tags(const struct frame *f, const struct buffer *b,
+					      __be16 ethertype, __u32 *at)
 {
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < VLAN_TAGS_MAX; i++) {

@@ -67,8 +67,8 @@ walk_tags(const struct buffer *b, __u32 limit, __u32 offset, __u32 tags, __u16 e
 }
 
 /* Bytes of an extension header; AH counts in other units (RFC 4302). */
-static __always_inline __u32
-extension_length(const struct extension_header *extension, __u8 protocol)
+static __always_inline __u32 extension_length(const struct extension_header *extension,
+					      __u8 protocol)
 {
 	if (protocol == IPPROTO_FRAGMENT)
 		return sizeof(*extension);
@@ -100,7 +100,7 @@ walk_extensions(const struct buffer *b, __u32 limit, __u32 offset, __u8 protocol
 			break;
 		length = extension_length(&extension, w.next);
 		w.malformed = offset + length > limit ||
-			(w.next == IPPROTO_AH && length < AUTHENTICATION_HEADER_MIN);
+			      (w.next == IPPROTO_AH && length < AUTHENTICATION_HEADER_MIN);
 		if (w.malformed)
 			break;
 		if (w.next == IPPROTO_FRAGMENT) {
@@ -126,7 +126,8 @@ walk_extensions(const struct buffer *b, __u32 limit, __u32 offset, __u8 protocol
 		const struct buffer b = made_of;                                                \
                                                                                                 \
 		return walk_tags(&b, limit_offset >> 32, limit_offset, tags_ethertype >> 32,    \
-				 tags_ethertype).all;                                           \
+				 tags_ethertype)                                                \
+			.all;                                                                   \
 	}                                                                                       \
 	__noinline __u64 walk_extensions_##name(parameters, __u64 limit_offset, __u32 protocol) \
 	{                                                                                       \
@@ -150,7 +151,8 @@ buffer_walk_tags(const struct buffer *b, __u32 limit, __u32 offset, __u32 tags, 
 	else if (b->kind == BUFFER_TC)
 		w.all = walk_tags_tc(b->ctx, limit_offset, tags_ethertype);
 	else
-		w.all = walk_tags_kernel((__u64)b->data, (__u64)b->end, limit_offset, tags_ethertype);
+		w.all = walk_tags_kernel((__u64)b->data, (__u64)b->end, limit_offset,
+					 tags_ethertype);
 	return w;
 }
 
@@ -165,7 +167,8 @@ buffer_walk_extensions(const struct buffer *b, __u32 limit, __u32 offset, __u8 p
 	else if (b->kind == BUFFER_TC)
 		w.all = walk_extensions_tc(b->ctx, limit_offset, protocol);
 	else
-		w.all = walk_extensions_kernel((__u64)b->data, (__u64)b->end, limit_offset, protocol);
+		w.all = walk_extensions_kernel((__u64)b->data, (__u64)b->end, limit_offset,
+					       protocol);
 	return w;
 }
 
@@ -183,8 +186,8 @@ is_udp_length_wrong(const struct frame *f, __u32 length, __u32 available, bool i
 }
 
 /* Ports and flags, of a whole packet or its first fragment. */
-static __always_inline void
-parse_slow_transport(struct frame *f, const struct buffer *b, __u32 offset, __u32 limit, bool is_fragment)
+static __always_inline void parse_slow_transport(struct frame *f, const struct buffer *b,
+						 __u32 offset, __u32 limit, bool is_fragment)
 {
 	__u32 header = transport_minimum(f->protocol);
 	union {
@@ -205,7 +208,8 @@ parse_slow_transport(struct frame *f, const struct buffer *b, __u32 offset, __u3
 		f->malformed = header < TCP_BYTES || offset + header > limit;
 		f->tcp_flags = transport.bytes[13];
 	} else if (f->protocol == IPPROTO_UDP) {
-		f->malformed = is_udp_length_wrong(f, bpf_ntohs(transport.words[2]), limit - offset, is_fragment);
+		f->malformed = is_udp_length_wrong(f, bpf_ntohs(transport.words[2]), limit - offset,
+						   is_fragment);
 	}
 	if (f->malformed)
 		return;
@@ -293,14 +297,15 @@ union ip_header {
 
 /* parse_slow() reads what follows the link layer, `offset` bytes into the frame: 0 if
  * the device has none. Of an Ethernet header, `ethertype` may be a length. */
-static __always_inline void
-parse_slow(struct frame *f, const struct buffer *b, __u32 offset, __u16 ethertype, union ip_header *ip)
+static __always_inline void parse_slow(struct frame *f, const struct buffer *b, __u32 offset,
+				       __u16 ethertype, union ip_header *ip)
 {
 	bool has_ethernet = offset;
 
 	f->ethertype = ethertype;
 	if (is_vlan(ethertype)) {
-		union walk w = buffer_walk_tags(b, f->len, offset, VLAN_TAGS_MAX - f->outer_tags, ethertype);
+		union walk w = buffer_walk_tags(b, f->len, offset, VLAN_TAGS_MAX - f->outer_tags,
+						ethertype);
 
 		f->ethertype = w.next;
 		f->malformed = w.malformed;

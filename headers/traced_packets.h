@@ -70,7 +70,8 @@ struct {
 	__type(value, struct scattered);
 } scattered_headers SEC(".maps");
 
-extern int bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
+extern int
+bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
 
 /* What an skb says of a frame before that is parsed. */
 struct traced {
@@ -154,7 +155,9 @@ slow_path_traced(__u64 frame, __u64 end, __u64 bits, __u32 len, __u32 gso, __u32
 	const struct buffer b = loads_kernel(frame, end);
 	__u16 gso_size = gso >> 16, ethertype = bpf_ntohs(from.args.ethertype);
 	struct frame f = {
-		.len = len, .outer_tags = from.args.outer_tags, .is_aggregate = gso_size,
+		.len = len,
+		.outer_tags = from.args.outer_tags,
+		.is_aggregate = gso_size,
 	};
 	union ip_header ip;
 	struct traffic wire;
@@ -199,14 +202,16 @@ static __always_inline __u64 address_of(const void *pointer)
 
 /* Copies headers that are outside linear memory, and points t to the copy. Headers
  * before skb->data, the received Ethernet header, are always inside. */
-static __always_inline void gather_headers(struct sk_buff *skb, struct traced *t, enum direction direction)
+static __always_inline void
+gather_headers(struct sk_buff *skb, struct traced *t, enum direction direction)
 {
 	__u32 zero = 0, before = direction == DIRECTION_RX ? t->link : 0;
 	__u32 bytes = t->len - before;
 	struct scattered *copy;
 	struct bpf_dynptr all;
 
-	if (t->end - t->frame >= t->len || t->end - t->frame >= SCATTERED_BYTES || !bpf_dynptr_from_skb)
+	if (t->end - t->frame >= t->len || t->end - t->frame >= SCATTERED_BYTES ||
+	    !bpf_dynptr_from_skb)
 		return;
 	copy = bpf_map_lookup_elem(&scattered_headers, &zero);
 	if (!copy || bpf_dynptr_from_skb(skb, 0, &all))
@@ -221,9 +226,8 @@ static __always_inline void gather_headers(struct sk_buff *skb, struct traced *t
 	t->end = t->frame + before + bytes;
 }
 
-static __always_inline void
-traced_slowly(struct sk_buff *skb, struct traced *t, __u32 place, enum direction direction,
-	      bool take_back, __u32 tasks)
+static __always_inline void traced_slowly(struct sk_buff *skb, struct traced *t, __u32 place,
+					  enum direction direction, bool take_back, __u32 tasks)
 {
 	__u32 gso = (__u32)t->gso_size << 16 | t->gso_segs;
 	__u64 frame, linear;
@@ -260,7 +264,7 @@ traced_interface(const struct net_device *dev, enum interface_flag traced, __u32
 static __always_inline bool is_received(const struct sk_buff *skb)
 {
 	return skb->skb_iif != skb->dev->ifindex &&
-		BPF_CORE_READ_BITFIELD(skb, pkt_type) != PACKET_LOOPBACK;
+	       BPF_CORE_READ_BITFIELD(skb, pkt_type) != PACKET_LOOPBACK;
 }
 
 /* Aggregates say so behind linear memory. */
@@ -283,8 +287,8 @@ traced_aggregate(struct traced *t, const struct sk_buff *skb, enum reading readi
 
 /* Sent frames may have any protocol noted (packet(7)), so what counts is their
  * Ethernet header. */
-static __always_inline __be16
-traced_ethertype(const struct traced *t, enum direction direction, enum reading reading)
+static __always_inline __be16 traced_ethertype(const struct traced *t, enum direction direction,
+					       enum reading reading)
 {
 	__u64 at = t->frame + offsetof(struct ethhdr, h_proto);
 	__be16 ethertype = 0;
@@ -298,8 +302,8 @@ traced_ethertype(const struct traced *t, enum direction direction, enum reading 
 }
 
 /* Steps over VLAN tags at *at. It returns the ethertype of what follows. */
-static __always_inline __be16
-traced_tags(const struct traced *t, __be16 ethertype, __u64 *at, enum reading reading)
+static __always_inline __be16 traced_tags(const struct traced *t, __be16 ethertype, __u64 *at,
+					  enum reading reading)
 {
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < VLAN_TAGS_MAX; i++) {
@@ -353,10 +357,11 @@ traced_parse_fast(struct frame *f, struct traced *t, enum direction direction, e
 	return parse_fast_ip(f, &b, ethertype, 0, from - t->frame);
 }
 
-static __always_inline struct traced
-traced_skb(const struct sk_buff *skb, enum direction direction, bool has_ethernet, enum reading reading)
+static __always_inline struct traced traced_skb(const struct sk_buff *skb, enum direction direction,
+						bool has_ethernet, enum reading reading)
 {
-	struct traced t = direction == DIRECTION_RX ? traced_rx(skb, has_ethernet) : traced_tx(skb, has_ethernet);
+	struct traced t = direction == DIRECTION_RX ? traced_rx(skb, has_ethernet)
+						    : traced_tx(skb, has_ethernet);
 
 	traced_aggregate(&t, skb, reading);
 	return t;
@@ -366,7 +371,8 @@ static __always_inline int
 packet_traced(struct sk_buff *skb, const struct net_device *dev, enum direction direction,
 	      enum reading reading, __u32 tasks)
 {
-	enum interface_flag traced = direction == DIRECTION_RX ? INTERFACE_TRACE_RX : INTERFACE_TRACE_TX;
+	enum interface_flag traced =
+		direction == DIRECTION_RX ? INTERFACE_TRACE_RX : INTERFACE_TRACE_TX;
 	__u32 place;
 	const struct interface *i = traced_interface(dev, traced, &place);
 	struct protocol_counts *here;
@@ -378,7 +384,9 @@ packet_traced(struct sk_buff *skb, const struct net_device *dev, enum direction 
 	here = protocol_counts_here(i);
 	t = traced_skb(skb, direction, i->flags & INTERFACE_ETHERNET, reading);
 	f = (struct frame){
-		.len = t.len, .outer_tags = t.outer_tags, .is_aggregate = t.gso_size,
+		.len = t.len,
+		.outer_tags = t.outer_tags,
+		.is_aggregate = t.gso_size,
 	};
 	if (traced_parse_fast(&f, &t, direction, reading))
 		count_frame(i, here, &f, direction,

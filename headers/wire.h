@@ -32,8 +32,8 @@ static __always_inline bool may_have_frags(struct xdp_md *ctx)
 
 static __always_inline __u64 xdp_bytes(struct xdp_md *ctx)
 {
-	return may_have_frags(ctx) ? bpf_xdp_get_buff_len(ctx) :
-		(void *)(long)ctx->data_end - (void *)(long)ctx->data;
+	return may_have_frags(ctx) ? bpf_xdp_get_buff_len(ctx)
+				   : (void *)(long)ctx->data_end - (void *)(long)ctx->data;
 }
 
 /* segments() returns how many frames on the wire an aggregate of len bytes, of
@@ -58,16 +58,20 @@ static __always_inline __u32 segments_tc(const struct __sk_buff *skb, __u32 head
 static __always_inline struct buffer buffer_xdp(struct xdp_md *ctx)
 {
 	return (struct buffer){
-		.kind = BUFFER_XDP, .ctx = ctx,
-		.data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end,
+		.kind = BUFFER_XDP,
+		.ctx = ctx,
+		.data = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
 	};
 }
 
 static __always_inline struct buffer buffer_tc(struct __sk_buff *skb)
 {
 	return (struct buffer){
-		.kind = BUFFER_TC, .ctx = skb,
-		.data = (void *)(long)skb->data, .end = (void *)(long)skb->data_end,
+		.kind = BUFFER_TC,
+		.ctx = skb,
+		.data = (void *)(long)skb->data,
+		.end = (void *)(long)skb->data_end,
 	};
 }
 

@@ -2,5 +2,6 @@
 // is in this folder; `make generate` compiles it.
 package baselines
 
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package baselines XDP xdp.bpf.c -- -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package baselines Trace trace.bpf.c -- -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3
+//go:generate -command compile go tool bpf2go -cc clang-19 -strip llvm-strip-19 -target bpfel,bpfeb -go-package baselines
+//go:generate compile XDP xdp.bpf.c -- -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3
+//go:generate compile Trace trace.bpf.c -- -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3
