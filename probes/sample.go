@@ -177,23 +177,20 @@ type Protocol struct {
 // ports, or the frame was a later fragment that carries none.
 type Endpoint netip.AddrPort
 
-// String is "10.0.0.1:80" or "[fd00::1]:80", and the bare address without a port.
-func (e Endpoint) String() string {
+// AppendTo appends "10.0.0.1:80" or "[fd00::1]:80", and the bare address without a port.
+func (e Endpoint) AppendTo(b []byte) []byte {
 	ap := netip.AddrPort(e)
 	if ap.Port() == 0 {
-		return ap.Addr().String()
+		return ap.Addr().AppendTo(b)
 	}
-	return ap.String()
+	return ap.AppendTo(b)
 }
 
-// MarshalText renders the endpoint as String does.
-func (e Endpoint) MarshalText() ([]byte, error) {
-	ap := netip.AddrPort(e)
-	if ap.Port() == 0 {
-		return ap.Addr().MarshalText()
-	}
-	return ap.MarshalText()
-}
+// String is what AppendTo appends.
+func (e Endpoint) String() string { return string(e.AppendTo(nil)) }
+
+// MarshalText is what AppendTo appends.
+func (e Endpoint) MarshalText() ([]byte, error) { return e.AppendTo(nil), nil }
 
 // TCPFlags is a set of TCP flag bits as in octet 13 of the header.
 type TCPFlags uint8

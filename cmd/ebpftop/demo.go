@@ -46,7 +46,7 @@ No packet leaves the lab, nothing remains of it. Programs are the whole host's.`
 			}
 			return runDemo(ctx, func(ctx context.Context) error {
 				if asJSON {
-					return runStats(ctx, opts, demoNeeds, 0, cmd.OutOrStdout(), printJSON)
+					return runStats(ctx, opts, demoNeeds, 0, cmd.OutOrStdout(), selection{}, new(jsonPrinter).print)
 				}
 				return runDashboard(ctx, opts, demoNeeds)
 			})

@@ -10,17 +10,26 @@ import (
 	"unicode/utf8"
 )
 
-// writeJSON writes a value, and nothing in it that a terminal would obey or hide.
+// writeJSON writes a value and a newline, and nothing in it that a terminal would obey or
+// hide.
 func writeJSON(out io.Writer, value any, indent string) error {
+	text, err := encodeJSON(value, indent)
+	if err == nil {
+		_, err = out.Write(append(text, '\n'))
+	}
+	return err
+}
+
+// encodeJSON returns what writeJSON writes before the newline.
+func encodeJSON(value any, indent string) ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", indent)
 	if err := encoder.Encode(value); err != nil {
-		return err
+		return nil, err
 	}
-	_, err := out.Write(escapeInvisible(text.Bytes()))
-	return err
+	return escapeInvisible(bytes.TrimSuffix(text.Bytes(), []byte("\n"))), nil
 }
 
 // escapeInvisible writes as \u escapes the characters that JSON leaves alone but a

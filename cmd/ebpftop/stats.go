@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 
 func newStatsCommand() *cobra.Command {
 	var watch watchFlags
+	var selected selection
 	var asJSON bool
 	var count uint
 	cmd := &cobra.Command{
@@ -28,11 +30,9 @@ func newStatsCommand() *cobra.Command {
 		Short: "Print the same numbers without a screen",
 		Long: `Print what the dashboard shows, once an interval: a compact table, or with
 --json one object on a line. Totals count from the start of the command;
-*_bps are bits per second. The first object comes only after everything is
-attached: what happens after it is in a later one.`,
-		Example: `  sudo ebpftop stats --json --count 1 | jq '.interfaces[] | {name, rx_pps}'
-  sudo ebpftop stats --interval 10s -i eth0`,
-		Args: cobra.NoArgs,
+*_bps are bits per second.`,
+		Example: `  sudo ebpftop stats --json --top 9 --count 1 | jq '.connections[].remote'`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts, err := watch.options()
 			if err != nil {
@@ -40,7 +40,7 @@ attached: what happens after it is in a later one.`,
 			}
 			write := printTable
 			if asJSON {
-				write = printJSON
+				write = new(jsonPrinter).print
 			}
 			needs, err := watchingNeeds("")
 			if err != nil {
@@ -48,11 +48,12 @@ attached: what happens after it is in a later one.`,
 			}
 			return withInspector(func(inspector *inspect.Inspector) error {
 				opts.Inspector = inspector
-				return runStats(cmd.Context(), opts, needs, count, cmd.OutOrStdout(), write)
+				return runStats(cmd.Context(), opts, needs, count, cmd.OutOrStdout(), selected, write)
 			})
 		},
 	}
 	watch.register(cmd, defaultStatsInterval)
+	selected.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object an interval, each on a line")
 	cmd.Flags().UintVar(&count, "count", 0, "stop after `N` intervals")
 	return cmd
@@ -61,7 +62,7 @@ attached: what happens after it is in a later one.`,
 // runStats prints samples until it has printed count of them (0: no limit),
 // the context ends, or nobody reads any more: all of these are a good end. It
 // is confined as runDashboard is.
-func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count uint, out io.Writer, write printer) (err error) {
+func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count uint, out io.Writer, selected selection, write printer) (err error) {
 	source, err := live.New(ctx, opts)
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count
 	}
 	buffered := bufio.NewWriterSize(out, 64<<10)
 	for sample := range source.Samples() {
-		if err := errors.Join(write(buffered, &sample), buffered.Flush()); err != nil {
+		if err := errors.Join(write(buffered, &sample, selected.of(&sample)), buffered.Flush()); err != nil {
 			if errors.Is(err, syscall.EPIPE) {
 				return nil
 			}
@@ -85,39 +86,50 @@ func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count
 	return source.Err()
 }
 
-// printer writes one sample.
-type printer func(out io.Writer, sample *probes.Sample) error
+// printer writes one sample, with these of its connections.
+type printer func(out io.Writer, sample *probes.Sample, connections []probes.Connection) error
 
-// statsObject is a sample as `stats --json` prints it.
+// statsObject is a sample as `stats --json` prints it, but for its connections.
 type statsObject struct {
-	Time            time.Time             `json:"time"`
-	IntervalSeconds float64               `json:"interval_seconds"`
-	Interfaces      []probes.Interface    `json:"interfaces"`
-	Totals          probes.Totals         `json:"totals"`
-	Protocols       []probes.Protocol     `json:"protocols"`
-	Connections     []probes.Connection   `json:"connections"`
-	CrossConnects   []probes.CrossConnect `json:"cross_connects"`
-	Execs           probes.Execs          `json:"execs"`
-	Lost            probes.Lost           `json:"lost"`
+	Time             time.Time             `json:"time"`
+	IntervalSeconds  float64               `json:"interval_seconds"`
+	Interfaces       []probes.Interface    `json:"interfaces"`
+	Totals           probes.Totals         `json:"totals"`
+	Protocols        []probes.Protocol     `json:"protocols"`
+	ConnectionsTotal int                   `json:"connections_total"`
+	CrossConnects    []probes.CrossConnect `json:"cross_connects"`
+	Execs            probes.Execs          `json:"execs"`
+	Lost             probes.Lost           `json:"lost"`
 }
 
-func printJSON(out io.Writer, s *probes.Sample) error {
+// jsonPrinter prints a sample as a JSON object on a line.
+type jsonPrinter struct{ line []byte } // reused
+
+func (p *jsonPrinter) print(out io.Writer, s *probes.Sample, connections []probes.Connection) error {
 	object := statsObject{
-		Time:            s.Time,
-		IntervalSeconds: s.Interval.Seconds(),
-		Interfaces:      notNil(s.Interfaces),
-		Totals:          s.Totals,
-		Protocols:       notNil(s.Protocols),
-		Connections:     notNil(s.Connections),
-		CrossConnects:   notNil(s.CrossConnects),
-		Execs:           s.Execs,
-		Lost:            s.Lost,
+		Time:             s.Time,
+		IntervalSeconds:  s.Interval.Seconds(),
+		Interfaces:       notNil(s.Interfaces),
+		Totals:           s.Totals,
+		Protocols:        notNil(s.Protocols),
+		ConnectionsTotal: len(s.Connections),
+		CrossConnects:    notNil(s.CrossConnects),
+		Execs:            s.Execs,
+		Lost:             s.Lost,
 	}
 	object.Execs.Events = notNil(object.Execs.Events)
-	return writeJSON(out, object, "")
+	rest, err := encodeJSON(object, "")
+	if err != nil {
+		return err
+	}
+	p.line = append(p.line[:0], bytes.TrimSuffix(rest, []byte("}"))...)
+	p.line = appendConnections(append(p.line, `,"connections":`...), connections)
+	p.line = append(p.line, "}\n"...)
+	_, err = out.Write(p.line)
+	return err
 }
 
-func printTable(out io.Writer, s *probes.Sample) error {
+func printTable(out io.Writer, s *probes.Sample, _ []probes.Connection) error {
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(table, "%s\thook\trx pps\trx bit/s\ttx pps\ttx bit/s\tmalformed\t\n", s.Time.Format(time.TimeOnly))
 	for _, i := range s.Interfaces {

@@ -22,8 +22,8 @@ func KeyOf(c *probes.Connection) ConnectionKey {
 	return ConnectionKey{iface: c.Interface, protocol: c.Protocol, local: c.Local, remote: c.Remote}
 }
 
-// newConnections answers q from one sample.
-func newConnections(s *probes.Sample, q Query) Connections {
+// SelectConnections answers q from one sample.
+func SelectConnections(s *probes.Sample, q Query) Connections {
 	out := Connections{Total: len(s.Connections), PinAt: -1, Query: q}
 	if s.Interval > 0 {
 		out.PerSecond = float64(s.NewConnections) / s.Interval.Seconds()

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"bytes"
-	"net/netip"
 	"strings"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -33,8 +32,8 @@ func (m *matcher) match(c *probes.Connection) bool {
 	}
 	t := append(m.text[:0], strings.ToLower(c.Interface)...)
 	t = append(append(t, ' '), strings.ToLower(c.Protocol)...)
-	t = appendEndpoint(append(t, ' '), c.Local)
-	t = appendEndpoint(append(t, ' '), c.Remote)
+	t = c.Local.AppendTo(append(t, ' '))
+	t = c.Remote.AppendTo(append(t, ' '))
 	m.text = t
 	for _, word := range m.words {
 		if !bytes.Contains(t, word) {
@@ -42,15 +41,6 @@ func (m *matcher) match(c *probes.Connection) bool {
 		}
 	}
 	return true
-}
-
-// appendEndpoint is Endpoint.String without the garbage.
-func appendEndpoint(b []byte, e probes.Endpoint) []byte {
-	ap := netip.AddrPort(e)
-	if ap.Port() == 0 {
-		return ap.Addr().AppendTo(b)
-	}
-	return ap.AppendTo(b)
 }
 
 // rows returns the indices of the connections that match.

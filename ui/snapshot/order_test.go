@@ -51,7 +51,7 @@ func BenchmarkConnections(b *testing.B) {
 			s := probes.Sample{Time: fake.Start, Interval: time.Second, Connections: fake.Connections(n, c.active, fake.Start)}
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = newConnections(&s, c.q)
+				_ = SelectConnections(&s, c.q)
 			}
 		})
 	}

@@ -165,7 +165,7 @@ func (p *Presenter) Ask(q Query) {
 		p.snapshot.Protocols = p.mixed.remember(p.history)
 	}
 	if !q.sameRows(p.snapshot.Connections.Query) {
-		p.snapshot.Connections = newConnections(p.shown, q)
+		p.snapshot.Connections = SelectConnections(p.shown, q)
 	}
 }
 
@@ -199,7 +199,7 @@ func (p *Presenter) build() {
 		Interfaces:  s.Interfaces,
 		Busiest:     p.ranked,
 		Protocols:   p.mixed.remember(p.history),
-		Connections: newConnections(s, p.query),
+		Connections: SelectConnections(s, p.query),
 		Execs: Execs{
 			Hook:       s.Execs.Hook,
 			HookReason: s.Execs.HookReason,

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// jsonStrings are strings as JSON. Those of interfaces and protocols come again and again.
+type jsonStrings map[string][]byte
+
+// appendConnections appends an array of connections. Because encoding/json takes ten times
+// as long for a full table, a third of each second, the rows are written here; their
+// fields are those of the type.
+func appendConnections(b []byte, rows []probes.Connection) []byte {
+	names := make(jsonStrings)
+	b = append(b, '[')
+	for i := range rows {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendConnection(b, &rows[i], names)
+	}
+	return append(b, ']')
+}
+
+func appendConnection(b []byte, c *probes.Connection, names jsonStrings) []byte {
+	b = append(append(b, `{"interface":`...), names.of(c.Interface)...)
+	b = append(append(b, `,"protocol":`...), names.of(c.Protocol)...)
+	b = append(c.Local.AppendTo(append(b, `,"local":"`...)), '"')
+	b = append(c.Remote.AppendTo(append(b, `,"remote":"`...)), '"')
+	b = strconv.AppendUint(append(b, `,"rx_packets":`...), c.RXPackets, 10)
+	b = strconv.AppendUint(append(b, `,"rx_bytes":`...), c.RXBytes, 10)
+	b = strconv.AppendUint(append(b, `,"tx_packets":`...), c.TXPackets, 10)
+	b = strconv.AppendUint(append(b, `,"tx_bytes":`...), c.TXBytes, 10)
+	b = appendRate(append(b, `,"rx_bps":`...), c.RXBPS)
+	b = appendRate(append(b, `,"tx_bps":`...), c.TXBPS)
+	b = append(c.FirstSeen.AppendFormat(append(b, `,"first_seen":"`...), time.RFC3339Nano), '"')
+	b = append(c.LastSeen.AppendFormat(append(b, `,"last_seen":"`...), time.RFC3339Nano), '"')
+	b = strconv.AppendUint(append(b, `,"rx_tcp_flags":`...), uint64(c.RXFlags), 10)
+	b = strconv.AppendUint(append(b, `,"tx_tcp_flags":`...), uint64(c.TXFlags), 10)
+	return append(b, '}')
+}
+
+// of returns a string as JSON, with nothing in it that a terminal would obey.
+func (j jsonStrings) of(s string) []byte {
+	text, ok := j[s]
+	if !ok {
+		text, _ = encodeJSON(s, "") // a string can always be written
+		j[s] = text
+	}
+	return text
+}
+
+// appendRate appends a number that is not negative, with as many digits as tell it apart.
+func appendRate(b []byte, rate float64) []byte {
+	if rate == math.Trunc(rate) && rate < 1<<53 {
+		return strconv.AppendUint(b, uint64(rate), 10)
+	}
+	return strconv.AppendFloat(b, rate, 'f', -1, 64)
+}
