@@ -23,14 +23,13 @@ import (
 func newStatsCommand() *cobra.Command {
 	var watch watchFlags
 	var selected selection
-	var asJSON bool
+	var asJSON, asEvents bool
 	var count uint
 	cmd := &cobra.Command{
 		Use:   "stats",
 		Short: "Print the same numbers without a screen",
-		Long: `Print what the dashboard shows, once an interval: a compact table, or with
---json one object on a line. Totals count from the start of the command;
-*_bps are bits per second.`,
+		Long: `Print what the dashboard shows, once an interval. Totals count from the start of
+the command; *_bps are bits per second.`,
 		Example: `  sudo ebpftop stats --json --top 9 --count 1 | jq '.connections[].remote'`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,8 +38,11 @@ func newStatsCommand() *cobra.Command {
 				return err
 			}
 			write := printTable
-			if asJSON {
+			switch {
+			case asJSON:
 				write = new(jsonPrinter).print
+			case asEvents:
+				write = new(eventPrinter).print
 			}
 			needs, err := watchingNeeds("")
 			if err != nil {
@@ -55,6 +57,10 @@ func newStatsCommand() *cobra.Command {
 	watch.register(cmd, defaultStatsInterval)
 	selected.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object an interval, each on a line")
+	cmd.Flags().BoolVar(&asEvents, "events", false, "one JSON object for what opens, closes, runs, drops")
+	for _, other := range []string{"json", "top", "active"} {
+		cmd.MarkFlagsMutuallyExclusive("events", other)
+	}
 	cmd.Flags().UintVar(&count, "count", 0, "stop after `N` intervals")
 	return cmd
 }

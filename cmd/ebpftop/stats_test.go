@@ -81,7 +81,7 @@ func TestStatsFields(t *testing.T) {
 	wantFields(t, "lost", object["lost"].(map[string]any), map[string]any{
 		"connection_events": 0.0, "exec_events": 0.0, "connections_evicted": 0.0, "connections_ended": 0.0,
 	})
-	wantFields(t, "object", object, nil, "time", "interval_seconds")
+	wantFields(t, "object", object, map[string]any{"connections_total": 1.0}, "time", "interval_seconds")
 	if status := s.stop(syscall.SIGTERM); status != 0 || s.errOut.Len() > 0 {
 		t.Errorf("after SIGTERM status %d, %s", status, s.errOut.String())
 	}

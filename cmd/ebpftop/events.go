@@ -1,0 +1,154 @@
+package main
+
+import (
+	"hash/maphash"
+	"io"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
+)
+
+// eventPrinter prints what happened since the sample before, each event as a JSON object on
+// a line. The zero value has seen nothing.
+type eventPrinter struct {
+	lines       []byte // reused
+	names       jsonStrings
+	connections connectionChanges
+	pairs       map[pairName]probes.CrossConnect
+	lost        probes.Lost
+}
+
+type pairName struct{ a, b string }
+
+// event is one that encoding/json writes; those of connections are many.
+type event struct {
+	Time   time.Time            `json:"time"`
+	Event  string               `json:"event"`
+	Change string               `json:"change,omitempty"` // of a pair
+	Exec   *probes.Exec         `json:"exec,omitempty"`
+	Pair   *probes.CrossConnect `json:"pair,omitempty"`
+	Drop   *drop                `json:"drop,omitempty"`
+	Lost   *probes.Lost         `json:"lost,omitempty"`
+}
+
+// drop is what entered one end of a pair in an interval and did not come out at the other.
+type drop struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Packets uint64 `json:"packets"`
+	Reason  string `json:"reason"`
+}
+
+func (p *eventPrinter) print(out io.Writer, s *probes.Sample, connections []probes.Connection) error {
+	p.lines, p.names = p.lines[:0], make(jsonStrings)
+	p.connections.since(connections, func(c *probes.Connection) {
+		p.connection(c.FirstSeen, "opened", c)
+	}, func(c *probes.Connection) {
+		p.connection(s.Time, "closed", c)
+	})
+	events := make([]event, 0, len(s.Execs.Events))
+	for i := range s.Execs.Events {
+		events = append(events, event{Time: s.Execs.Events[i].Time, Event: "exec", Exec: &s.Execs.Events[i]})
+	}
+	events = append(events, p.pairEvents(s)...)
+	if s.Lost != p.lost {
+		p.lost = s.Lost
+		events = append(events, event{Time: s.Time, Event: "lost", Lost: &s.Lost})
+	}
+	for i := range events {
+		line, err := encodeJSON(&events[i], "")
+		if err != nil {
+			return err
+		}
+		p.lines = append(append(p.lines, line...), '\n')
+	}
+	_, err := out.Write(p.lines)
+	return err
+}
+
+func (p *eventPrinter) connection(at time.Time, what string, c *probes.Connection) {
+	b := append(at.AppendFormat(append(p.lines, `{"time":"`...), time.RFC3339Nano), `","event":"`...)
+	b = append(append(b, what...), `","connection":`...)
+	p.lines = append(appendConnection(b, c, p.names), "}\n"...)
+}
+
+// pairEvents are the pairs that came, went or changed, and what they dropped.
+func (p *eventPrinter) pairEvents(s *probes.Sample) (events []event) {
+	pairs := make(map[pairName]probes.CrossConnect, len(s.CrossConnects))
+	for i := range s.CrossConnects {
+		now := &s.CrossConnects[i]
+		name := pairName{now.A, now.B}
+		pairs[name] = *now
+		before, known := p.pairs[name]
+		if change := changeOf(&before, now, known); change != "" {
+			events = append(events, event{Time: s.Time, Event: "pair", Change: change, Pair: now})
+		}
+		for _, leg := range []struct {
+			from, to    string
+			before, now *probes.Leg
+		}{{now.A, now.B, &before.AToB, &now.AToB}, {now.B, now.A, &before.BToA, &now.BToA}} {
+			if leg.now.Dropped > leg.before.Dropped {
+				events = append(events, event{Time: s.Time, Event: "drop", Drop: &drop{
+					From: leg.from, To: leg.to, Packets: leg.now.Dropped - leg.before.Dropped, Reason: leg.now.DropReason,
+				}})
+			}
+		}
+	}
+	for name, before := range p.pairs {
+		if _, isThere := pairs[name]; !isThere {
+			events = append(events, event{Time: s.Time, Event: "pair", Change: "removed", Pair: &before})
+		}
+	}
+	p.pairs = pairs
+	return events
+}
+
+// changeOf says how a pair changed, "" if only its counts did.
+func changeOf(before, now *probes.CrossConnect, known bool) string {
+	switch {
+	case !known:
+		return "added"
+	case before.State != now.State, before.Reason != now.Reason, before.Removed != now.Removed,
+		before.Kept != now.Kept, before.Origin != now.Origin, before.Owner != now.Owner,
+		before.AToB.Datapath != now.AToB.Datapath, before.BToA.Datapath != now.BToA.Datapath:
+		return "changed"
+	}
+	return ""
+}
+
+// connectionChanges tells which connections came and went. The zero value has seen none.
+type connectionChanges struct {
+	seed     maphash.Seed
+	rows     []probes.Connection // of the sample before
+	at, next map[uint64]int32    // where in rows; by hash, because keys take ten times as much
+}
+
+// since calls opened for connections that were not there before, and closed for those that
+// no longer are, with what they last counted. One that counts less than before was closed
+// and opened.
+func (c *connectionChanges) since(rows []probes.Connection, opened, closed func(*probes.Connection)) {
+	if c.at == nil {
+		c.seed, c.at, c.next = maphash.MakeSeed(), make(map[uint64]int32), make(map[uint64]int32)
+	}
+	for i := range rows {
+		row := &rows[i]
+		key := maphash.Comparable(c.seed, snapshot.KeyOf(row))
+		c.next[key] = int32(i)
+		before, known := c.at[key]
+		if known && isSame(&c.rows[before], row) {
+			delete(c.at, key)
+		} else {
+			opened(row)
+		}
+	}
+	for _, before := range c.at {
+		closed(&c.rows[before])
+	}
+	clear(c.at)
+	c.rows, c.at, c.next = rows, c.next, c.at
+}
+
+func isSame(before, now *probes.Connection) bool {
+	return now.RXPackets >= before.RXPackets && now.TXPackets >= before.TXPackets
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// TestEvents has connections, programs and pairs come, go and change.
+func TestEvents(t *testing.T) {
+	rows := manyConnections(3)
+	again := rows[2]
+	again.RXPackets = 1
+	pair := probes.CrossConnect{A: "a0", B: "b0", State: probes.PairActive}
+	dropping := pair
+	dropping.AToB = probes.Leg{Packets: 9, Dropped: 4, DropReason: "interface is down"}
+	waiting := dropping
+	waiting.State = probes.PairWaiting
+	var p eventPrinter
+	for n, step := range []struct {
+		probes.Sample
+		want []string
+	}{
+		{probes.Sample{Connections: rows[:2]}, []string{"opened 10.0.0.0:1024", "opened 10.0.0.1:1024"}},
+		{probes.Sample{Connections: rows[1:]}, []string{"opened 10.0.0.2:1024", "closed 10.0.0.0:1024"}},
+		{probes.Sample{Connections: []probes.Connection{again}}, []string{"opened 10.0.0.2:1024", "closed 10.0.0.1:1024", "closed 10.0.0.2:1024"}},
+		{probes.Sample{Connections: []probes.Connection{again}}, nil},
+		{probes.Sample{Execs: probes.Execs{Events: []probes.Exec{{Comm: "sh"}, {Comm: "\x1b"}}}}, []string{"closed 10.0.0.2:1024", "exec sh", "exec \x1b"}},
+		{probes.Sample{CrossConnects: []probes.CrossConnect{pair}}, []string{"pair added a0"}},
+		{probes.Sample{CrossConnects: []probes.CrossConnect{dropping}}, []string{"drop a0 b0 4 interface is down"}},
+		{probes.Sample{CrossConnects: []probes.CrossConnect{waiting}, Lost: probes.Lost{ExecEvents: 3}}, []string{"pair changed a0", "lost 3"}},
+		{probes.Sample{Lost: probes.Lost{ExecEvents: 3}}, []string{"pair removed a0"}},
+	} {
+		step.Time = time.Unix(1_700_000_000+int64(n), 0)
+		var out bytes.Buffer
+		if err := p.print(&out, &step.Sample, step.Connections); err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsRune(out.String(), '\x1b') {
+			t.Errorf("step %d: %q", n, out.String())
+		}
+		got := readEvents(t, out.Bytes())
+		slices.Sort(got)
+		slices.Sort(step.want)
+		if !slices.Equal(got, step.want) {
+			t.Errorf("step %d: %q, want %q", n, got, step.want)
+		}
+	}
+}
+
+// readEvents returns a line in words for each event.
+func readEvents(t *testing.T, text []byte) (events []string) {
+	t.Helper()
+	for line := range bytes.Lines(text) {
+		var e struct {
+			Time          time.Time
+			Event, Change string
+			Connection    struct{ Remote string }
+			Exec          struct{ Comm string }
+			Pair          struct{ A string }
+			Drop          drop
+			Lost          probes.Lost
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		words := []string{e.Event}
+		switch e.Event {
+		case "opened", "closed":
+			words = append(words, e.Connection.Remote)
+		case "exec":
+			words = append(words, e.Exec.Comm)
+		case "pair":
+			words = append(words, e.Change, e.Pair.A)
+		case "drop":
+			words = append(words, e.Drop.From, e.Drop.To, string('0'+rune(e.Drop.Packets)), e.Drop.Reason)
+		case "lost":
+			words = append(words, string('0'+rune(e.Lost.ExecEvents)))
+		}
+		events = append(events, strings.Join(words, " "))
+	}
+	return events
+}
+
+// TestStatsEvents has a connection open and end, of a real stats.
+func TestStatsEvents(t *testing.T) {
+	host, peer := pair(t)
+	cmd := ebpftop(t, "stats", "--events", "--interval", "100ms", "--idle", "other=300ms")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	await := func(want string) {
+		t.Helper()
+		for lines.Scan() {
+			if readEvents(t, lines.Bytes())[0] == want {
+				return
+			}
+		}
+		t.Fatalf("ended before %q: %v", want, cmd.Wait())
+	}
+	stop := make(chan struct{})
+	sent := make(chan error, 1)
+	go func() { // it may not be attached yet
+		for {
+			select {
+			case <-stop:
+				sent <- nil
+				return
+			case <-time.After(20 * time.Millisecond):
+				if err := peer.Inject("peer0", udpFrame(t, 4000)); err != nil {
+					sent <- err
+					return
+				}
+			}
+		}
+	}()
+	await("opened 10.0.0.1:4000")
+	close(stop)
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	await("closed 10.0.0.1:4000")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
