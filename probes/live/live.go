@@ -3,6 +3,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,15 +34,16 @@ type Options struct {
 	// Interfaces are names, shell patterns, or lists of them with commas; none means every
 	// interface that is up except loopback, those that appear later included.
 	Interfaces []string
-	Hook       probes.Hook
+	Hook       probes.Hook // "" is HookAuto
 	// Ports narrows connection tracking to these local ports, in the kernel.
 	Ports []uint16
 	// ProtocolsOnly leaves connections out: a frame then costs less.
 	ProtocolsOnly bool
-	// MaxConnections bounds the table of each of IPv4 and IPv6.
+	// MaxConnections bounds the table of each of IPv4 and IPv6. It must be at least 1,
+	// unless ProtocolsOnly.
 	MaxConnections uint32
-	Ageing         probes.Ageing
-	Interval       time.Duration
+	Ageing         probes.Ageing // the zero value keeps connections until there is no room
+	Interval       time.Duration // between samples; must be more than 0
 	// AtOnce has a first sample come at once, of no time and so without rates, and
 	// interfaces attached to behind it that the kernel takes long for.
 	AtOnce bool
@@ -80,10 +82,17 @@ type Live struct {
 	closeErr  error
 }
 
-// NewLive attaches everything before it returns, unless opts.AtOnce; what happens
+// New attaches everything before it returns, unless opts.AtOnce; what happens
 // after that is counted. Until Close, or the end of ctx, samples come once an
 // interval.
 func New(ctx context.Context, opts Options) (*Live, error) {
+	if opts.Interval <= 0 {
+		return nil, fmt.Errorf("interval %v between samples: use one that is more than 0", opts.Interval)
+	}
+	opts.Hook = cmp.Or(opts.Hook, probes.HookAuto)
+	if _, err := probes.ParseHook(string(opts.Hook)); err != nil {
+		return nil, err
+	}
 	if _, err := doctor.Capabilities(); err != nil {
 		return nil, fmt.Errorf("%w: run as root, or see `ebpftop doctor`", err)
 	}

@@ -67,17 +67,25 @@ func isXDP(at probes.Hook) bool { return at == probes.HookXDP || at == probes.Ho
 
 // packetOptions are what the packet program is made for.
 type Options struct {
-	// interfaces is how many there are: more can be watched, but those count in
-	// memory.
-	Interfaces     int
-	Namespace      uint32   // the network namespace; 0: that of the first probe's thread
-	MaxConnections uint32   // for each of IPv4 and IPv6
-	Ports          []uint16 // if any, the local ports to which tracking is narrowed
+	// Interfaces is how many there are. Some more than these have counters in memory; what
+	// comes then counts in a table, which takes longer.
+	Interfaces int
+	Namespace  uint32 // the network namespace; 0: that of the first probe's thread
+	// MaxConnections bounds the table of each of IPv4 and IPv6, at least 1. It does not
+	// matter with ProtocolsOnly, which tracks none.
+	MaxConnections uint32
+	Ports          []uint16 // the local ports to which tracking is narrowed; none: all
 	ProtocolsOnly  bool
 }
 
-// New makes the maps.
+// New makes the maps. It fails if MaxConnections is 0 and connections are to be tracked.
 func New(o Options) (p *Program, err error) {
+	if o.ProtocolsOnly {
+		o.MaxConnections = 1 // there must be a table, of at least a row
+	}
+	if o.MaxConnections == 0 {
+		return nil, errors.New("no room for connections: use a MaxConnections of at least 1, or ProtocolsOnly")
+	}
 	spec, err := bpf.LoadPackets()
 	if err != nil {
 		return nil, fmt.Errorf("read the packet program: %w", err)
