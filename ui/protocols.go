@@ -76,11 +76,11 @@ func (p *protocolsPane) columns(s *Styles, zoomed bool) []column[snapshot.Protoc
 
 func (p *protocolsPane) View(a area) view {
 	s := a.Styles
-	unit := "bit/s"
+	rate := func(bps float64) string { return siUnit(bps, "bit/s") }
 	if a.Width < 50 {
-		unit = "" // which a column below has
+		rate = SI // a column below has the unit
 	}
-	v := view{Title: p.Name(), Info: s.Faint.Paint("rx " + siUnit(p.shown.RXBPS, unit) + "  tx " + siUnit(p.shown.TXBPS, unit))}
+	v := view{Title: p.Name(), Info: s.Faint.Paint("rx " + rate(p.shown.RXBPS) + "  tx " + rate(p.shown.TXBPS))}
 	if p.shown.Scope != "" {
 		v.Title += " of " + s.Escape(p.shown.Scope)
 	}
