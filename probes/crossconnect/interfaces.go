@@ -3,6 +3,7 @@ package crossconnect
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -50,17 +51,51 @@ func Changes(ctx context.Context) (<-chan struct{}, error) {
 		default: // one is enough
 		}
 	}
-	updates := make(chan netlink.LinkUpdate)
-	err := netlink.LinkSubscribeWithOptions(updates, ctx.Done(), netlink.LinkSubscribeOptions{
-		ErrorCallback: func(error) { notify() }, // messages may be lost: look
-	})
+	updates, unsubscribe, err := subscribe(ctx, notify)
 	if err != nil {
-		return nil, fmt.Errorf("subscribe to interface changes: %w", err)
+		return nil, err
 	}
 	go func() {
-		for range updates {
+		for {
+			for range updates {
+				notify()
+			}
+			unsubscribe()
+			if updates, unsubscribe = subscribeAgain(ctx, notify); updates == nil {
+				return
+			}
 			notify()
 		}
 	}()
 	return changed, nil
+}
+
+// subscribe returns messages of interfaces until the kernel has no room for one, or
+// unsubscribe is called, or ctx ends.
+func subscribe(ctx context.Context, lost func()) (updates chan netlink.LinkUpdate, unsubscribe func(), err error) {
+	ctx, unsubscribe = context.WithCancel(ctx)
+	updates = make(chan netlink.LinkUpdate)
+	err = netlink.LinkSubscribeWithOptions(updates, ctx.Done(), netlink.LinkSubscribeOptions{
+		ErrorCallback: func(error) { lost() },
+	})
+	if err != nil {
+		unsubscribe()
+		return nil, nil, fmt.Errorf("subscribe to interface changes: %w", err)
+	}
+	return updates, unsubscribe, nil
+}
+
+// subscribeAgain subscribes as soon as that succeeds. It returns nil if ctx ends before.
+func subscribeAgain(ctx context.Context, lost func()) (updates chan netlink.LinkUpdate, unsubscribe func()) {
+	for ctx.Err() == nil {
+		updates, unsubscribe, err := subscribe(ctx, lost)
+		if err == nil {
+			return updates, unsubscribe
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return nil, nil
 }

@@ -229,6 +229,11 @@ func (l *Live) openPackets(opts Options, namespace uint32, interfaces int) (err 
 	return err
 }
 
+// settleTime is how long after a message of interfaces they are asked for. Because one that
+// comes or goes sends several messages in a row, and a list of all takes the kernel 9 µs
+// for each under its lock, one list does for them.
+const settleTime = 2 * time.Millisecond
+
 // startTime is enough for the first frame to be drawn.
 const startTime = 500 * time.Millisecond
 
@@ -256,7 +261,8 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	// to read the kernel's types. To give it back takes all CPUs, which are busy
 	// with the first frame now.
 	started := time.After(startTime)
-	var attach <-chan time.Time // nil while no interface waits
+	var attach <-chan time.Time  // nil while no interface waits
+	var changed <-chan time.Time // nil while interfaces are as they were
 	for l.err == nil {
 		if attach == nil && l.interfaces.Queue.IsWaiting() {
 			attach = time.After(0)
@@ -277,6 +283,11 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 				tick(time.Now()) // shows it
 			}
 		case <-e.interfaces:
+			if changed == nil {
+				changed = time.After(settleTime)
+			}
+		case <-changed:
+			changed = nil
 			l.err = l.follow()
 		case request := <-l.requests:
 			request()
