@@ -2,8 +2,6 @@ package crossconnect
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/vishvananda/netlink"
 
@@ -44,58 +42,23 @@ func Check() (func(iface string) error, error) {
 // Changes tells of interfaces that come, go or change, until ctx ends. It only
 // says that something did: one message may stand for many changes.
 func Changes(ctx context.Context) (<-chan struct{}, error) {
-	changed := make(chan struct{}, 1)
-	notify := func() {
-		select {
-		case changed <- struct{}{}:
-		default: // one is enough
-		}
-	}
-	updates, unsubscribe, err := subscribe(ctx, notify)
+	messages, err := rtnl.Messages(ctx)
 	if err != nil {
 		return nil, err
 	}
+	changed := make(chan struct{}, 1)
 	go func() {
 		for {
-			for range updates {
-				notify()
-			}
-			unsubscribe()
-			if updates, unsubscribe = subscribeAgain(ctx, notify); updates == nil {
+			select {
+			case <-ctx.Done():
 				return
+			case <-messages:
 			}
-			notify()
+			select {
+			case changed <- struct{}{}:
+			default: // one is enough
+			}
 		}
 	}()
 	return changed, nil
-}
-
-// subscribe returns messages of interfaces until the kernel has no room for one, or
-// unsubscribe is called, or ctx ends.
-func subscribe(ctx context.Context, lost func()) (updates chan netlink.LinkUpdate, unsubscribe func(), err error) {
-	ctx, unsubscribe = context.WithCancel(ctx)
-	updates = make(chan netlink.LinkUpdate)
-	err = netlink.LinkSubscribeWithOptions(updates, ctx.Done(), netlink.LinkSubscribeOptions{
-		ErrorCallback: func(error) { lost() },
-	})
-	if err != nil {
-		unsubscribe()
-		return nil, nil, fmt.Errorf("subscribe to interface changes: %w", err)
-	}
-	return updates, unsubscribe, nil
-}
-
-// subscribeAgain subscribes as soon as that succeeds. It returns nil if ctx ends before.
-func subscribeAgain(ctx context.Context, lost func()) (updates chan netlink.LinkUpdate, unsubscribe func()) {
-	for ctx.Err() == nil {
-		updates, unsubscribe, err := subscribe(ctx, lost)
-		if err == nil {
-			return updates, unsubscribe
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
-	return nil, nil
 }

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
-	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/probes/doctor"
 	"github.com/ebpftop/ebpftop/probes/execs"
@@ -65,6 +64,7 @@ type Live struct {
 	inspector   *inspect.Inspector
 	seen        []probes.Connection // of the last sample
 	rates       rateMeter
+	known       rtnl.Known
 	begun       bool // all that was there at the start is attached, or tried
 	clock       *kernel.Clock
 
@@ -138,7 +138,7 @@ func explain(err error) error {
 
 // events are what the probes follow at once, without waiting for a sample.
 type events struct {
-	interfaces <-chan struct{}          // came, went or changed
+	interfaces <-chan rtnl.Message      // came, went or changed
 	links      <-chan linksfile.Version // of the file of cross-connects
 }
 
@@ -147,7 +147,7 @@ type events struct {
 func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	defer kernel.KeepTypes()()
 	// Subscribed before the list is taken, so that no interface falls between.
-	if e.interfaces, err = crossconnect.Changes(ctx); err != nil {
+	if e.interfaces, err = rtnl.Messages(ctx); err != nil {
 		return e, err
 	}
 	var asker rtnl.Socket
@@ -229,9 +229,8 @@ func (l *Live) openPackets(opts Options, namespace uint32, interfaces int) (err 
 	return err
 }
 
-// settleTime is how long after a message of interfaces they are asked for. Because one that
-// comes or goes sends several messages in a row, and a list of all takes the kernel 9 µs
-// for each under its lock, one list does for them.
+// settleTime is how long after a message of an interface it is followed. Because one that
+// comes or goes sends several in a row, they are followed together.
 const settleTime = 2 * time.Millisecond
 
 // startTime is enough for the first frame to be drawn.
@@ -282,13 +281,14 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 				l.begun = true
 				tick(time.Now()) // shows it
 			}
-		case <-e.interfaces:
+		case message := <-e.interfaces:
+			l.known.Apply(message)
 			if changed == nil {
 				changed = time.After(settleTime)
 			}
 		case <-changed:
 			changed = nil
-			l.err = l.follow()
+			l.err = l.followMessages()
 		case request := <-l.requests:
 			request()
 			l.err = l.follow()
@@ -309,11 +309,31 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 // next sample.
 func (l *Live) follow() error {
 	l.pairs.follow()
-	links, err := l.interfaces.RTNL.Links()
+	links, err := l.listLinks()
 	if err != nil {
 		return err
 	}
 	return l.reconcile(links)
+}
+
+// followMessages does so after messages of interfaces, without a list of all if they tell
+// enough.
+func (l *Live) followMessages() error {
+	links, isKnown := l.known.Links()
+	if !isKnown {
+		return l.follow()
+	}
+	l.pairs.follow()
+	return l.reconcile(links)
+}
+
+// listLinks asks for all interfaces.
+func (l *Live) listLinks() ([]netlink.Link, error) {
+	links, err := l.interfaces.RTNL.Links()
+	if err == nil {
+		l.known.Set(links)
+	}
+	return links, err
 }
 
 // reconcile keeps up with interfaces. Few of them are attached to at once, so that the
@@ -332,7 +352,7 @@ func (l *Live) reconcile(links []netlink.Link) error {
 func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, err error) {
 	l.clock.Update()
 	s.Time, s.Interval = now, interval
-	links, err := l.interfaces.RTNL.Links()
+	links, err := l.listLinks()
 	if err != nil {
 		return s, err
 	}
