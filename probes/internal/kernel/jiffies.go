@@ -12,7 +12,7 @@ import (
 
 // Jiffies relates the kernel's tick counter, by which BPF programs tell time because
 // reading it costs them an instruction, to a clock: jiffies * Length + Offset is
-// CLOCK_MONOTONIC in nanoseconds, off by about a tick; late by more where the
+// CLOCK_MONOTONIC in nanoseconds, off by a tick at most; late by more where the
 // kernel's ticks are, on a machine whose processors are taken away from it. It
 // counts its ticks on that clock (tick_do_update_jiffies64 in
 // kernel/time/tick-sched.c), so the two never drift apart.
@@ -39,19 +39,19 @@ func ReadJiffies() (Jiffies, error) {
 	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &length); err != nil {
 		return Jiffies{}, fmt.Errorf("ask for the length of a tick: %w", err)
 	}
-	ticks, now, err := readBoth()
+	ticks, at, err := readBoth()
 	if err != nil {
 		return Jiffies{}, fmt.Errorf("read the tick counter: %w", err)
 	}
 	j := Jiffies{Length: uint64(length.Nano())}
-	// Half a tick has passed since the last one, on average.
-	j.Offset = now - j.Length/2 - ticks*j.Length
+	j.Offset = at - ticks*j.Length
 	return j, nil
 }
 
-// readBoth reads the counter, and CLOCK_MONOTONIC at about the same time. Only
-// a BPF program can read the counter: one is run for it once.
-func readBoth() (ticks, now uint64, err error) {
+// readBoth reads the counter, and the coarse clock, which says when that last counted:
+// both are late together on a machine whose processors are taken away from it. Only a BPF
+// program can read the counter.
+func readBoth() (ticks, at uint64, err error) {
 	counter, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
 	if err != nil {
 		return 0, 0, err
@@ -76,12 +76,17 @@ func readBoth() (ticks, now uint64, err error) {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, program.Close()) }()
-	if _, err := program.Run(&ebpf.RunOptions{}); err != nil {
-		return 0, 0, err
+	for range 10 { // until no tick came between
+		var before, after unix.Timespec
+		errBefore := unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &before)
+		_, errRun := program.Run(&ebpf.RunOptions{})
+		errAfter := unix.ClockGettime(unix.CLOCK_MONOTONIC_COARSE, &after)
+		if err := errors.Join(errBefore, errRun, errAfter); err != nil {
+			return 0, 0, err
+		}
+		if at = uint64(after.Nano()); before == after {
+			break
+		}
 	}
-	var clock unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &clock); err != nil {
-		return 0, 0, err
-	}
-	return ticks, uint64(clock.Nano()), counter.Lookup(uint32(0), &ticks)
+	return ticks, at, counter.Lookup(uint32(0), &ticks)
 }
