@@ -52,8 +52,10 @@ func (p *eventPrinter) print(out io.Writer, s *probes.Sample, connections []prob
 		events = append(events, event{Time: s.Execs.Events[i].Time, Event: "exec", Exec: &s.Execs.Events[i]})
 	}
 	events = append(events, p.pairEvents(s)...)
-	if s.Lost != p.lost {
-		p.lost = s.Lost
+	lost := s.Lost
+	lost.ConnectionsEnded = 0 // what ended is told as closed
+	if lost != p.lost {
+		p.lost = lost
 		events = append(events, event{Time: s.Time, Event: "lost", Lost: &s.Lost})
 	}
 	for i := range events {

@@ -31,7 +31,7 @@ func TestEvents(t *testing.T) {
 		{probes.Sample{Connections: rows[:2]}, []string{"opened 10.0.0.0:1024", "opened 10.0.0.1:1024"}},
 		{probes.Sample{Connections: rows[1:]}, []string{"opened 10.0.0.2:1024", "closed 10.0.0.0:1024"}},
 		{probes.Sample{Connections: []probes.Connection{again}}, []string{"opened 10.0.0.2:1024", "closed 10.0.0.1:1024", "closed 10.0.0.2:1024"}},
-		{probes.Sample{Connections: []probes.Connection{again}}, nil},
+		{probes.Sample{Connections: []probes.Connection{again}, Lost: probes.Lost{ConnectionsEnded: 2}}, nil},
 		{probes.Sample{Execs: probes.Execs{Events: []probes.Exec{{Comm: "sh"}, {Comm: "\x1b"}}}}, []string{"closed 10.0.0.2:1024", "exec sh", "exec \x1b"}},
 		{probes.Sample{CrossConnects: []probes.CrossConnect{pair}}, []string{"pair added a0"}},
 		{probes.Sample{CrossConnects: []probes.CrossConnect{dropping}}, []string{"drop a0 b0 4 interface is down"}},

@@ -92,8 +92,8 @@ type Known struct {
 // Set takes a list of all.
 func (k *Known) Set(links []netlink.Link) { k.links, k.exact = slices.Clone(links), true }
 
-// Apply takes a message. After one that tells of nothing, or one of which the list was
-// later, what is known may be wrong until Set, or the next message.
+// Apply takes a message. Because one may be older than the list, what is known can be wrong
+// until those that were on their way with it are applied, too.
 func (k *Known) Apply(m Message) {
 	if m.link == nil {
 		k.exact = false
