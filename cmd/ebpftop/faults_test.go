@@ -239,9 +239,9 @@ func (v *victims) sound() {
 	}
 	var pinned []string
 	for _, folder := range pinFolders(v.t, v.hub) {
-		ports, err := filepath.Glob(filepath.Join(folder, "port-*"))
+		places, err := filepath.Glob(filepath.Join(folder, "ingress-*"))
 		v.check(err)
-		pinned = append(pinned, ports...)
+		pinned = append(pinned, places...)
 	}
 	if len(pinned) != 2*len(v.kept) {
 		v.t.Errorf("pinned %q, kept %q", pinned, v.kept)

@@ -53,7 +53,7 @@ func (c *connector) yields(device netlink.Link) bool {
 
 // errTaken fails if the device is in a pair of another set of pairs.
 func (c *connector) errTaken(device netlink.Link) error {
-	ports, err := findPorts(device, c.lookAt)
+	ingresses, err := findIngresses(device, c.lookAt)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (c *connector) errTaken(device netlink.Link) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range ports {
+	for _, f := range ingresses {
 		if f.Control != own && f.isOwned() {
 			return refuse(ErrTaken, "%s is in a pair already: %s", device.Attrs().Name, f.advice())
 		}

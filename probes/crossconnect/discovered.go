@@ -20,8 +20,8 @@ type LookAt func(ebpf.ProgramID) (Program, error)
 
 // Program is what can be told of a program in the kernel.
 type Program struct {
-	Name string
-	Port *Port // that it serves, nil if it is none of ours
+	Name    string
+	Ingress *KernelIngress // that it serves, nil if it is none of ours
 }
 
 // LookAtProgram asks the kernel. It is a LookAt.
@@ -30,23 +30,23 @@ func LookAtProgram(id ebpf.ProgramID) (Program, error) {
 	if err != nil {
 		return Program{}, err
 	}
-	port, err := m.read()
-	return Program{Name: info.Name, Port: port}, errors.Join(err, m.Close())
+	ingress, err := m.read()
+	return Program{Name: info.Name, Ingress: ingress}, errors.Join(err, m.Close())
 }
 
 // discovered is an ingress on a device.
 type discovered struct {
-	Port
+	KernelIngress
 	datapath Datapath
 }
 
-// findPorts finds the ingresses on a device: none, one, or while a trial lasts two.
-func findPorts(device netlink.Link, lookAt LookAt) ([]discovered, error) {
+// findIngresses finds the ingresses on a device: none, one, or while a trial lasts two.
+func findIngresses(device netlink.Link, lookAt LookAt) ([]discovered, error) {
 	programs, err := programsOn(device)
 	if err != nil {
 		return nil, err
 	}
-	var ports []discovered
+	var ingresses []discovered
 	for id, d := range programs {
 		program, err := lookAt(id)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
@@ -55,11 +55,11 @@ func findPorts(device netlink.Link, lookAt LookAt) ([]discovered, error) {
 		if err != nil {
 			return nil, fmt.Errorf("look at program %d on %s: %w", id, device.Attrs().Name, err)
 		}
-		if program.Port != nil {
-			ports = append(ports, discovered{Port: *program.Port, datapath: d})
+		if program.Ingress != nil {
+			ingresses = append(ingresses, discovered{KernelIngress: *program.Ingress, datapath: d})
 		}
 	}
-	return ports, nil
+	return ingresses, nil
 }
 
 // programsOn lists the programs for received frames.
@@ -100,12 +100,12 @@ func addFilters(programs map[ebpf.ProgramID]Datapath, device netlink.Link) error
 
 // isOwned tells whether the ingress is kept or its process lives: a filter on a
 // clsact qdisc outlives it.
-func (p *Port) isOwned() bool {
+func (p *KernelIngress) isOwned() bool {
 	return p.Record.Owner == 0 || attach.IsEbpftop(strconv.Itoa(int(p.Record.Owner)))
 }
 
 // advice is for who wants to connect the interface otherwise.
-func (p *Port) advice() string {
+func (p *KernelIngress) advice() string {
 	switch owner := int(p.Record.Owner); owner {
 	case 0:
 		return fmt.Sprintf("`ebpftop xconnect del %s` ends that", text(p.Record.Name))

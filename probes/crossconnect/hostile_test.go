@@ -46,9 +46,9 @@ func TestForgedMaps(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				ports, err := findPorts(links[near(0)], LookAtProgram)
-				if len(ports) > 0 {
-					t.Errorf("found %+v", ports)
+				ingresses, err := findIngresses(links[near(0)], LookAtProgram)
+				if len(ingresses) > 0 {
+					t.Errorf("found %+v", ingresses)
 				}
 				return err
 			})
@@ -104,7 +104,7 @@ func usingMaps(t *testing.T, specs []*ebpf.MapSpec) *ebpf.Program {
 }
 
 // attach attaches a program of somebody else to an ingress.
-func (b *bench) attach(port string, program *ebpf.Program) {
+func (b *bench) attach(iface string, program *ebpf.Program) {
 	b.t.Helper()
 	b.do(func() error {
 		links, err := listLinks()
@@ -112,7 +112,7 @@ func (b *bench) attach(port string, program *ebpf.Program) {
 			return err
 		}
 		l, err := link.AttachXDP(link.XDPOptions{
-			Program: program, Interface: links[port].Attrs().Index, Flags: link.XDPGenericMode,
+			Program: program, Interface: links[iface].Attrs().Index, Flags: link.XDPGenericMode,
 		})
 		if err == nil {
 			b.t.Cleanup(func() { l.Close() })
@@ -123,12 +123,12 @@ func (b *bench) attach(port string, program *ebpf.Program) {
 
 // FuzzFound describes pairs of whatever is in the maps of other processes.
 func FuzzFound(f *testing.F) {
-	size := int(unsafe.Sizeof(Port{}))
+	size := int(unsafe.Sizeof(KernelIngress{}))
 	f.Add(make([]byte, size), int64(0))
 	f.Add([]byte(strings.Repeat("\xff", size)), int64(1<<62))
 	f.Fuzz(func(t *testing.T, bytes []byte, now int64) {
 		f := discovered{datapath: TC}
-		copy(unsafe.Slice((*byte)(unsafe.Pointer(&f.Port)), size), bytes)
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&f.KernelIngress)), size), bytes)
 		for _, peer := range []*discovered{nil, &f} {
 			if _, err := json.Marshal(f.status(peer, time.Duration(now), nil)); err != nil {
 				t.Error(err)
@@ -240,15 +240,15 @@ func mountBare(t *testing.T) {
 func TestForeignPins(t *testing.T) {
 	forged := &ebpf.MapSpec{Name: "forged", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1}
 	for name, test := range map[string]struct {
-		plant func(port string, m *ebpf.Map) error
+		plant func(place string, m *ebpf.Map) error
 		says  string // nothing: passed over
 	}{
-		"link":         {func(port string, _ *ebpf.Map) error { return os.Symlink(bpffs, port) }, ""},
-		"link to none": {func(port string, _ *ebpf.Map) error { return os.Symlink("/nowhere", port) }, ""},
-		"empty":        {func(port string, _ *ebpf.Map) error { return os.Mkdir(port, 0o700) }, ""},
-		"map":          {func(port string, m *ebpf.Map) error { return m.Pin(port) }, "not a directory"},
-		"other map": {func(port string, m *ebpf.Map) error {
-			return errors.Join(os.Mkdir(port, 0o700), m.Pin(filepath.Join(port, bpf.RecordMapName)))
+		"link":         {func(place string, _ *ebpf.Map) error { return os.Symlink(bpffs, place) }, ""},
+		"link to none": {func(place string, _ *ebpf.Map) error { return os.Symlink("/nowhere", place) }, ""},
+		"empty":        {func(place string, _ *ebpf.Map) error { return os.Mkdir(place, 0o700) }, ""},
+		"map":          {func(place string, m *ebpf.Map) error { return m.Pin(place) }, "not a directory"},
+		"other map": {func(place string, m *ebpf.Map) error {
+			return errors.Join(os.Mkdir(place, 0o700), m.Pin(filepath.Join(place, bpf.RecordMapName)))
 		}, "another version of ebpftop"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -258,7 +258,7 @@ func TestForeignPins(t *testing.T) {
 			m, err := ebpf.NewMap(forged)
 			b.check(err)
 			defer m.Close()
-			b.check(test.plant(b.pins().path(portPrefix+"9"), m))
+			b.check(test.plant(b.pins().path(ingressPrefix+"9"), m))
 			fresh := b.kept()
 			var list []Status
 			err = b.hub.Do(func() (err error) {
@@ -271,7 +271,7 @@ func TestForeignPins(t *testing.T) {
 			if test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "\n")) {
 				t.Errorf("got %v, want a line that says %q", err, test.says)
 			}
-			b.check(os.RemoveAll(b.pins().path(portPrefix + "9")))
+			b.check(os.RemoveAll(b.pins().path(ingressPrefix + "9")))
 		})
 	}
 }

@@ -62,8 +62,8 @@ func TestKeepFails(t *testing.T) {
 	program.Instructions = asm.Instructions{asm.Return()} // of nothing
 	b.fails("load the cross-connect program", func() error { return own.Keep(kept) })
 	program.Instructions = good
-	if ports, err := filepath.Glob(b.pins().path("port-*")); err != nil || len(ports) != 2 {
-		t.Errorf("%q (%v), want two", ports, err)
+	if ingresses, err := filepath.Glob(b.pins().path("ingress-*")); err != nil || len(ingresses) != 2 {
+		t.Errorf("%q (%v), want two", ingresses, err)
 	}
 	b.expectAttached(before...)
 	b.expectPairs(kept, "p4-p5 active tc/tc")

@@ -11,8 +11,8 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 )
 
-// portPrefix begins the names of the directories that kept ingresses are pinned in.
-const portPrefix = "port-"
+// ingressPrefix begins the names of the directories that kept ingresses are pinned in.
+const ingressPrefix = "ingress-"
 
 // removeStray removes places that no ingress has, because a process was killed while it
 // made or removed the ingress. Only who holds the lock of the namespace may do so.
@@ -20,7 +20,7 @@ func (k *kernelSet) removeStray() error {
 	if !k.isKept() {
 		return nil
 	}
-	dirs, err := filepath.Glob(k.pins.path(portPrefix + "*"))
+	dirs, err := filepath.Glob(k.pins.path(ingressPrefix + "*"))
 	errs := []error{err}
 	for _, dir := range dirs {
 		if !k.ingresses.havePlace(pins(dir)) {
@@ -102,9 +102,9 @@ func mapID(m *ebpf.Map) (ebpf.MapID, error) {
 // reopen opens the kept ingresses. It leaves out one that lacks something, because a
 // process makes or removes that just now, or was killed while it did.
 func (k *kernelSet) reopen() error {
-	dirs, err := filepath.Glob(k.pins.path(portPrefix + "*"))
+	dirs, err := filepath.Glob(k.pins.path(ingressPrefix + "*"))
 	if err != nil {
-		return fmt.Errorf("list kept ports: %w", err)
+		return fmt.Errorf("list kept ingresses: %w", err)
 	}
 	links, err := listLinks()
 	if err != nil {
@@ -131,7 +131,7 @@ func (k *kernelSet) freePlace() (pins, error) {
 		return "", nil
 	}
 	for n := 0; ; n++ {
-		place := k.pins.below(fmt.Sprint(portPrefix, n))
+		place := k.pins.below(fmt.Sprint(ingressPrefix, n))
 		if !k.ingresses.havePlace(place) {
 			return place, place.remove()
 		}

@@ -183,7 +183,7 @@ func TestHalfMadePort(t *testing.T) {
 	b := newBench(t, 4)
 	w := b.kept()
 	b.set(w, pair(0, 1))
-	half := b.pins().below("port-9")
+	half := b.pins().below("ingress-9")
 	b.check(half.make())
 	m, err := half.newMap(w.inKernel.loader.spec.Maps[bpf.CrossConnectsMapRecord])
 	b.check(err)
@@ -197,7 +197,7 @@ func TestHalfMadePort(t *testing.T) {
 	b.set(looking, pair(0, 1), pair(2, 3))
 	b.expectWires(1, 0, 3, 2)
 	if half.exists() {
-		t.Error("half a port is left")
+		t.Error("half an ingress is left")
 	}
 }
 
@@ -207,7 +207,7 @@ func TestLonelyPort(t *testing.T) {
 	w := b.kept()
 	b.set(w, pair(0, 1))
 	b.do(w.Close)
-	b.check(b.pins().below("port-1").remove())
+	b.check(b.pins().below("ingress-1").remove())
 	again := b.kept()
 	b.expectPairs(again)
 	b.set(again, pair(0, 1), pair(2, 3))
@@ -232,7 +232,7 @@ func TestPinsVanish(t *testing.T) {
 func TestLeftWithoutControlWord(t *testing.T) {
 	b := newBench(t, 2)
 	w := b.kept()
-	b.check(b.pins().below("port-0").make())
+	b.check(b.pins().below("ingress-0").make())
 	b.expectPairs(w)
 	b.set(w, pair(0, 1))
 	b.expectWires(1, 0)
@@ -244,11 +244,11 @@ func TestAnotherVersion(t *testing.T) {
 	w := b.kept()
 	b.set(w, pair(0, 1))
 	b.do(w.Close)
-	file := b.pins().below("port-0").path(bpf.RecordMapName)
+	file := b.pins().below("ingress-0").path(bpf.RecordMapName)
 	b.check(os.Remove(file))
 	other := w.inKernel.loader.spec.Maps[bpf.CrossConnectsMapRecord].Copy()
 	other.ValueSize, other.Value, other.Contents = 8, nil, nil
-	m, err := b.pins().below("port-0").newMap(other)
+	m, err := b.pins().below("ingress-0").newMap(other)
 	b.check(err)
 	b.check(m.Close())
 	again := b.kept()

@@ -59,11 +59,11 @@ func TestHelper(t *testing.T) {
 		filterHook(t, w)
 	}
 	if task == "kept watch" {
-		ports, err := w.XDPIngresses()
+		ingresses, err := w.XDPIngresses()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, x := range ports {
+		for _, x := range ingresses {
 			if _, err := x.Watch(counting(t, x)); err != nil {
 				t.Fatal(err)
 			}

@@ -16,14 +16,14 @@ import (
 // Others lists the pairs of other processes in the network namespace that end
 // with them, again and again.
 type Others struct {
-	readPorts ReadPorts
+	readIngresses ReadIngresses
 	// passed are programs that are no ingress of another process. What they are
 	// they stay, and are not asked for any more.
 	passed map[ebpf.ProgramID]bool
 }
 
-// NewOthers lists what readPorts finds.
-func NewOthers(readPorts ReadPorts) *Others { return &Others{readPorts: readPorts} }
+// NewOthers lists what readIngresses finds.
+func NewOthers(readIngresses ReadIngresses) *Others { return &Others{readIngresses: readIngresses} }
 
 // ListOthers lists the pairs of other processes once.
 func ListOthers() ([]Status, error) {
@@ -31,14 +31,14 @@ func ListOthers() ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := NewOthers(new(Ports).Read)
+	o := NewOthers(new(IngressReader).Read)
 	list, err := o.status(links)
 	return list, errors.Join(err, o.Close())
 }
 
 // Close forgets everything.
 func (o *Others) Close() error {
-	_, err := o.readPorts(nil)
+	_, err := o.readIngresses(nil)
 	if errors.Is(err, os.ErrPermission) {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (o *Others) status(links links) ([]Status, error) {
 	if err != nil {
 		return nil, inOneLine(err)
 	}
-	ports, err := o.ports(programs)
+	ingresses, err := o.ingresses(programs)
 	if err != nil {
 		return nil, inOneLine(err)
 	}
@@ -63,7 +63,7 @@ func (o *Others) status(links links) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	return statusOf(programs, ports, now, links), nil
+	return statusOf(programs, ingresses, now, links), nil
 }
 
 // programsOnAny lists the programs for received frames on all devices. Of these,
@@ -85,8 +85,8 @@ func programsOnAny(links links) (map[ebpf.ProgramID]Datapath, error) {
 	return programs, nil
 }
 
-// ports are the ingresses of other processes.
-func (o *Others) ports(programs map[ebpf.ProgramID]Datapath) (map[ebpf.ProgramID]*Port, error) {
+// ingresses are the ingresses of other processes.
+func (o *Others) ingresses(programs map[ebpf.ProgramID]Datapath) (map[ebpf.ProgramID]*KernelIngress, error) {
 	var asked []ebpf.ProgramID
 	passed := make(map[ebpf.ProgramID]bool, len(programs))
 	for id := range programs {
@@ -94,28 +94,28 @@ func (o *Others) ports(programs map[ebpf.ProgramID]Datapath) (map[ebpf.ProgramID
 			asked = append(asked, id)
 		}
 	}
-	ports, err := o.readPorts(asked)
+	ingresses, err := o.readIngresses(asked)
 	if errors.Is(err, os.ErrPermission) {
 		return nil, nil // not for us to look at
 	}
 	if err != nil {
 		return nil, err
 	}
-	for id, p := range ports {
+	for id, p := range ingresses {
 		if p == nil || p.Record.Owner == 0 || int(p.Record.Owner) == os.Getpid() {
 			passed[id] = true
-			delete(ports, id)
+			delete(ingresses, id)
 		}
 	}
 	o.passed = passed
-	return ports, nil
+	return ingresses, nil
 }
 
 // statusOf describes the pairs that ingresses make.
-func statusOf(programs map[ebpf.ProgramID]Datapath, ports map[ebpf.ProgramID]*Port, now time.Duration, links links) (list []Status) {
-	all := make(map[string]*discovered, len(ports)) // as their owners call them
+func statusOf(programs map[ebpf.ProgramID]Datapath, ingresses map[ebpf.ProgramID]*KernelIngress, now time.Duration, links links) (list []Status) {
+	all := make(map[string]*discovered, len(ingresses)) // as their owners call them
 	isOwned := make(map[uint32]bool)
-	for id, p := range ports {
+	for id, p := range ingresses {
 		owner := p.Record.Owner
 		if _, known := isOwned[owner]; !known {
 			isOwned[owner] = p.isOwned()
@@ -123,7 +123,7 @@ func statusOf(programs map[ebpf.ProgramID]Datapath, ports map[ebpf.ProgramID]*Po
 		if !isOwned[owner] {
 			continue
 		}
-		f := &discovered{Port: *p, datapath: programs[id]}
+		f := &discovered{KernelIngress: *p, datapath: programs[id]}
 		if name := text(p.Record.Name); all[name] == nil || f.leads(now) {
 			all[name] = f
 		}

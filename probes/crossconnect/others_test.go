@@ -18,11 +18,11 @@ func TestProgramsLookedAtOnce(t *testing.T) {
 	cmd := b.helper("own") // p0 to p3
 	b.set(b.own(), pair(4, 5, XDP, TC))
 	b.check(b.hub.AttachXDP("p6", "foreign"))
-	var ports Ports
+	var reader IngressReader
 	asked := 0
-	others := NewOthers(func(ids []ebpf.ProgramID) (map[ebpf.ProgramID]*Port, error) {
+	others := NewOthers(func(ids []ebpf.ProgramID) (map[ebpf.ProgramID]*KernelIngress, error) {
 		asked = len(ids)
-		return ports.Read(ids)
+		return reader.Read(ids)
 	})
 	list := func() (list []Status) {
 		b.do(func() error {
@@ -40,15 +40,15 @@ func TestProgramsLookedAtOnce(t *testing.T) {
 		t.Errorf("asked for %d programs at first, want %d", asked, want)
 	}
 	list()
-	opened := maps.Clone(ports.known)
+	opened := maps.Clone(reader.known)
 	before := list()[0].AToB.Packets
 	b.check(b.wires[0].Send(frame(0, 0)))
 	b.await("the frame is counted", func() bool { return list()[0].AToB.Packets == before+1 })
-	if asked != ofOthers || !maps.Equal(ports.known, opened) {
-		t.Errorf("asked for %d programs again, want %d, and the same maps: %v, %v", asked, ofOthers, opened, ports.known)
+	if asked != ofOthers || !maps.Equal(reader.known, opened) {
+		t.Errorf("asked for %d programs again, want %d, and the same maps: %v, %v", asked, ofOthers, opened, reader.known)
 	}
 	b.kill(cmd)
-	b.await("others are forgotten", func() bool { return len(list()) == 0 && len(ports.known) == 0 })
+	b.await("others are forgotten", func() bool { return len(list()) == 0 && len(reader.known) == 0 })
 	for id, m := range opened {
 		if m.here.FD() != -1 {
 			t.Errorf("the maps of program %d are still open", id)

@@ -11,9 +11,9 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 )
 
-// Port is an ingress of any set of pairs, found by its program. Nobody has to announce
+// KernelIngress is an ingress of any set of pairs, found by its program. Nobody has to announce
 // what he connects: the kernel tells, and cannot be wrong.
-type Port struct {
+type KernelIngress struct {
 	Record  bpf.CrossConnectsCrossConnect
 	Control ebpf.MapID // of the control word: the same one for all of a set of pairs
 	Current controlWord
@@ -81,7 +81,7 @@ func (m *programMaps) place(info *ebpf.MapInfo) **ebpf.Map {
 		return info.Name == name[:min(shown, len(name))] &&
 			info.Type == kind && info.ValueSize == uint32(size) && info.MaxEntries == entries
 	}
-	var p Port
+	var p KernelIngress
 	switch {
 	case is(bpf.RecordMapName, ebpf.Array, unsafe.Sizeof(p.Record), 1):
 		return &m.here
@@ -96,11 +96,11 @@ func (m *programMaps) place(info *ebpf.MapInfo) **ebpf.Map {
 }
 
 // read reads the ingress; nil if it is none.
-func (m *programMaps) read() (p *Port, err error) {
+func (m *programMaps) read() (p *KernelIngress, err error) {
 	if m == nil {
 		return nil, nil
 	}
-	p = &Port{Control: m.controlID}
+	p = &KernelIngress{Control: m.controlID}
 	var control bpf.CrossConnectsGenerationControl
 	if err := errors.Join(m.here.Lookup(uint32(0), &p.Record), m.control.Lookup(uint32(0), &control)); err != nil {
 		return nil, err
@@ -133,28 +133,28 @@ func (m *programMaps) Close() error {
 	return errors.Join(errs...)
 }
 
-// ReadPorts reads the ingresses that programs serve, nil for one that serves none.
+// ReadIngresses reads the ingresses that programs serve, nil for one that serves none.
 // What is gone, or must not be looked at, is left out. It takes CAP_SYS_ADMIN,
 // as LookAt does.
-type ReadPorts func([]ebpf.ProgramID) (map[ebpf.ProgramID]*Port, error)
+type ReadIngresses func([]ebpf.ProgramID) (map[ebpf.ProgramID]*KernelIngress, error)
 
-// Ports reads ingresses again and again. A program stays what it is, and keeps its
+// IngressReader reads ingresses again and again. A program stays what it is, and keeps its
 // maps: so it is looked at once, and from then on only what its maps hold.
-type Ports struct {
+type IngressReader struct {
 	known map[ebpf.ProgramID]*programMaps
 }
 
-// Read is a ReadPorts. It forgets the programs that it is not asked for.
-func (p *Ports) Read(programs []ebpf.ProgramID) (map[ebpf.ProgramID]*Port, error) {
+// Read is a ReadIngresses. It forgets the programs that it is not asked for.
+func (p *IngressReader) Read(programs []ebpf.ProgramID) (map[ebpf.ProgramID]*KernelIngress, error) {
 	before := p.known
 	p.known = make(map[ebpf.ProgramID]*programMaps, len(programs))
-	ports := make(map[ebpf.ProgramID]*Port, len(programs))
+	ingresses := make(map[ebpf.ProgramID]*KernelIngress, len(programs))
 	var errs []error
 	for _, id := range programs {
-		port, err := p.read(id, before)
+		ingress, err := p.read(id, before)
 		switch {
 		case err == nil:
-			ports[id] = port
+			ingresses[id] = ingress
 		case !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission):
 			errs = append(errs, fmt.Errorf("look at program %d: %w", id, err))
 		}
@@ -162,12 +162,12 @@ func (p *Ports) Read(programs []ebpf.ProgramID) (map[ebpf.ProgramID]*Port, error
 	for _, m := range before {
 		errs = append(errs, m.Close())
 	}
-	return ports, errors.Join(errs...)
+	return ingresses, errors.Join(errs...)
 }
 
 // read reads the ingress of a program, which moves from those known before to those
 // known now.
-func (p *Ports) read(id ebpf.ProgramID, before map[ebpf.ProgramID]*programMaps) (*Port, error) {
+func (p *IngressReader) read(id ebpf.ProgramID, before map[ebpf.ProgramID]*programMaps) (*KernelIngress, error) {
 	m, isKnown := before[id]
 	if !isKnown {
 		var err error

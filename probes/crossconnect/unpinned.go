@@ -74,29 +74,29 @@ func (s *sweep) find(name string) (*unpinned, error) {
 		if !ok || filter.Name != attach.KeptFilter {
 			continue
 		}
-		port, err := s.keptPortOf(ebpf.ProgramID(filter.Id))
+		ingress, err := s.keptIngressOf(ebpf.ProgramID(filter.Id))
 		if err != nil {
 			return nil, fmt.Errorf("look at filter %s on %s: %w", filter.Name, name, err)
 		}
-		if port != nil {
-			plan := &port.Record.Plans[port.Current.activeGeneration(s.now)]
-			return &unpinned{filter: filter, record: port.Record, peer: text(plan.Peer)}, nil
+		if ingress != nil {
+			plan := &ingress.Record.Plans[ingress.Current.activeGeneration(s.now)]
+			return &unpinned{filter: filter, record: ingress.Record, peer: text(plan.Peer)}, nil
 		}
 	}
 	return nil, nil
 }
 
-// keptPortOf is the kept ingress that a program serves, nil if it serves none,
+// keptIngressOf is the kept ingress that a program serves, nil if it serves none,
 // whatever its filter is called.
-func (s *sweep) keptPortOf(id ebpf.ProgramID) (*Port, error) {
+func (s *sweep) keptIngressOf(id ebpf.ProgramID) (*KernelIngress, error) {
 	program, err := s.lookAt(id)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return nil, nil // gone meanwhile, or not for us to look at
 	}
-	if err != nil || program.Port == nil || program.Port.Record.Owner != 0 {
+	if err != nil || program.Ingress == nil || program.Ingress.Record.Owner != 0 {
 		return nil, err
 	}
-	return program.Port, nil
+	return program.Ingress, nil
 }
 
 func (u *unpinned) remove() error {

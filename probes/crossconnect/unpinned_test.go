@@ -73,7 +73,7 @@ func TestUnpinnedHalf(t *testing.T) {
 	filterHook(t, w)
 	b.set(w, pair(0, 1), pair(2, 3))
 	b.do(w.Close)
-	b.check(b.pins().below("port-1").remove())
+	b.check(b.pins().below("ingress-1").remove())
 	again := b.kept()
 	filterHook(t, again)
 	b.set(again, pair(0, 1), pair(2, 3))

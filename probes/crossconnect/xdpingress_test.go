@@ -53,11 +53,11 @@ func counting(t *testing.T, x XDPIngress) *ebpf.Program {
 func (b *bench) xdpPort(w *PairSet) (x XDPIngress) {
 	b.t.Helper()
 	b.do(func() error {
-		ports, err := w.XDPIngresses()
-		if len(ports) != 1 {
-			b.t.Fatalf("%d ports, want one", len(ports))
+		ingresses, err := w.XDPIngresses()
+		if len(ingresses) != 1 {
+			b.t.Fatalf("%d ingresses, want one", len(ingresses))
 		}
-		for _, x = range ports {
+		for _, x = range ingresses {
 		}
 		return err
 	})

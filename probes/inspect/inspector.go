@@ -31,20 +31,20 @@ type Inspector struct {
 	answer   *json.Decoder
 }
 
-// question is about a program, about the ports that several serve, or if there
+// question is about a program, about the ingresses that several serve, or if there
 // is neither about the SSH session.
 type question struct {
-	Program ebpf.ProgramID
-	Ports   []ebpf.ProgramID // empty, but not nil: of none any more
+	Program   ebpf.ProgramID
+	Ingresses []ebpf.ProgramID // empty, but not nil: of none any more
 }
 
 // answer is one of them, or why there is none.
 type answer struct {
-	Program  crossconnect.Program
-	Ports    map[ebpf.ProgramID]*crossconnect.Port
-	Sessions []knownSession
-	Errno    unix.Errno
-	Error    string
+	Program   crossconnect.Program
+	Ingresses map[ebpf.ProgramID]*crossconnect.KernelIngress
+	Sessions  []knownSession
+	Errno     unix.Errno
+	Error     string
 }
 
 // knownSession is a session, as it is told to the other process.
@@ -77,7 +77,7 @@ func Start(cmd *exec.Cmd) (*Inspector, error) {
 // Inspect answers the questions of an Inspector until it is closed.
 func Serve(in io.Reader, out io.Writer) error {
 	questions, answers := json.NewDecoder(in), json.NewEncoder(out)
-	var ports crossconnect.Ports
+	var reader crossconnect.IngressReader
 	for {
 		var q question
 		if err := questions.Decode(&q); errors.Is(err, io.EOF) {
@@ -85,20 +85,20 @@ func Serve(in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return fmt.Errorf("read question: %w", err)
 		}
-		if err := answers.Encode(q.answer(&ports)); err != nil {
+		if err := answers.Encode(q.answer(&reader)); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
 	}
 }
 
-// answer answers, and remembers ports.
-func (q question) answer(ports *crossconnect.Ports) (a answer) {
+// answer answers, and remembers what reader opened.
+func (q question) answer(reader *crossconnect.IngressReader) (a answer) {
 	var err error
 	switch {
 	case q.Program != 0:
 		a.Program, err = crossconnect.LookAtProgram(q.Program)
-	case q.Ports != nil:
-		a.Ports, err = ports.Read(q.Ports)
+	case q.Ingresses != nil:
+		a.Ingresses, err = reader.Read(q.Ingresses)
 	default:
 		for _, s := range impact.FindSessions() {
 			a.Sessions = append(a.Sessions, knownSession{s.Client, s.Server, s.Scope})
@@ -143,17 +143,17 @@ func (i *Inspector) LookAt(id ebpf.ProgramID) (crossconnect.Program, error) {
 	return a.Program, a.err()
 }
 
-// PortReader is a crossconnect.ReadPorts for one caller.
-func (i *Inspector) PortReader() crossconnect.ReadPorts {
+// IngressReader is a crossconnect.ReadIngresses for one caller.
+func (i *Inspector) IngressReader() crossconnect.ReadIngresses {
 	if i == nil {
-		return new(crossconnect.Ports).Read
+		return new(crossconnect.IngressReader).Read
 	}
-	return func(ids []ebpf.ProgramID) (map[ebpf.ProgramID]*crossconnect.Port, error) {
-		a, err := i.ask(question{Ports: append([]ebpf.ProgramID{}, ids...)})
+	return func(ids []ebpf.ProgramID) (map[ebpf.ProgramID]*crossconnect.KernelIngress, error) {
+		a, err := i.ask(question{Ingresses: append([]ebpf.ProgramID{}, ids...)})
 		if err != nil {
 			return nil, err
 		}
-		return a.Ports, a.err()
+		return a.Ingresses, a.err()
 	}
 }
 

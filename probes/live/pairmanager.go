@@ -56,7 +56,7 @@ type pairSets struct {
 // way on an interface; it says whether it did. What is not ours, inspector looks
 // at.
 func newPairManager(file string, yield func(ifindex int) bool, inspector *inspect.Inspector) (r *pairManager, err error) {
-	r = &pairManager{file: file, others: crossconnect.NewOthers(inspector.PortReader())}
+	r = &pairManager{file: file, others: crossconnect.NewOthers(inspector.IngressReader())}
 	if r.own, err = crossconnect.New(); err != nil {
 		return nil, err
 	}
