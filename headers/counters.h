@@ -5,9 +5,9 @@
  * The protocols that make up most traffic have counters in memory, apart for
  * each CPU, so that a frame costs no call and no atomic addition, and that user
  * space reads them without a system call. All other protocols, ethertypes, and
- * malformed frames are rows of a hash table. So are those that find no counters:
- * of interfaces beyond the blocks there are, and of CPUs beyond those that were
- * there at the start.
+ * malformed frames are rows of a hash table. So are frames that have no counters:
+ * on interfaces beyond the number of blocks, and on CPUs that were added after the
+ * start.
  */
 #ifndef EBPFTOP_COUNTERS_H
 #define EBPFTOP_COUNTERS_H

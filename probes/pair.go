@@ -37,7 +37,7 @@ type Pair struct {
 	Wait bool
 }
 
-// PairState is what a pair does.
+// PairState says whether a pair redirects frames.
 type PairState string
 
 // The states.
@@ -108,8 +108,8 @@ type Leg struct {
 // Out is how many frames left by the other interface.
 func (w *Leg) Out() uint64 { return w.Packets - min(w.Dropped, w.Packets) }
 
-// Change is what the user wants changed, all of it or nothing. With Remove and
-// Add, the pair is replaced.
+// Change is a change of the pairs, made as a whole or not at all. With Remove and Add,
+// the pair is replaced.
 type Change struct {
 	Remove *Pair
 	Add    *Pair
@@ -133,14 +133,14 @@ type PairEditor interface {
 	KeepAll() error
 }
 
-// Impact are what connecting two interfaces does to what uses them now.
+// Impact says what connecting two interfaces does to those who use them now.
 type Impact struct {
-	// Interfaces are those of the pair, one or two.
+	// Interfaces has the one or two interfaces of the pair.
 	Interfaces []InterfaceImpact
 }
 
-// InterfaceImpact is what becomes of one interface: nothing that reaches it from
-// outside reaches this host any more.
+// InterfaceImpact says what one interface loses: nothing that reaches it from outside
+// reaches this host any more.
 type InterfaceImpact struct {
 	Interface   string
 	Missing     bool // does not exist

@@ -41,7 +41,7 @@ type Sample struct {
 	// CrossConnects are all pairs in the namespace, by name, those of other
 	// processes included.
 	CrossConnects []CrossConnect
-	// LinksProblem is what is wrong with the file of links, empty if nothing.
+	// LinksProblem says what is wrong with the file of links; empty if nothing is.
 	LinksProblem string
 	// NewConnections is how many tuples appeared in this interval, as the kernel
 	// announced them: those already evicted from the table are among them, those
@@ -101,7 +101,7 @@ type Peer struct {
 	NetNSID *int `json:"netnsid"`
 }
 
-// Traffic is what came and what went.
+// Traffic counts received (RX) and sent (TX) frames and bytes.
 type Traffic struct {
 	RXPackets uint64  `json:"rx_packets"`
 	RXBytes   uint64  `json:"rx_bytes"`
@@ -186,10 +186,10 @@ func (e Endpoint) AppendTo(b []byte) []byte {
 	return ap.AppendTo(b)
 }
 
-// String is what AppendTo appends.
+// String returns the text that AppendTo appends.
 func (e Endpoint) String() string { return string(e.AppendTo(nil)) }
 
-// MarshalText is what AppendTo appends.
+// MarshalText returns the text that AppendTo appends.
 func (e Endpoint) MarshalText() ([]byte, error) { return e.AppendTo(nil), nil }
 
 // TCPFlags is a set of TCP flag bits as in octet 13 of the header.
@@ -251,7 +251,7 @@ type Lost struct {
 	ConnectionsEnded   uint64 `json:"connections_ended"`   // over, see Ageing
 }
 
-// Self is what ebpftop itself costs.
+// Self holds the CPU time and memory that ebpftop itself takes.
 type Self struct {
 	CPU float64 // share of one core over the interval, 0.01 is 1 %
 	RSS uint64  // resident memory in bytes

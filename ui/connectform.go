@@ -127,7 +127,7 @@ func (f *connectForm) enter(at int) {
 	}
 }
 
-// change is what the fields say.
+// change returns the change that the fields describe.
 func (f *connectForm) change() probes.Change {
 	pair := probes.Pair{A: f.a.chosen, B: f.b.chosen, AToB: f.aToB.value(), BToA: f.bToA.value()}
 	pair.Wait = !f.exists(pair.A) || !f.exists(pair.B)
@@ -184,7 +184,7 @@ func (f *connectForm) title() string {
 // fieldLabel is the width of the names of fields.
 const fieldLabel = 12
 
-// formHeight is what the form takes of a high screen.
+// formHeight is the height of the form, in lines, where the screen has room.
 const formHeight = 24
 
 func (f *connectForm) View(a area) view {

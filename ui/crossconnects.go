@@ -118,8 +118,8 @@ func (p *crossConnectsPane) nothing(width int) string {
 	return invitation
 }
 
-// below is what is wrong, and where the pane is zoomed all that is known of the
-// pair under the cursor.
+// below returns the lines below the table: the problems, and if the pane is zoomed all
+// details of the pair under the cursor.
 func (p *crossConnectsPane) below(a area) []string {
 	if a.Zoomed {
 		var links []string
@@ -135,8 +135,8 @@ func (p *crossConnectsPane) below(a area) []string {
 	return lines[:min(len(lines), max(1, a.Height-1-p.list.total), a.Height-2)]
 }
 
-// problems are what is wrong with the file of links, and with the pair under
-// the cursor or else the first one that something is wrong with.
+// problems returns the problems of the file of links, and those of the pair under the
+// cursor, or else of the first pair that has any.
 func (p *crossConnectsPane) problems(s *Styles) []remark {
 	var out []remark
 	if p.links != "" {

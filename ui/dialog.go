@@ -15,7 +15,7 @@ type dialog interface {
 	Keys() []key.Binding
 }
 
-// dialogWidth is what a dialog takes of a wide screen. Longer lines read badly.
+// dialogWidth is the width of a dialog on a wide screen, in cells. Longer lines read badly.
 const dialogWidth = 96
 
 // placeDialog puts the dialog, or what there is to say without one, over the panes.

@@ -10,7 +10,7 @@ import (
 	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
-// header is what the two lines on top tell, besides the snapshot.
+// header holds the parts of the two lines on top that are not in the snapshot.
 type header struct {
 	version, host, kernel string
 	every                 time.Duration

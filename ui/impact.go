@@ -45,7 +45,7 @@ func consequences(s *Styles, c *probes.Change, would *probes.Impact) []remark {
 	return append(out, remark{about: "on exit", text: exit})
 }
 
-// consequence is what becomes of one interface.
+// consequence describes what one interface loses.
 func consequence(s *Styles, i *probes.InterfaceImpact) []remark {
 	var out []remark
 	addLine := func(ink Ink, text string) { out = append(out, remark{text: text, ink: ink}) }

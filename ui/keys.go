@@ -79,7 +79,7 @@ func DefaultKeyMap(ascii bool) KeyMap {
 	}
 }
 
-// readOnly is for a screen that only looks on.
+// readOnly returns the keys of a screen that can change nothing.
 func (k KeyMap) readOnly() KeyMap {
 	for _, b := range []*key.Binding{&k.Connect, &k.Disconnect, &k.Edit, &k.Undo, &k.Confirm} {
 		b.SetEnabled(false)

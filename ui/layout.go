@@ -51,8 +51,8 @@ func arrange(w, h, focus int, zoomed bool, rows, pairs int) []place {
 // leastHeight is a pane of one line.
 const leastHeight = 3
 
-// pairsHeight is what the cross-connects would have: a border, a heading, their
-// rows and two lines of what is wrong with one. least is for none.
+// pairsHeight returns the height of the cross-connects pane: a border, a heading, a line
+// for each pair and two for problems; at most most. It returns least if there are no pairs.
 func pairsHeight(pairs, least, most int) int {
 	if pairs == 0 {
 		return least

@@ -2,8 +2,8 @@ package ui
 
 import tea "charm.land/bubbletea/v2"
 
-// list is what the panes have in common: rows of which one is selected, those
-// in sight drawn as a table, and below it what is known of the selected one.
+// list holds the rows of a pane, of which one is selected. It draws those in sight as a
+// table, and below it the details of the selected one.
 type list[K comparable, R any] struct {
 	key         func(*R) K                   // by which a row is found again
 	find        func(K) (int, bool)          // where a row is now; nil goes through the rows

@@ -83,7 +83,7 @@ func problem(c *probes.CrossConnect) string {
 	return ""
 }
 
-// fate is what becomes of a pair at the end of the program.
+// fate says whether a pair stays when the program ends.
 func fate(c *probes.CrossConnect) string {
 	switch {
 	case c.Origin == probes.OriginOther:

@@ -11,7 +11,7 @@ import (
 // hands it messages and room; the pane neither blocks nor computes what could
 // be computed before a snapshot arrives.
 type pane interface {
-	// Name is what the tabs of a small screen call it.
+	// Name is its name in the tabs of a small screen.
 	Name() string
 	// Update takes a snapshotMsg at each refresh, and key presses while the pane
 	// has the focus.
@@ -40,7 +40,7 @@ type view struct {
 // snapshotMsg brings what there is to show.
 type snapshotMsg struct{ *snapshot.Snapshot }
 
-// empty is what a pane without rows shows.
+// empty returns the text of a pane without rows.
 func empty(a area, text string) []string {
 	return []string{" " + a.Styles.Faint.Paint(fit(text, a.Width-2, false, a.Styles.Glyphs.Ellipsis))}
 }

@@ -121,7 +121,7 @@ func (p *picker) bindings() []key.Binding {
 	return []key.Binding{p.keys.Choose}
 }
 
-// line is what is typed, or else what is chosen, with its rates.
+// line shows the text being typed, or else the chosen interface with its rates.
 func (p *picker) line(s *Styles, focused bool, width int) string {
 	if focused {
 		out := s.Brand.Paint("/") + " " + p.input.line(s)

@@ -14,7 +14,7 @@ type question struct {
 	close   func()
 }
 
-// answer is what a key does.
+// answer pairs a key with what it does.
 type answer struct {
 	key key.Binding
 	do  func() tea.Cmd

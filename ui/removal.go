@@ -29,7 +29,7 @@ func (d *pairDialogs) remove(p *probes.CrossConnect) tea.Cmd {
 	return nil
 }
 
-// removalRemarks is what will happen.
+// removalRemarks describes what the removal will do.
 func removalRemarks(p *probes.CrossConnect) []remark {
 	text := "No frame goes from " + p.A + " to " + p.B + " or back any more, and this host answers on both again."
 	if p.A == p.B {

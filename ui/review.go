@@ -108,7 +108,7 @@ func (r *review) View(a area) view {
 	return v
 }
 
-// question is what the user has to do.
+// question says which key or which words apply the change.
 func (r *review) question(s *Styles) []string {
 	if r.ssh == "" {
 		return []string{"", " Enter applies this, Esc goes back."}

@@ -18,7 +18,7 @@ import (
 	"github.com/ebpftop/ebpftop/ui/terminal"
 )
 
-// Options is what Run needs to know besides the source.
+// Options configures Run.
 type Options struct {
 	// Version, Hostname and Kernel are shown in the header.
 	Version, Hostname, Kernel string

@@ -174,7 +174,7 @@ func (s *session) stop(err error) error {
 	return outcome(s.outer, cause, err)
 }
 
-// outcome is what Run returns: why it ended, rather than how.
+// outcome returns the error of Run: why it ended, rather than how.
 func outcome(ctx context.Context, cause, err error) error {
 	switch {
 	case errors.Is(err, ErrTerminalStuck):

@@ -8,7 +8,7 @@ import (
 	"runtime"
 )
 
-// machine is what programs run on.
+// machine describes an architecture: its number in ELF, and the code that executes a program anew.
 type machine struct {
 	number uint16 // in ELF
 	// reexecute: execve(argv[0], argv, NULL)

@@ -14,7 +14,7 @@ const (
 	eventInterval = 500 * time.Millisecond
 )
 
-// eventTrial is what became of events.
+// eventTrial counts the events that were caused, and those of them that were lost.
 type eventTrial struct {
 	caused, lost uint64
 	took         time.Duration

@@ -27,7 +27,7 @@ func (g goal) met(value float64) bool {
 	return value <= g.limit
 }
 
-// outcome is what became of a goal.
+// outcome says of one goal whether it was met.
 type outcome struct {
 	suite  string
 	figure figure

@@ -33,7 +33,7 @@ func iperf(ctx context.Context, from, to *lab.Namespace, args ...string) (measur
 	}
 }
 
-// iperfResult is what is used of what iperf3 says.
+// iperfResult holds the fields that are used of iperf3's JSON report.
 type iperfResult struct {
 	Error string
 	End   struct {

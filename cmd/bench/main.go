@@ -22,7 +22,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// suites are what there is to measure, in this order.
+// suites lists the measurements, in the order they run.
 var suites = []struct {
 	name    string
 	measure func(context.Context, *bench) error

@@ -90,7 +90,7 @@ func (n named[T]) take(object T, kernelName string, names []string) bool {
 	return false
 }
 
-// shortened is what the kernel keeps of a name; package ebpf may know all of it.
+// shortened returns the part of a name that the kernel keeps; package ebpf may know all of it.
 func shortened(name string) string { return name[:min(len(name), unix.BPF_OBJ_NAME_LEN-1)] }
 
 // idOf is of the object that a file descriptor is of, 0 if it is of another kind.

@@ -48,8 +48,8 @@ func (s *subject) run(frame []byte, times uint32) error {
 	return err
 }
 
-// time is what a frame costs, ns. The kernel says it in whole nanoseconds only,
-// so this is the time of the system call, most of which is the runs.
+// time returns the cost of a frame, ns. Because the kernel reports it in whole
+// nanoseconds only, it times the system call, of which the runs take most.
 func (s *subject) time(frame []byte) (float64, error) {
 	start := time.Now()
 	err := s.run(frame, runs)
@@ -111,7 +111,7 @@ func (p *packetBench) measure(b *bench, frames []testFrame, table string, time f
 	return nil
 }
 
-// leastTimes is what a frame costs each subject, ns, by its name.
+// leastTimes returns the lowest cost of a frame, ns, by the name of the subject.
 func (p *packetBench) leastTimes(f testFrame, time func(*subject, []byte) (float64, error)) (map[string]float64, error) {
 	least := make(map[string]float64)
 	for n := range tries {

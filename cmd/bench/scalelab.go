@@ -9,8 +9,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
-// scalePrefix is what the names of the interfaces begin with, and nothing else that
-// ebpftop shows.
+// scalePrefix begins the names of the interfaces, and of nothing else that ebpftop
+// shows.
 const scalePrefix = "scale"
 
 // scaleLab is a host with many interfaces, none of which carries a frame.

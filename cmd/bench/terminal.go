@@ -20,7 +20,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
-// size is that of a terminal, in cells.
+// size is the size of a terminal, in cells.
 type size struct{ width, height int }
 
 func (s size) String() string { return fmt.Sprintf("%dx%d", s.width, s.height) }
@@ -39,7 +39,7 @@ type terminal struct {
 	changed chan struct{} // closed at the next output
 }
 
-// chunk is what one read of the terminal gave.
+// chunk records one read of the terminal: when, and how many bytes.
 type chunk struct {
 	at    time.Time
 	bytes int
@@ -89,7 +89,7 @@ func (t *terminal) look() {
 	}
 }
 
-// see is what one sees, without colours, and since when.
+// see returns the text on the screen, without colours, and since when it has been there.
 func (t *terminal) see() (text string, since time.Time, changed <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

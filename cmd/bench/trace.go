@@ -43,7 +43,7 @@ var countings = []counting{
 	}},
 }
 
-// streams are what iperf3 sends to the watched host, or with -R away from it.
+// streams lists the traffic of iperf3: to the watched host, or with -R away from it.
 var streams = []struct {
 	name string
 	args []string
@@ -173,7 +173,7 @@ func (l *traceLab) watch(ctx context.Context, costs []*cost, stream []string) er
 	}
 }
 
-// cost is what a program takes for a frame.
+// cost measures the time that a program takes for a frame.
 type cost struct {
 	program *ebpf.Program
 	last    *ebpf.ProgramStats // nil at first

@@ -39,7 +39,7 @@ func (p *packetBench) openTurns(spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// time is what a frame in turn costs a subject, ns, and the turning.
+// time returns the cost of a frame in turn, ns: that of the subject and of the turning.
 func (t *turntable) time(s *subject, frame []byte) (float64, error) {
 	var errs [2]error
 	for i, c := range []*ebpf.Collection{t.plain, t.frags} {

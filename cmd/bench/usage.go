@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usage is what a process and its children have taken.
+// usage holds the CPU time and memory that a process and its children have taken.
 type usage struct {
 	cpu      time.Duration
 	rss, pss float64 // bytes; pss has shared pages in equal parts
@@ -63,7 +63,7 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(now.Nano()), nil
 }
 
-// threadTime is that of the calling thread.
+// threadTime returns the CPU time of the calling thread.
 func threadTime() time.Duration {
 	var now unix.Timespec
 	// Fails for unknown clocks and bad pointers only: clock_gettime(2).
@@ -96,8 +96,8 @@ func childrenOf(pid int) (children []int, err error) {
 	return children, nil
 }
 
-// kernelMemory is what the BPF maps and programs take that a process has open, in
-// bytes.
+// kernelMemory returns the memory, in bytes, of the BPF maps and programs that a process
+// has open.
 func kernelMemory(pid int) (sum float64, err error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
 	if err != nil {

@@ -74,14 +74,14 @@ func (w *wireLab) bridge() (func() error, error) {
 
 func connectBy(d crossconnect.Datapath) func(*wireLab) (func() error, error) {
 	return func(w *wireLab) (func() error, error) {
-		var wiring *crossconnect.PairSet
+		var pairs *crossconnect.PairSet
 		err := w.hub.Do(func() (err error) {
-			if wiring, err = crossconnect.New(); err != nil {
+			if pairs, err = crossconnect.New(); err != nil {
 				return err
 			}
-			return wiring.Set([]crossconnect.Pair{{A: "to-left", B: "to-right", AToB: d, BToA: d}}, 0)
+			return pairs.Set([]crossconnect.Pair{{A: "to-left", B: "to-right", AToB: d, BToA: d}}, 0)
 		})
-		return func() error { return w.hub.Do(wiring.Close) }, err
+		return func() error { return w.hub.Do(pairs.Close) }, err
 	}
 }
 

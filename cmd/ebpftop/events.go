@@ -32,7 +32,8 @@ type event struct {
 	Lost   *probes.Lost         `json:"lost,omitempty"`
 }
 
-// drop is what entered one end of a pair in an interval and did not come out at the other.
+// drop counts the frames that entered one end of a pair in an interval and did not leave by
+// the other.
 type drop struct {
 	From    string `json:"from"`
 	To      string `json:"to"`

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Finding is what this kernel, and this user, can or cannot do.
+// Finding says of one thing whether this kernel, and this user, can do it.
 type Finding struct {
 	Name     string `json:"name"`
 	Status   Status `json:"status"`
 	Required bool   `json:"required"` // the dashboard cannot run without
 	Detail   string `json:"detail"`
-	// Cost is what the user misses, and Remedy how to get it. Empty where all
-	// is well; Cost also where that is unknown.
+	// Cost says what the user misses, and Remedy how to get it. Both are empty where
+	// all is well; Cost also where that is unknown.
 	Cost   string `json:"cost"`
 	Remedy string `json:"remedy"`
 }

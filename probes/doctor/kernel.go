@@ -20,7 +20,7 @@ import (
 
 const newerKernel = "Install a newer kernel, Linux 5.10 at least."
 
-// kernelFeatures are those that depend on the kernel alone.
+// kernelFeatures lists the features that depend on the kernel alone.
 var kernelFeatures = []feature{
 	{
 		name: "kernel version", look: kernelVersion,
@@ -79,7 +79,7 @@ var kernelFeatures = []feature{
 	},
 }
 
-// surroundings are what the host has set up around the kernel.
+// surroundings lists what the host has set up around the kernel.
 var surroundings = []feature{
 	{
 		name: "tracefs", look: mounted("tracefs", "debugfs"),

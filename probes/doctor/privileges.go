@@ -15,7 +15,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/confine"
 )
 
-// privileges are what the user is allowed to do.
+// privileges lists what the user is allowed to do.
 var privileges = []feature{
 	{
 		name: "capabilities", look: Capabilities, required: true,

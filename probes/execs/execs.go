@@ -19,7 +19,7 @@ import (
 // execEventsMax bounds the events of one interval. More count as lost.
 const execEventsMax = 16384
 
-// execBatch is what came out of the ring between two polls.
+// execBatch collects the events that came out of the ring between two polls.
 type execBatch struct {
 	events []probes.Exec
 	lost   uint64

@@ -91,8 +91,8 @@ func (h execHook) prune(spec *ebpf.CollectionSpec) {
 	maps.DeleteFunc(spec.Maps, func(name string, _ *ebpf.MapSpec) bool { return !used[name] })
 }
 
-// attachTracer attaches a program where the C says: to is what follows the
-// first slash of SEC().
+// attachTracer attaches a program where the C says. To is the part of SEC() after the
+// first slash.
 func attachTracer(to string, program *ebpf.Program) (link.Link, error) {
 	switch program.Type() {
 	case ebpf.TracePoint:

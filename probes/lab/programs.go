@@ -23,7 +23,7 @@ var commands = [][]string{
 // programs executes a few programs a second on the client.
 func programs(ctx context.Context, n *Network) error {
 	// One thread starts them all and stays until the last has ended: the death
-	// of the thread is what would kill them.
+	// of the thread would kill them.
 	return n.Client.Do(func() error {
 		return repeat(ctx, 400*time.Millisecond, 20*time.Second, func() error {
 			return execute(ctx, commands[rand.IntN(len(commands))])

@@ -57,7 +57,7 @@ func newHost(name, ipv4, ipv6 string) *Host {
 	return &Host{Name: name, IPv4: netip.MustParseAddr(ipv4), IPv6: netip.MustParseAddr(ipv6)}
 }
 
-// hosts are those that Build makes: all but the switch.
+// hosts lists the hosts that Build makes: all but the switch.
 func (n *Network) hosts() []*Host { return []*Host{n.Client, n.Server, n.Left, n.Right} }
 
 func (n *Network) connect() error {

@@ -20,8 +20,8 @@ type traffic struct {
 	run  func(ctx context.Context, n *Network) error
 }
 
-// everything is what Run sends through the network. ARP and neighbour discovery
-// come by themselves.
+// everything lists the traffic that Run sends through the network. ARP and neighbour
+// discovery come by themselves.
 var everything = []traffic{
 	{"web", web},
 	{"api", api},

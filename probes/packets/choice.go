@@ -65,7 +65,7 @@ func (c choice) check(links []netlink.Link) error {
 	return nil
 }
 
-// choices are what the user asked for; none means all interfaces that are up but loopback.
+// choices holds the arguments of -i. None means all interfaces that are up, except loopback.
 type choices []choice
 
 func choicesOf(texts []string) (c choices) {

@@ -10,7 +10,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// linkFacts is what the choice of a hook depends on.
+// linkFacts holds the properties of an interface that decide the hook.
 type linkFacts struct {
 	kind        string // "device" for hardware, else what it is made of: veth, bridge, ...
 	hasEthernet bool   // frames begin with an Ethernet header

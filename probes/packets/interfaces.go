@@ -59,12 +59,12 @@ type Interfaces struct {
 
 	byIndex map[int]*watched
 	names   map[uint32]string // of interfaces by id
-	// gone are those that went since the last poll, which has yet to read what they
-	// counted.
+	// gone holds the interfaces that went since the last poll: the next one still reads
+	// what they counted.
 	gone     []*watched
 	topology topology
 	totals   *totals
-	// Queue is what is yet to be attached to.
+	// Queue holds the interfaces that are still to be attached to.
 	Queue AttachQueue
 
 	filtered     map[int]bool // those with a qdisc for filters, by ifindex

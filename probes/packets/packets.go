@@ -65,7 +65,7 @@ func (e entries) receive(at probes.Hook) string {
 
 func isXDP(at probes.Hook) bool { return at == probes.HookXDP || at == probes.HookXDPGeneric }
 
-// packetOptions are what the packet program is made for.
+// Options says what the packet program is made for.
 type Options struct {
 	// Interfaces is how many there are. Some more than these have counters in memory; what
 	// comes then counts in a table, which takes longer.

@@ -18,8 +18,8 @@ const (
 
 var directions = [directionCount]probes.Direction{directionRX: probes.RX, directionTX: probes.TX}
 
-// tally is what was counted on one interface up to the last poll, to take the
-// next rates from.
+// tally holds the counts of one interface at the last poll. The next rates are the
+// difference.
 type tally struct {
 	base   bpf.PacketsProtocolCounts // what was in its block before
 	ip     bpf.PacketsProtocolCounts

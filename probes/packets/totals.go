@@ -7,9 +7,9 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// totals are what was counted on the interfaces in the total, by protocol. They grow by
-// what each interface has counted since the last poll: so they keep what was counted on
-// one that went, or that is no longer in the total.
+// totals sums up the interfaces in the total, by protocol. It adds what each one counted
+// since the last poll, and so keeps the frames of an interface that went, or that is no
+// longer in the total.
 type totals struct {
 	since time.Time
 	rows  map[bpf.PacketsOtherKey]*totalRow // of interface 0

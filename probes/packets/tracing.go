@@ -72,8 +72,8 @@ type tracingWay struct {
 	with    []string // the functions of the kernel that it calls
 }
 
-// tracingWays are those that the kernel at hand may allow, the best first: in place,
-// with headers outside linear memory (Linux 6.12) and without (6.2); or by copies.
+// tracingWays lists the ways to read a frame that this kernel may allow, the best first:
+// in place, with headers outside linear memory (Linux 6.12) and without (6.2); or by copies.
 func (e entries) tracingWays() []tracingWay {
 	ways := []tracingWay{
 		{e.trace, []string{kernel.ReadOnlyCast, kernel.DynptrFromSkb}},

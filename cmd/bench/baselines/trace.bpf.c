@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * Programs that do nothing, where ebpftop's count frames. What the kernel says that
- * they take is what it takes to measure that.
+ * they take is the cost of the measurement itself.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>

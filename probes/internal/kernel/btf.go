@@ -9,9 +9,9 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// types are what the kernel says of its types, shared among programs that are loaded at
-// about the same time: to read them takes longer than to load most programs, and to keep
-// them more memory than all else.
+// types holds the kernel's BTF, shared by programs that are loaded at about the same time.
+// It is dropped afterwards, because it takes longer to read than most programs to load, and
+// more memory than all else.
 var types struct {
 	mu    sync.Mutex
 	cache weak.Pointer[btf.Cache]

@@ -1,4 +1,3 @@
-// Package kernel is what programs and readers need of the running kernel: its types and
-// functions, its clocks, the network namespace, and the reading of rings and per-CPU
-// arrays.
+// Package kernel gives programs and readers access to the running kernel: its types and
+// functions, its clocks, the network namespace, rings and per-CPU arrays.
 package kernel

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Message is what the kernel says of an interface that came, went or changed. The zero
-// value is that something did which no message tells of.
+// Message tells of an interface that came, went or changed. The zero value tells that
+// messages were lost: list the interfaces anew.
 type Message struct {
 	link netlink.Link
 	gone bool

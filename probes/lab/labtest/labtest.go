@@ -1,5 +1,5 @@
-// Package labtest is what tests share: network namespaces that end with the test, programs
-// and devices, and the conditions of a test.
+// Package labtest holds the helpers that tests of several packages share: network
+// namespaces that end with the test, programs and devices, and the conditions of a test.
 package labtest
 
 import (

@@ -24,7 +24,7 @@ func NewSource() *Source { return &Source{samples: make(chan probes.Sample, 1)} 
 // Send delivers a sample once the one before was taken.
 func (f *Source) Send(s probes.Sample) { f.samples <- s }
 
-// Samples is what was sent.
+// Samples returns the channel of the samples that were sent.
 func (f *Source) Samples() <-chan probes.Sample { return f.samples }
 
 // SetInterval notes the interval.
@@ -34,7 +34,7 @@ func (f *Source) SetInterval(d time.Duration) {
 	f.intervals = append(f.intervals, d)
 }
 
-// Err is what End was called with.
+// Err returns the error that End was called with.
 func (f *Source) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,7 +52,7 @@ func (f *Source) End(err error) {
 	close(f.samples)
 }
 
-// LastInterval is what SetInterval was called with last.
+// LastInterval returns the argument of the last SetInterval.
 func (f *Source) LastInterval() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
