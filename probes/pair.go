@@ -137,6 +137,9 @@ type PairEditor interface {
 type Impact struct {
 	// Interfaces has the one or two interfaces of the pair.
 	Interfaces []InterfaceImpact
+	// SessionUnknown says why it cannot be told whether the session that ebpftop was
+	// started from runs over one of them; empty if it can.
+	SessionUnknown string
 }
 
 // InterfaceImpact says what one interface loses: nothing that reaches it from outside

@@ -43,6 +43,12 @@ type Sample struct {
 	CrossConnects []CrossConnect
 	// LinksProblem says what is wrong with the file of links; empty if nothing is.
 	LinksProblem string
+	// OthersUnknown says why pairs and programs of other processes are not known, empty
+	// if they are.
+	OthersUnknown string
+	// InspectorNews is what happened to the process that looks at these, for a while;
+	// empty if nothing did.
+	InspectorNews string
 	// NewConnections is how many tuples appeared in this interval, as the kernel
 	// announced them: those already evicted from the table are among them, those
 	// that it could not announce are Lost.ConnectionEvents.

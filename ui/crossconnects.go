@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -15,7 +16,7 @@ type crossConnectsPane struct {
 	keys    KeyMap
 	dialogs *pairDialogs
 	list    list[pairKey, probes.CrossConnect]
-	links   string // what is wrong with the file of links
+	general []remark // what is wrong, but with no pair
 }
 
 // pairKey identifies a row. A trial that replaces a pair has two of its name.
@@ -45,7 +46,7 @@ func (p *crossConnectsPane) Keys() []key.Binding {
 func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
-		p.links = msg.LinksProblem
+		p.note(msg)
 		p.list.show(msg.CrossConnects, len(msg.CrossConnects))
 	case tea.KeyPressMsg:
 		pair := p.list.selected()
@@ -122,11 +123,7 @@ func (p *crossConnectsPane) nothing(width int) string {
 // details of the pair under the cursor.
 func (p *crossConnectsPane) below(a area) []string {
 	if a.Zoomed {
-		var links []string
-		if p.links != "" {
-			links = remarks(a, p.problems(a.Styles)[:1])
-		}
-		return p.list.details(a, links)
+		return p.list.details(a, remarks(a, p.problems(a.Styles)[:len(p.general)]))
 	}
 	if a.Height < 4 {
 		return nil
@@ -135,12 +132,27 @@ func (p *crossConnectsPane) below(a area) []string {
 	return lines[:min(len(lines), max(1, a.Height-1-p.list.total), a.Height-2)]
 }
 
-// problems returns the problems of the file of links, and those of the pair under the
-// cursor, or else of the first pair that has any.
+// note takes what is wrong from a snapshot.
+func (p *crossConnectsPane) note(shown snapshotMsg) {
+	p.general = nil
+	addLine := func(text string) { p.general = append(p.general, remark{text: text}) }
+	if shown.LinksProblem != "" {
+		addLine(shown.LinksProblem)
+	}
+	if shown.OthersUnknown != "" {
+		addLine("pairs and programs of other processes are not known: " + shown.OthersUnknown)
+	}
+	if shown.InspectorNews != "" {
+		addLine(shown.InspectorNews)
+	}
+}
+
+// problems are what is wrong in general, and with the pair under the cursor or else the
+// first one that something is wrong with.
 func (p *crossConnectsPane) problems(s *Styles) []remark {
-	var out []remark
-	if p.links != "" {
-		out = append(out, remark{text: p.links, ink: s.Bad})
+	out := slices.Clone(p.general)
+	for i := range out {
+		out[i].ink = s.Bad
 	}
 	if c := p.troubled(); c != nil {
 		out = append(out, remark{text: pairName(c) + ": " + problem(c), ink: s.Warn})

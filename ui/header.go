@@ -75,6 +75,13 @@ func (h *header) health(s *Styles, shown *snapshot.Snapshot) string {
 	if shown.Time.IsZero() {
 		return ""
 	}
+	inspector := ""
+	switch {
+	case shown.OthersUnknown != "":
+		inspector = s.Bad.Paint("others unknown") + "  "
+	case shown.InspectorNews != "":
+		inspector = s.Warn.Paint("inspector restarted") + "  "
+	}
 	lost := s.Faint.Paint("lost 0")
 	if n := shown.Lost.ConnectionEvents + shown.Lost.ExecEvents; n > 0 {
 		lost = s.Bad.Paint("lost " + count(n))
@@ -82,7 +89,7 @@ func (h *header) health(s *Styles, shown *snapshot.Snapshot) string {
 	if n := shown.Lost.ConnectionsEvicted; n > 0 {
 		lost += "  " + s.Warn.Paint("evicted "+count(n))
 	}
-	return lost + s.Faint.Paint("  cpu ") + fmt.Sprintf("%.1f%%", shown.Self.CPU*100) +
+	return inspector + lost + s.Faint.Paint("  cpu ") + fmt.Sprintf("%.1f%%", shown.Self.CPU*100) +
 		s.Faint.Paint("  mem ") + fmt.Sprintf("%d MB", shown.Self.RSS/1_000_000)
 }
 

@@ -26,6 +26,10 @@ func consequences(s *Styles, c *probes.Change, would *probes.Impact) []remark {
 		}
 		return 1
 	})
+	if would.SessionUnknown != "" {
+		out = append(out, remark{about: "session", ink: s.Bad, text: "Cannot tell whether your SSH session runs over " +
+			strings.Join(slices.Compact([]string{c.Add.A, c.Add.B}), " or ") + ": " + would.SessionUnknown})
+	}
 	for i := range interfaces {
 		out = append(out, consequence(s, &interfaces[i])...)
 	}

@@ -15,7 +15,8 @@ type review struct {
 	change probes.Change
 	would  probes.Impact
 	// ssh is the interface of the user's own session, "" if none is of the
-	// pair. Its name has to be typed: Enter is pressed too easily.
+	// pair; one of the pair if that cannot be told. Its name has to be typed: Enter is
+	// pressed too easily.
 	ssh    string
 	input  input
 	offset int // first line shown
@@ -28,6 +29,9 @@ func newReview(f *connectForm, c probes.Change, would probes.Impact) *review {
 		if i.CarriesSSH {
 			r.ssh = i.Interface
 			break
+		}
+		if would.SessionUnknown != "" && r.ssh == "" && !i.Missing {
+			r.ssh = i.Interface
 		}
 	}
 	if r.ssh != "" {
@@ -62,7 +66,11 @@ func (r *review) Update(msg tea.Msg) tea.Cmd {
 func (r *review) apply() tea.Cmd {
 	d := r.form.dialogs
 	if r.ssh != "" && r.input.Value() != r.ssh {
-		d.notice = "your own session runs over " + r.ssh + ": type its name to go on"
+		runs := "runs"
+		if r.would.SessionUnknown != "" {
+			runs = "may run"
+		}
+		d.notice = "your own session " + runs + " over " + r.ssh + ": type its name to go on"
 		return nil
 	}
 	return d.start(call{doing: "applying", then: func(err error) tea.Cmd {

@@ -17,6 +17,7 @@ import (
 	"github.com/cilium/ebpf/features"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/lab"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
@@ -161,7 +162,9 @@ type sample struct {
 			Args     []string `json:"args"`
 		} `json:"events"`
 	} `json:"execs"`
-	Lost probes.Lost `json:"lost"`
+	Lost          probes.Lost           `json:"lost"`
+	CrossConnects []crossconnect.Status `json:"cross_connects"`
+	OthersUnknown string                `json:"others_unknown"`
 }
 
 func (s *stats) next() (object sample) {

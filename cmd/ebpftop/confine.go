@@ -43,14 +43,23 @@ func followingNeeds(links string) (needs confine.Needs, err error) {
 	return needs, err
 }
 
-const inspectCommand = "inspect"
+const (
+	superviseCommand = "supervise"
+	inspectCommand   = "inspect"
+)
+
+// ownCommand runs a subcommand of this very program.
+func ownCommand(name string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", name)
+	cmd.Args[0] = os.Args[0]
+	return cmd
+}
 
 // withInspector calls fn with a process at its side that keeps the rights to
-// look at what is not ours, so that this one can give them up.
+// look at what is not ours, so that this one can give them up. That one only starts a third
+// one, to answer, whenever there is something to ask.
 func withInspector(fn func(*inspect.Inspector) error) (err error) {
-	cmd := exec.Command("/proc/self/exe", inspectCommand)
-	cmd.Args[0] = os.Args[0]
-	inspector, err := inspect.Start(cmd)
+	inspector, err := inspect.Start(ownCommand(superviseCommand))
 	if err != nil {
 		return err
 	}
@@ -58,18 +67,33 @@ func withInspector(fn func(*inspect.Inspector) error) (err error) {
 	return fn(inspector)
 }
 
-// newInspectCommand is for withInspector alone.
+// newSuperviseCommand is for withInspector alone.
+func newSuperviseCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    superviseCommand,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := confine.Process(confine.Needs{Capabilities: confine.Inspecting, PassedOn: true}); err != nil {
+				return err
+			}
+			return inspect.Supervise(func() *exec.Cmd { return ownCommand(inspectCommand) })
+		},
+	}
+}
+
+// newInspectCommand is for newSuperviseCommand alone.
 func newInspectCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    inspectCommand,
 		Hidden: true,
 		Args:   cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			// No Landlock: it would close the processes of others to us.
 			if err := confine.Process(confine.Needs{Capabilities: confine.Inspecting}); err != nil {
 				return err
 			}
-			return inspect.Serve(cmd.InOrStdin(), cmd.OutOrStdout())
+			return inspect.Serve(os.Stdin, os.Stdout)
 		},
 	}
 }

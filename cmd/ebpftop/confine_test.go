@@ -66,14 +66,37 @@ func errConfined(pid int, want map[string]string) error {
 	return nil
 }
 
-// inspectorOf finds the process at the side of another.
-func inspectorOf(t *testing.T, pid int) int {
+// supervisorOf finds the process that starts the inspector of another.
+func supervisorOf(t *testing.T, pid int) int {
+	t.Helper()
+	children := childrenOf(t, pid)
+	if len(children) != 1 {
+		t.Fatalf("process %d has the children %v, want the supervisor", pid, children)
+	}
+	return children[0]
+}
+
+// inspectorOf waits for the process that a supervisor has started, and for its
+// confinement. Somebody has to ask it.
+func inspectorOf(t *testing.T, supervisor int) (pid int) {
+	t.Helper()
+	(&bench{t: t}).await(func() error {
+		children := childrenOf(t, supervisor)
+		if len(children) != 1 {
+			return fmt.Errorf("process %d has the children %v, want the inspector", supervisor, children)
+		}
+		pid = children[0]
+		return errConfined(pid, confinedTo(confine.Inspecting...))
+	})
+	return pid
+}
+
+func childrenOf(t *testing.T, pid int) (found []int) {
 	t.Helper()
 	children, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []int
 	for _, path := range children {
 		list, err := os.ReadFile(path)
 		if err != nil {
@@ -87,10 +110,17 @@ func inspectorOf(t *testing.T, pid int) int {
 			found = append(found, child)
 		}
 	}
-	if len(found) != 1 {
-		t.Fatalf("process %d has the children %v, want the inspector", pid, found)
-	}
-	return found[0]
+	return found
+}
+
+// awaitSupervising waits until the supervisor of a process has what it passes on, and no
+// more.
+func awaitSupervising(t *testing.T, pid int) {
+	t.Helper()
+	want := confinedTo(confine.Inspecting...)
+	want["CapInh"], want["CapAmb"] = want["CapPrm"], want["CapPrm"]
+	supervisor := supervisorOf(t, pid)
+	(&bench{t: t}).await(func() error { return errConfined(supervisor, want) })
 }
 
 // TestConfined looks at every thread of what goes on to run.
@@ -99,13 +129,13 @@ func TestConfined(t *testing.T) {
 	t.Run("stats", func(t *testing.T) {
 		s := openStats(t, b.hub)
 		awaitConfined(t, s.cmd.Process.Pid, confine.Watching...)
-		awaitConfined(t, inspectorOf(t, s.cmd.Process.Pid), confine.Inspecting...)
+		awaitSupervising(t, s.cmd.Process.Pid)
 		s.stop(syscall.SIGTERM)
 	})
 	t.Run("dashboard", func(t *testing.T) {
 		s := b.dashboard()
 		awaitConfined(t, s.cmd.Process.Pid, confine.Watching...)
-		awaitConfined(t, inspectorOf(t, s.cmd.Process.Pid), confine.Inspecting...)
+		awaitSupervising(t, s.cmd.Process.Pid)
 		s.press("q")
 		s.ended(0)
 	})
@@ -113,7 +143,7 @@ func TestConfined(t *testing.T) {
 		r := b.start(newLinksFile(t, "sw0: sw1"))
 		following := append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH)
 		awaitConfined(t, r.cmd.Process.Pid, following...)
-		awaitConfined(t, inspectorOf(t, r.cmd.Process.Pid), confine.Inspecting...)
+		awaitSupervising(t, r.cmd.Process.Pid)
 		r.end(syscall.SIGTERM)
 	})
 	t.Run("demo", func(t *testing.T) {
@@ -190,16 +220,7 @@ func TestConfinedSeesOthers(t *testing.T) {
 		return nil
 	})
 
-	// Without the inspector there is less to see, and nothing else to miss.
-	b.check(syscall.Kill(inspectorOf(t, s.cmd.Process.Pid), syscall.SIGKILL))
-	b.await(func() error {
-		s.next()
-		b.check(json.Unmarshal(s.lines.Bytes(), &object))
-		if len(object.CrossConnects) != 0 || len(object.Interfaces[0].Foreign) != 1 {
-			return fmt.Errorf("still sees %+v", object)
-		}
-		return nil
-	})
+	inspectorOf(t, supervisorOf(t, s.cmd.Process.Pid))
 	if status := s.stop(syscall.SIGTERM); status != 0 || s.errOut.Len() > 0 {
 		t.Errorf("ended with status %d: %s", status, s.errOut.String())
 	}

@@ -132,6 +132,14 @@ func tellReads() {
 	}()
 }
 
+// statusWord is the first word of a line of /proc/PID/status, empty if there is none.
+func statusWord(pid int, name string) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // may have ended
+	_, after, _ := strings.Cut(string(text), "\n"+name+":")
+	word, _, _ := strings.Cut(strings.TrimSpace(after), " ")
+	return word
+}
+
 // statusOf reads a number of /proc/PID/status.
 func statusOf(t *testing.T, pid int, name string) int {
 	t.Helper()

@@ -46,6 +46,6 @@ func newRootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	shortenHelp(root)
 	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newVersionCommand(),
-		newInspectCommand())
+		newSuperviseCommand(), newInspectCommand())
 	return root
 }

@@ -104,6 +104,7 @@ type statsObject struct {
 	Protocols        []probes.Protocol     `json:"protocols"`
 	ConnectionsTotal int                   `json:"connections_total"`
 	CrossConnects    []probes.CrossConnect `json:"cross_connects"`
+	OthersUnknown    string                `json:"others_unknown"`
 	Execs            probes.Execs          `json:"execs"`
 	Lost             probes.Lost           `json:"lost"`
 }
@@ -120,6 +121,7 @@ func (p *jsonPrinter) print(out io.Writer, s *probes.Sample, connections []probe
 		Protocols:        notNil(s.Protocols),
 		ConnectionsTotal: len(s.Connections),
 		CrossConnects:    notNil(s.CrossConnects),
+		OthersUnknown:    s.OthersUnknown,
 		Execs:            s.Execs,
 		Lost:             s.Lost,
 	}

@@ -26,24 +26,33 @@ var Inspecting = []libcap.Value{
 // keepCapabilities drops all others from the sets of all threads that give any.
 // The bounding set gives none: it bounds what comes with programs executed, which
 // after no_new_privs is nothing.
-func keepCapabilities(keep []libcap.Value) error {
+// If they are passed on, programs executed have them, too.
+func keepCapabilities(keep []libcap.Value, passedOn bool) error {
 	have := libcap.GetProc()
 	kept := libcap.NewSet()
+	var ambient []libcap.Value
+	sets := []libcap.Flag{libcap.Permitted, libcap.Effective}
+	if passedOn {
+		sets = append(sets, libcap.Inheritable)
+	}
 	for _, value := range substitute(keep, have) {
 		if !holds(have, value) {
 			continue
 		}
-		if err := kept.SetFlag(libcap.Permitted, true, value); err != nil {
-			return err
+		for _, set := range sets {
+			if err := kept.SetFlag(set, true, value); err != nil {
+				return err
+			}
 		}
-		if err := kept.SetFlag(libcap.Effective, true, value); err != nil {
-			return err
-		}
+		ambient = append(ambient, value)
 	}
 	if err := libcap.ResetAmbient(); err != nil {
 		return err
 	}
-	return kept.SetProc()
+	if err := kept.SetProc(); err != nil || !passedOn {
+		return err
+	}
+	return libcap.SetAmbient(true, ambient...)
 }
 
 // substitute lets CAP_SYS_ADMIN stand in for what was split off it, for

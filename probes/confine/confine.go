@@ -15,6 +15,9 @@ import (
 type Needs struct {
 	// Capabilities to keep, of those that it has.
 	Capabilities []libcap.Value
+	// PassedOn gives them also to the programs that the process executes, whoever runs
+	// it; root's programs have them anyway.
+	PassedOn bool
 	// Files it still opens. Nil leaves files, network and signals alone, for a
 	// process that goes on to execute programs.
 	Files *Files
@@ -25,7 +28,7 @@ type Needs struct {
 func Process(needs Needs) error {
 	// The time zone is read from a file, the first time it is asked for.
 	_ = time.Local.String()
-	if err := keepCapabilities(needs.Capabilities); err != nil {
+	if err := keepCapabilities(needs.Capabilities, needs.PassedOn); err != nil {
 		return fmt.Errorf("drop capabilities: %w", err)
 	}
 	if _, err := libcap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {

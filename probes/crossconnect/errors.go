@@ -5,13 +5,16 @@ import (
 	"fmt"
 )
 
-// What changes of a set are refused for, besides what the kernel refuses. Errors wrap
-// one of these; what they say is for people.
+// What changes of a set are refused for, besides what the kernel refuses, and why there
+// is no list. Errors wrap one of these; what they say is for people.
 var (
 	// ErrMissing: an interface does not exist, and its pair may not wait for it.
 	ErrMissing = errors.New("no such interface")
 	// ErrTaken: an interface is in another pair, of this or of another set.
 	ErrTaken = errors.New("the interface is in another pair")
+	// ErrUnknown: what is attached to interfaces may be other processes' pairs, and is
+	// not for this process to look at.
+	ErrUnknown = errors.New("other processes' pairs are not known")
 	// ErrTrial: a trial is under way, and nothing else may change meanwhile.
 	ErrTrial = errors.New("a trial is under way: confirm it or take it back first")
 	// ErrNoTrial: there is none to confirm or to take back.

@@ -2,8 +2,11 @@ package crossconnect
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,12 +23,14 @@ type Others struct {
 	// passed are programs that are no ingress of another process. What they are
 	// they stay, and are not asked for any more.
 	passed map[ebpf.ProgramID]bool
+	asked  int // programs that were asked for last
 }
 
 // NewOthers lists what readIngresses finds.
 func NewOthers(readIngresses ReadIngresses) *Others { return &Others{readIngresses: readIngresses} }
 
-// ListOthers lists the pairs of other processes once.
+// ListOthers lists the pairs of other processes once. It returns ErrUnknown as
+// StatusAmong does.
 func ListOthers() ([]Status, error) {
 	links, err := listLinks()
 	if err != nil {
@@ -38,6 +43,9 @@ func ListOthers() ([]Status, error) {
 
 // Close forgets everything.
 func (o *Others) Close() error {
+	if o.asked == 0 {
+		return nil
+	}
 	_, err := o.readIngresses(nil)
 	if errors.Is(err, os.ErrPermission) {
 		return nil
@@ -45,7 +53,8 @@ func (o *Others) Close() error {
 	return err
 }
 
-// StatusAmong describes the pairs. The interfaces were just listed.
+// StatusAmong describes the pairs. The interfaces were just listed. It returns
+// ErrUnknown, wrapped, if it may not look at a program that could be of one.
 func (o *Others) StatusAmong(interfaces []netlink.Link) ([]Status, error) {
 	return o.status(byName(interfaces))
 }
@@ -94,10 +103,14 @@ func (o *Others) ingresses(programs map[ebpf.ProgramID]Datapath) (map[ebpf.Progr
 			asked = append(asked, id)
 		}
 	}
+	if len(asked) == 0 && o.asked == 0 {
+		return nil, nil // nobody has to be there to say so
+	}
 	ingresses, err := o.readIngresses(asked)
 	if errors.Is(err, os.ErrPermission) {
-		return nil, nil // not for us to look at
+		return nil, errUnknown(asked, err)
 	}
+	o.asked = len(asked)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +122,33 @@ func (o *Others) ingresses(programs map[ebpf.ProgramID]Datapath) (map[ebpf.Progr
 	}
 	o.passed = passed
 	return ingresses, nil
+}
+
+// errUnknown is why the programs that were asked for are unknown, unless all of them are
+// of this process.
+func errUnknown(asked []ebpf.ProgramID, why error) error {
+	own := ownPrograms()
+	if !slices.ContainsFunc(asked, func(id ebpf.ProgramID) bool { return !own[id] }) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, why)
+}
+
+// ownPrograms are those that this process has a descriptor of, or of a link to: what they
+// are is told without any privilege (prog_id in /proc/self/fdinfo).
+func ownPrograms() map[ebpf.ProgramID]bool {
+	own := make(map[ebpf.ProgramID]bool)
+	descriptors, _ := filepath.Glob("/proc/self/fdinfo/*") // fails only on a bad pattern
+	for _, descriptor := range descriptors {
+		info, _ := os.ReadFile(descriptor) // may be closed by now
+		for line := range strings.Lines(string(info)) {
+			number, found := strings.CutPrefix(line, "prog_id:")
+			if id, err := strconv.ParseUint(strings.TrimSpace(number), 10, 32); found && err == nil {
+				own[ebpf.ProgramID(id)] = true
+			}
+		}
+	}
+	return own
 }
 
 // statusOf describes the pairs that ingresses make.

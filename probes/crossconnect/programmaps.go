@@ -134,8 +134,8 @@ func (m *programMaps) Close() error {
 }
 
 // ReadIngresses reads the ingresses that programs serve, nil for one that serves none.
-// What is gone, or must not be looked at, is left out. It takes CAP_SYS_ADMIN,
-// as LookAt does.
+// What is gone is left out. It takes CAP_SYS_ADMIN, as LookAt does: without, it returns
+// an os.ErrPermission.
 type ReadIngresses func([]ebpf.ProgramID) (map[ebpf.ProgramID]*KernelIngress, error)
 
 // IngressReader reads ingresses again and again. A program stays what it is, and keeps its
@@ -150,19 +150,22 @@ func (p *IngressReader) Read(programs []ebpf.ProgramID) (map[ebpf.ProgramID]*Ker
 	p.known = make(map[ebpf.ProgramID]*programMaps, len(programs))
 	ingresses := make(map[ebpf.ProgramID]*KernelIngress, len(programs))
 	var errs []error
+	var forbidden error // one stands for all
 	for _, id := range programs {
 		ingress, err := p.read(id, before)
 		switch {
 		case err == nil:
 			ingresses[id] = ingress
-		case !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission):
+		case errors.Is(err, os.ErrPermission):
+			forbidden = err
+		case !errors.Is(err, os.ErrNotExist):
 			errs = append(errs, fmt.Errorf("look at program %d: %w", id, err))
 		}
 	}
 	for _, m := range before {
 		errs = append(errs, m.Close())
 	}
-	return ingresses, errors.Join(errs...)
+	return ingresses, errors.Join(append(errs, forbidden)...)
 }
 
 // read reads the ingress of a program, which moves from those known before to those

@@ -21,6 +21,7 @@ type uses struct {
 	addresses map[int][]netip.Prefix // by ifindex
 	routes    []netlink.Route
 	carriers  []int // ifindexes that the user's SSH session runs over
+	unknown   error // why there may be more of these, nil if there are not
 }
 
 // consequences says what becomes of the interfaces that the change connects;
@@ -28,7 +29,7 @@ type uses struct {
 // pair gives interfaces back: it has none. The answer is of this moment, the
 // SSH session included. It fails if the kernel does not list interfaces,
 // addresses or routes.
-func Of(change probes.Change, connections func(iface string) int, sessions func() Sessions) (probes.Impact, error) {
+func Of(change probes.Change, connections func(iface string) int, sessions func() (Sessions, error)) (probes.Impact, error) {
 	if change.Add == nil {
 		return probes.Impact{}, nil
 	}
@@ -37,6 +38,9 @@ func Of(change probes.Change, connections func(iface string) int, sessions func(
 		return probes.Impact{}, err
 	}
 	var c probes.Impact
+	if now.unknown != nil {
+		c.SessionUnknown = probes.OneLine(now.unknown)
+	}
 	for _, name := range slices.Compact([]string{change.Add.A, change.Add.B}) {
 		consequence := now.of(name)
 		consequence.Connections = connections(name)
@@ -45,7 +49,7 @@ func Of(change probes.Change, connections func(iface string) int, sessions func(
 	return c, nil
 }
 
-func findUses(sessions func() Sessions) (uses, error) {
+func findUses(sessions func() (Sessions, error)) (uses, error) {
 	var a rtnl.Socket
 	defer a.Close()
 	links, err := a.Links()
@@ -60,7 +64,8 @@ func findUses(sessions func() Sessions) (uses, error) {
 	if err != nil {
 		return uses{}, err
 	}
-	return uses{links: links, addresses: addresses, routes: routes, carriers: sessions().carriers(links)}, nil
+	found, unknown := sessions()
+	return uses{links: links, addresses: addresses, routes: routes, carriers: found.carriers(links), unknown: unknown}, nil
 }
 
 // of describes the interface, as missing if there is none of that name.

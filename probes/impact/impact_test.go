@@ -20,7 +20,7 @@ func (r *sessionRig) consequencesOf(change probes.Change) []probes.InterfaceImpa
 	r.t.Helper()
 	var c probes.Impact
 	r.check(r.host.Do(func() (err error) {
-		c, err = Of(change, func(iface string) int { return len(iface) }, FindSessions)
+		c, err = Of(change, func(iface string) int { return len(iface) }, ownSessions)
 		return err
 	}))
 	for i := range c.Interfaces {

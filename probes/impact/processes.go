@@ -2,6 +2,8 @@ package impact
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -19,26 +21,42 @@ import (
 // them. From OpenSSH 9.8 on, sshd-session serves what sshd accepts.
 var sshPrograms = []string{"sshd", "sshd-session", "dropbear", "ssh"}
 
-// listAncestors lists this process and those it descends from, except init, as
-// folders in /proc.
-func listAncestors() []string {
-	var ancestors []string
-	for pid := uint32(os.Getpid()); pid > 1; {
-		process := filepath.Join("/proc", strconv.FormatUint(uint64(pid), 10))
-		_, parent, ok := procfs.ReadStat(process)
+// listAncestors lists a process and those it descends from, except init, as
+// folders in /proc. It fails if one of them is hidden.
+func listAncestors(pid int) (ancestors []string, err error) {
+	for parent := uint32(pid); parent > 1; {
+		process := folderOf(parent)
+		_, next, ok := procfs.ReadStat(process)
 		if !ok {
-			break // ended just now: init is our ancestor next
+			return ancestors, errHiddenParent(ancestors, parent)
 		}
 		ancestors = append(ancestors, process)
-		pid = parent
+		parent = next
 	}
-	return ancestors
+	return ancestors, nil
 }
 
-// listProcesses lists all processes as folders in /proc.
-func listProcesses() []string {
+func folderOf(pid uint32) string { return filepath.Join("/proc", strconv.FormatUint(uint64(pid), 10)) }
+
+// errHiddenParent fails unless the parent of the last of the descendants has ended just
+// now: init is the next ancestor then.
+func errHiddenParent(descendants []string, parent uint32) error {
+	if len(descendants) > 0 {
+		if _, now, ok := procfs.ReadStat(descendants[len(descendants)-1]); !ok || now != parent {
+			return nil
+		}
+	}
+	return fmt.Errorf("process %d is hidden", parent)
+}
+
+// listProcesses lists all processes as folders in /proc. It fails if that has not all,
+// because it is mounted with hidepid.
+func listProcesses() ([]string, error) {
 	processes, _ := filepath.Glob("/proc/[0-9]*") // fails only on a bad pattern
-	return processes
+	if !slices.Contains(processes, folderOf(1)) {
+		return processes, errors.New("processes are hidden")
+	}
+	return processes, nil
 }
 
 // sshAmong picks the processes that run SSH programs.
@@ -53,21 +71,28 @@ func sshAmong(processes []string) []string {
 }
 
 // socketsOf lists the inodes of the sockets that the processes hold: their
-// descriptors link to "socket:[12345]", proc_pid_fd(5).
-func socketsOf(processes []string) []uint32 {
-	var inodes []uint32
+// descriptors link to "socket:[12345]", proc_pid_fd(5). It fails if it may not look at
+// those of a process.
+func socketsOf(processes []string) (inodes []uint32, err error) {
 	for _, process := range processes {
-		descriptors, _ := filepath.Glob(filepath.Join(process, "fd", "*")) // fails only on a bad pattern
+		folder := filepath.Join(process, "fd")
+		descriptors, errList := os.ReadDir(folder) // or it has ended
+		if errors.Is(errList, os.ErrPermission) {
+			err = fmt.Errorf("the sockets of process %s are not to be seen", filepath.Base(process))
+		}
 		for _, descriptor := range descriptors {
-			target, _ := os.Readlink(descriptor) // may be closed by now
+			target, errRead := os.Readlink(filepath.Join(folder, descriptor.Name())) // may be closed by now
+			if errors.Is(errRead, os.ErrPermission) {
+				err = fmt.Errorf("the sockets of process %s are not to be seen", filepath.Base(process))
+			}
 			number, isSocket := strings.CutPrefix(target, "socket:[")
-			inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 32)
-			if isSocket && err == nil {
+			inode, errParse := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 32)
+			if isSocket && errParse == nil {
 				inodes = append(inodes, uint32(inode))
 			}
 		}
 	}
-	return inodes
+	return inodes, err
 }
 
 // onConsole tells whether the process is at a terminal of the machine itself,

@@ -1,6 +1,7 @@
 package impact
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -22,8 +23,8 @@ type Session struct {
 // Sessions are those of which one is the user's.
 type Sessions []Session
 
-// findSession finds the session that ebpftop was started from: the connection
-// of the sshd among our ancestors. If that sshd is in another network
+// FindSessions finds the session that a process was started from: the connection
+// of the sshd among its ancestors. If that sshd is in another network
 // namespace, the session runs over no interface of ours.
 //
 // Under tmux, screen and mosh no ancestor is an sshd; and a client on this host
@@ -32,22 +33,27 @@ type Sessions []Session
 // one warning too many is better than a user cut off. Only the console of the
 // machine needs no connection.
 //
-// What the kernel does not let us see is not found; that is no error.
-func FindSessions() Sessions {
-	ancestors := listAncestors()
-	connections, err := establishedTCP()
-	own := socketsOf(sshAmong(ancestors))
-	if len(own) == 0 && slices.ContainsFunc(ancestors, onConsole) {
-		return nil
+// It returns an error, besides what it found, if there may be more: the kernel did not
+// let it see all that it had to look at.
+func FindSessions(pid int) (Sessions, error) {
+	ancestors, errAncestors := listAncestors(pid)
+	connections, errConnections := establishedTCP()
+	own, errOwn := socketsOf(sshAmong(ancestors))
+	isSSH := len(own) > 0 || errOwn != nil
+	if !isSSH && errAncestors == nil && slices.ContainsFunc(ancestors, onConsole) {
+		return nil, nil
 	}
-	if len(own) > 0 && err == nil {
+	unknown := cmp.Or(errAncestors, errOwn, errConnections)
+	if isSSH && unknown == nil {
 		found := connectionsOf(own, connections)
 		if !slices.ContainsFunc(found, func(s Session) bool { return isHere(s.Client, connections) }) {
-			return found
+			return found, nil
 		}
 	}
-	all := connectionsOf(socketsOf(sshAmong(listProcesses())), connections)
-	return append(all, environmentSessions(ancestors)...)
+	processes, errProcesses := listProcesses()
+	all, errAll := socketsOf(sshAmong(processes))
+	found := append(connectionsOf(all, connections), environmentSessions(ancestors)...)
+	return found, cmp.Or(unknown, errProcesses, errAll)
 }
 
 // establishedTCP lists the TCP connections of the network namespace. It fails

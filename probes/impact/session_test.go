@@ -202,7 +202,9 @@ func TestEstablishedTCP(t *testing.T) {
 	defer conn.Close()
 	r.check(r.host.Do(func() error {
 		connections, err := establishedTCP()
-		found := connectionsOf(socketsOf([]string{"/proc/self"}), connections)
+		sockets, errSockets := socketsOf([]string{"/proc/self"})
+		r.check(errSockets)
+		found := connectionsOf(sockets, connections)
 		if len(connections) != 1 || len(found) != 1 || !found[0].Client.Equal(net.IPv4(10, 0, 0, 1)) || !found[0].Server.Equal(net.IPv4(10, 0, 0, 2)) {
 			t.Errorf("connections %v, of this process %v", connections, found)
 		}

@@ -3,135 +3,202 @@ package inspect
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/impact"
 )
 
-// Inspector is a process that looks at what is not ours, in place of one that
-// gave up the right to: at the programs of others, and at the processes that an
-// SSH session may be served by. It tells, and changes nothing. A nil *Inspector
-// looks with the rights of this process.
+// Inspector asks a process that looks at what is not ours, in place of one that gave up
+// the right to: at the programs of others, and at the processes that an SSH session may
+// be served by. That process tells, and changes nothing. A nil *Inspector looks with the
+// rights of this process.
+//
+// What it cannot tell is unknown, which is not the same as none: its methods then return
+// an error that is an os.ErrPermission.
 type Inspector struct {
-	cmd      *exec.Cmd
-	input    io.Closer
-	mu       sync.Mutex // a question, then its answer
-	question *json.Encoder
-	answer   *json.Decoder
+	supervisor *exec.Cmd
+	started    time.Time
+	closed     chan struct{}
+	answers    chan answer // closed when no process is left that could answer
+
+	mu        sync.Mutex // one question at a time
+	questions *os.File
+	last      uint64    // number of the last question
+	isLate    bool      // the last question has none yet
+	isGone    bool      // there will be none any more
+	killed    time.Time // when the answering process last was, zero if never
 }
 
-// question is about a program, about the ingresses that several serve, or if there
-// is neither about the SSH session.
-type question struct {
-	Program   ebpf.ProgramID
-	Ingresses []ebpf.ProgramID // empty, but not nil: of none any more
-}
+const (
+	// patience is how long an answer may take: longer than the processes of a large host
+	// take to look through, shorter than anybody waits for a key.
+	patience = 2 * time.Second
+	// startPatience is for those after the start, when the host may be just booting.
+	startPatience = 10 * time.Second
+	// closePatience is how long Close waits for a process that somebody stopped.
+	closePatience = time.Second
+	// mostAttempts is how often a question is asked whose process is killed meanwhile.
+	mostAttempts = 3
+	// newsAge is how long State tells of a process that was killed.
+	newsAge = 10 * time.Second
+)
 
-// answer is one of them, or why there is none.
-type answer struct {
-	Program   crossconnect.Program
-	Ingresses map[ebpf.ProgramID]*crossconnect.KernelIngress
-	Sessions  []knownSession
-	Errno     unix.Errno
-	Error     string
-}
+// unknownError is an os.ErrPermission in words of its own.
+type unknownError string
 
-// knownSession is a session, as it is told to the other process.
-type knownSession struct {
-	Client, Server net.IP
-	Scope          int
-}
+func (e unknownError) Error() string { return string(e) }
 
-// errNoInspector makes others' programs unknown, and is no reason to end.
-var errNoInspector = fmt.Errorf("the inspecting process is gone: %w", os.ErrPermission)
+func (e unknownError) Is(target error) bool { return target == os.ErrPermission }
 
-// StartInspector starts a program that calls Inspect. It ends with this process.
-func Start(cmd *exec.Cmd) (*Inspector, error) {
-	input, err := cmd.StdinPipe()
+const (
+	errLate   unknownError = "the inspecting process does not answer"
+	errKilled unknownError = "the inspecting process is killed again and again"
+	errGone   unknownError = "the inspecting process was killed: start ebpftop again"
+)
+
+// Start starts a program that calls Supervise. It ends with this process.
+func Start(supervisor *exec.Cmd) (i *Inspector, err error) {
+	i = &Inspector{supervisor: supervisor, started: time.Now(), closed: make(chan struct{}), answers: make(chan answer)}
+	asked, questions, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start inspector: %w", err)
 	}
-	output, err := cmd.StdoutPipe()
+	defer asked.Close()
+	answered, answers, err := os.Pipe()
 	if err != nil {
+		questions.Close()
 		return nil, fmt.Errorf("start inspector: %w", err)
 	}
-	// Keys of the terminal that end us must not end it first.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	defer answers.Close()
+	supervisor.Stdin, supervisor.Stdout = asked, answers
+	// Keys of the terminal that end us must not end it first. Because it stays in our
+	// session, the kernel lets it go on when we end, should somebody have stopped it.
+	supervisor.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := supervisor.Start(); err != nil {
+		questions.Close()
+		answered.Close()
 		return nil, fmt.Errorf("start inspector: %w", err)
 	}
-	return &Inspector{cmd: cmd, input: input, question: json.NewEncoder(input), answer: json.NewDecoder(output)}, nil
+	i.questions = questions
+	go i.receive(answered)
+	return i, nil
 }
 
-// Inspect answers the questions of an Inspector until it is closed.
-func Serve(in io.Reader, out io.Writer) error {
-	questions, answers := json.NewDecoder(in), json.NewEncoder(out)
-	var reader crossconnect.IngressReader
-	for {
-		var q question
-		if err := questions.Decode(&q); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("read question: %w", err)
+// receive hands over what comes until nothing can come any more.
+func (i *Inspector) receive(from *os.File) {
+	defer from.Close()
+	defer close(i.answers)
+	for lines := newLines(from); lines.Scan(); {
+		var a answer
+		if json.Unmarshal(lines.Bytes(), &a) != nil {
+			continue // empty, or of a process that was killed meanwhile
 		}
-		if err := answers.Encode(q.answer(&reader)); err != nil {
-			return fmt.Errorf("answer: %w", err)
+		select {
+		case i.answers <- a:
+		case <-i.closed:
+			return
 		}
 	}
 }
 
-// answer answers, and remembers what reader opened.
-func (q question) answer(reader *crossconnect.IngressReader) (a answer) {
-	var err error
-	switch {
-	case q.Program != 0:
-		a.Program, err = crossconnect.LookAtProgram(q.Program)
-	case q.Ingresses != nil:
-		a.Ingresses, err = reader.Read(q.Ingresses)
-	default:
-		for _, s := range impact.FindSessions() {
-			a.Sessions = append(a.Sessions, knownSession{s.Client, s.Server, s.Scope})
-		}
-	}
-	if err != nil {
-		a.Error = err.Error()
-		_ = errors.As(err, &a.Errno) // or it is 0
-	}
-	return a
-}
-
-func (i *Inspector) ask(q question) (a answer, err error) {
+// ask returns the answer, or after a bounded time that there is none. Then it does not
+// wait again until the process has shown that it is alive.
+func (i *Inspector) ask(q question) (answer, error) {
 	if i == nil {
 		return q.answer(nil), nil
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.question.Encode(q) != nil || i.answer.Decode(&a) != nil {
-		return answer{}, errNoInspector
+	i.catchUp()
+	if i.isLate {
+		return answer{}, errLate
 	}
-	return a, nil
+	wait := max(patience, time.Until(i.started.Add(startPatience)))
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
+	for range mostAttempts {
+		i.last++
+		q.Number = i.last
+		i.send(q, time.Now().Add(wait))
+		a, err := i.await(timeout.C)
+		if err != nil || a.Number != 0 {
+			return a, err
+		}
+	}
+	return answer{}, errKilled
 }
 
-// err is why there is no answer.
-func (a answer) err() error {
-	switch {
-	case a.Errno != 0:
-		return a.Errno
-	case a.Error != "":
-		return errors.New(a.Error)
+// await returns the answer to the last question, or to none if the process that read it was
+// killed.
+func (i *Inspector) await(timeout <-chan time.Time) (answer, error) {
+	for {
+		select {
+		case a, ok := <-i.answers:
+			i.note(a, ok)
+			switch {
+			case !ok:
+				return answer{}, errGone
+			case a.Number == i.last || a.Number == 0:
+				return a, nil
+			}
+		case <-timeout:
+			i.isLate = true
+			return answer{}, errLate
+		}
 	}
-	return nil
+}
+
+// send writes a question. What it cannot write has no answer in time, and that is seen.
+func (i *Inspector) send(q question, deadline time.Time) {
+	_ = i.questions.SetWriteDeadline(deadline)
+	_ = writeLine(i.questions, q)
+}
+
+// catchUp takes what came after it was waited for.
+func (i *Inspector) catchUp() {
+	for !i.isGone {
+		select {
+		case a, ok := <-i.answers:
+			i.note(a, ok)
+		default:
+			return
+		}
+	}
+}
+
+// note takes a message as a sign of life, or their end as that of the process.
+func (i *Inspector) note(a answer, ok bool) {
+	i.isGone, i.isLate = !ok, false
+	if ok && a.Number == 0 {
+		i.killed = time.Now()
+	}
+}
+
+// State says whether the process answers, and what happened to it lately: empty if nothing
+// did. It does not wait for anything.
+func (i *Inspector) State() (isWell bool, news string) {
+	if i == nil || !i.mu.TryLock() {
+		return true, ""
+	}
+	defer i.mu.Unlock()
+	i.catchUp()
+	switch {
+	case i.isGone:
+		return false, errGone.Error()
+	case i.isLate:
+		return false, errLate.Error()
+	case !i.killed.IsZero() && time.Since(i.killed) < newsAge:
+		return true, "the inspecting process was killed, and is started again"
+	}
+	return true, ""
 }
 
 // LookAt is a crossconnect.LookAt.
@@ -157,21 +224,31 @@ func (i *Inspector) IngressReader() crossconnect.ReadIngresses {
 	}
 }
 
-// Sessions are the SSH sessions of now; none if there is nobody to tell.
-func (i *Inspector) Sessions() (found impact.Sessions) {
-	a, _ := i.ask(question{})
-	for _, s := range a.Sessions {
-		found = append(found, impact.Session{Client: s.Client, Server: s.Server, Scope: s.Scope})
+// Sessions are the SSH sessions that this process may be in now. With an error, some may
+// be missing.
+func (i *Inspector) Sessions() (impact.Sessions, error) {
+	a, err := i.ask(question{Process: os.Getpid()})
+	if err != nil {
+		return nil, err
 	}
-	return found
+	return a.sessions()
 }
 
-// Close ends the process.
+// Close ends the process. One that somebody stopped ends when this process does.
 func (i *Inspector) Close() error {
 	if i == nil {
 		return nil
 	}
-	err := i.input.Close()
-	_ = i.cmd.Wait() // however it ended: there is nothing to ask any more
+	err := i.questions.Close()
+	close(i.closed)
+	ended := make(chan struct{})
+	go func() {
+		_ = i.supervisor.Wait() // however it ended: there is nothing to ask any more
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(closePatience):
+	}
 	return err
 }

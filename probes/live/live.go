@@ -48,6 +48,8 @@ type Options struct {
 	AtOnce bool
 	// Links is a file of cross-connects to follow, none if empty.
 	Links string
+	// AllowLinks, if not nil, may refuse to replace the pairs of that file by others.
+	AllowLinks func(before, after []probes.Pair) error
 	// Inspector looks at what is not ours, nil if Live is to do so itself.
 	Inspector *inspect.Inspector
 }
@@ -173,6 +175,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if l.pairs, err = newPairManager(opts.Links, yield, l.inspector); err != nil {
 		return e, err
 	}
+	l.pairs.allowLinks = opts.AllowLinks
 	l.interfaces = packets.NewInterfaces(l.packets, opts.Hook, opts.Interfaces)
 	l.interfaces.RTNL = asker
 	l.interfaces.LookAt = l.inspector.LookAt
@@ -368,6 +371,7 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 		return s, err
 	}
 	s.LinksProblem = l.pairs.problem()
+	s.OthersUnknown, s.InspectorNews = l.unknown()
 	if s.Connections, s.NewConnections, s.Lost, err = l.connections.Poll(l.interfaces.Name); err != nil {
 		return s, err
 	}
@@ -378,6 +382,21 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	}
 	s.Self, err = l.self.poll(interval)
 	return s, err
+}
+
+// unknown says why others' pairs and programs are not known, empty if they are, and what
+// happened to the inspector.
+func (l *Live) unknown() (why, news string) {
+	isWell, news := l.inspector.State()
+	switch err := l.pairs.othersUnknown; {
+	case !isWell:
+		return news, ""
+	case errors.Is(err, unix.EPERM):
+		return "that takes root, start it by sudo", news
+	case err != nil:
+		return probes.OneLine(err), news
+	}
+	return "", news
 }
 
 // Samples is the Source's channel of samples.

@@ -31,10 +31,11 @@ const followAge = time.Second
 type pairManager struct {
 	own, kept *crossconnect.PairSet
 
-	file        string            // of links, none if empty
-	fromFile    []probes.Pair     // its last good version
-	version     linksfile.Version // the last one
-	fileProblem error             // of that
+	file        string                                  // of links, none if empty
+	fromFile    []probes.Pair                           // its last good version
+	version     linksfile.Version                       // the last one
+	fileProblem error                                   // of that
+	allowLinks  func(before, after []probes.Pair) error // nil: whatever a version says
 
 	followProblem error     // of the last change of interfaces
 	followTime    time.Time // of that
@@ -42,9 +43,10 @@ type pairManager struct {
 	before  *pairSets // the last change, to be undone
 	onTrial bool      // at the last poll
 
-	others      *crossconnect.Others
-	othersPairs []probes.CrossConnect
-	othersTime  time.Time // of those
+	others        *crossconnect.Others
+	othersPairs   []probes.CrossConnect
+	othersUnknown error     // why there may be more of these
+	othersTime    time.Time // of both
 }
 
 // pairSets are the sets of pairs of both pairSets.
@@ -118,6 +120,11 @@ func (r *pairManager) useLinks(data []byte) error {
 	if err != nil {
 		return err
 	}
+	if r.allowLinks != nil {
+		if err := r.allowLinks(r.fromFile, pairs); err != nil {
+			return fmt.Errorf("%s: %w", r.file, err)
+		}
+	}
 	err = r.own.Edit(0, func(now []probes.Pair) ([]probes.Pair, error) {
 		screen := slices.DeleteFunc(now, r.isFromFile)
 		return append(screen, pairs...), nil
@@ -181,7 +188,7 @@ func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) 
 		return nil, err
 	}
 	if now := time.Now(); now.Sub(r.othersTime) > othersAge {
-		if r.othersPairs, err = r.others.StatusAmong(links); err != nil {
+		if err := r.pollOthers(links); err != nil {
 			return nil, err
 		}
 		r.othersTime = now
@@ -190,6 +197,17 @@ func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) 
 		r.recheck()
 	}
 	return slices.Concat(own, kept, r.othersPairs), nil
+}
+
+// pollOthers describes the pairs of other processes, or notes that they are unknown.
+func (r *pairManager) pollOthers(links []netlink.Link) (err error) {
+	r.othersPairs, err = r.others.StatusAmong(links)
+	r.othersUnknown = nil
+	if errors.Is(err, crossconnect.ErrUnknown) {
+		r.othersUnknown = err
+		return nil
+	}
+	return err
 }
 
 // xdpPorts lists the interfaces that XDP cross-connects, by ifindex.

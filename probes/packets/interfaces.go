@@ -400,12 +400,11 @@ func (i *Interfaces) listForeign(w *watched, l netlink.Link) []string {
 	return foreign
 }
 
-// programName is the program's name; its number, and false, where it cannot be
-// asked.
+// programName is the program's name; its number, and false, where that is not known.
 func programName(id ebpf.ProgramID, lookAt crossconnect.LookAt) (string, bool) {
 	program, err := lookAt(id)
 	if err != nil || program.Name == "" {
-		return fmt.Sprintf("#%d", id), false
+		return fmt.Sprintf("#%d (name not known)", id), false
 	}
 	return program.Name, true
 }

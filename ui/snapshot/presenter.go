@@ -182,6 +182,7 @@ func (p *Presenter) Publish() {
 		p.build()
 	}
 	p.snapshot.CrossConnects, p.snapshot.LinksProblem = p.sample.CrossConnects, p.sample.LinksProblem
+	p.snapshot.OthersUnknown, p.snapshot.InspectorNews = p.sample.OthersUnknown, p.sample.InspectorNews
 	p.snapshot.PairsTime = p.sample.Time
 	p.snapshot.Ended = p.ended
 	out := p.snapshot

@@ -22,6 +22,8 @@ type Snapshot struct {
 	// while paused: what is changed by hand has to be seen.
 	CrossConnects []probes.CrossConnect
 	LinksProblem  string
+	OthersUnknown string
+	InspectorNews string
 	PairsTime     time.Time
 
 	Lost  probes.Lost

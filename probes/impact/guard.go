@@ -1,0 +1,37 @@
+package impact
+
+import (
+	"net"
+	"os"
+	"slices"
+
+	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
+)
+
+// Carrier returns the first of the interfaces that an SSH session runs over, and its
+// client: no name if there is none. It fails if that cannot be told.
+func Carrier(interfaces []string, sessions func() (Sessions, error)) (name string, client net.IP, err error) {
+	links, err := rtnl.ListLinks()
+	if err != nil {
+		return "", nil, err
+	}
+	found, unknown := sessions()
+	for _, s := range found {
+		carriers := s.Carriers(links)
+		for _, l := range links {
+			if attrs := l.Attrs(); slices.Contains(carriers, attrs.Index) && slices.Contains(interfaces, attrs.Name) {
+				return attrs.Name, s.Client, nil
+			}
+		}
+	}
+	return "", nil, unknown
+}
+
+// IsAttended returns whether somebody may sit at this process: it descends from an SSH
+// program, has SSH_CONNECTION, or a terminal, or an ancestor has. What systemd or cron
+// started has none of these.
+func IsAttended() bool {
+	ancestors, err := listAncestors(os.Getpid())
+	return err != nil || len(sshAmong(ancestors)) > 0 || len(environmentSessions(ancestors)) > 0 ||
+		slices.ContainsFunc(ancestors, func(process string) bool { return terminalOf(process) != 0 })
+}

@@ -1,0 +1,87 @@
+package inspect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/impact"
+)
+
+const (
+	// longestAnswer is more than any answer takes. Who hangs is of use to nobody.
+	longestAnswer = 10 * time.Second
+	// idleTime is how long a process stays that nobody asks: pairs of others, if there are
+	// any, are asked for more often.
+	idleTime = 10 * time.Second
+)
+
+// Serve answers the questions of an Inspector, until that is closed or asks nothing for
+// some time.
+func Serve(in, out *os.File) error {
+	supervisor := os.Getppid()
+	questions := newLines(in)
+	var reader crossconnect.IngressReader
+	for questions.Scan() {
+		var q question
+		if json.Unmarshal(questions.Bytes(), &q) != nil {
+			continue // empty, or the rest of one that a process before this had begun to read
+		}
+		tooLong := time.AfterFunc(longestAnswer, func() { os.Exit(1) })
+		a := q.answer(&reader)
+		tooLong.Stop()
+		if err := writeLine(out, a); err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+		if isIdle, err := awaitQuestion(in, supervisor); isIdle || err != nil {
+			return err
+		}
+	}
+	if err := questions.Err(); err != nil {
+		return fmt.Errorf("read question: %w", err)
+	}
+	return nil
+}
+
+// awaitQuestion waits for the next one. It returns that the process is idle if none comes
+// for some time: the supervisor starts another for the next question. Without supervisor,
+// there is nobody else to answer.
+func awaitQuestion(in *os.File, supervisor int) (isIdle bool, err error) {
+	for {
+		events, err := awaitInput(in, int(idleTime.Milliseconds()))
+		if err != nil || events != 0 {
+			return false, err
+		}
+		if os.Getppid() == supervisor {
+			return true, nil
+		}
+	}
+}
+
+// answer answers, and remembers what reader opened.
+func (q *question) answer(reader *crossconnect.IngressReader) (a answer) {
+	a.Number = q.Number
+	var err error
+	switch {
+	case q.Program != 0:
+		a.Program, err = crossconnect.LookAtProgram(q.Program)
+	case q.Ingresses != nil:
+		a.Ingresses, err = reader.Read(q.Ingresses)
+	default:
+		sessions, unknown := impact.FindSessions(q.Process)
+		for _, s := range sessions {
+			a.Sessions = append(a.Sessions, knownSession{s.Client, s.Server, s.Scope})
+		}
+		if unknown != nil {
+			a.Unknown = unknown.Error()
+		}
+	}
+	if err != nil {
+		a.Error = err.Error()
+		_ = errors.As(err, &a.Errno) // or it is 0
+	}
+	return a
+}
