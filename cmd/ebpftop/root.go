@@ -11,6 +11,7 @@ import (
 func newRootCommand() *cobra.Command {
 	var watch watchFlags
 	var links string
+	var guard sessionGuard
 	var showVersion bool
 	root := &cobra.Command{
 		Use:           "ebpftop",
@@ -36,12 +37,15 @@ func newRootCommand() *cobra.Command {
 			}
 			return withInspector(func(inspector *inspect.Inspector) error {
 				opts.Inspector = inspector
+				opts.AllowLinks = guard.arm(inspector.Sessions).check
 				return runDashboard(cmd.Context(), opts, needs)
 			})
 		},
 	}
 	watch.register(root, defaultDashboardInterval)
 	root.Flags().StringVar(&links, "links", "", "connect the interfaces of `FILE`, and follow it")
+	guard.register(root, adviseYes)
+	root.Flags().Lookup("yes").Hidden = true // for want of a line: whoever needs it is told
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for ebpftop")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	shortenHelp(root)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -70,6 +71,7 @@ func (t trialFlag) say(out io.Writer) error {
 
 func newXconnectAdd() *cobra.Command {
 	var trial trialFlag
+	var guard sessionGuard
 	var datapath string
 	var wait bool
 	cmd := &cobra.Command{
@@ -85,6 +87,9 @@ func newXconnectAdd() *cobra.Command {
 				return err
 			}
 			pair := crossconnect.Pair{A: args[0], B: args[1], AToB: wish, BToA: wish, Wait: wait}
+			if err := guard.checkNow(trial, nil, []crossconnect.Pair{pair}); err != nil {
+				return err
+			}
 			err = withKept(func(kept *crossconnect.PairSet) error {
 				return kept.Edit(time.Duration(trial), func(pairs []crossconnect.Pair) ([]crossconnect.Pair, error) {
 					return append(pairs, pair), nil
@@ -100,6 +105,7 @@ func newXconnectAdd() *cobra.Command {
 	cmd.Flags().Lookup("datapath").DefValue = "" // the text says it
 	cmd.Flags().BoolVar(&wait, "wait", false, "accept interfaces that do not exist yet")
 	trial.register(cmd)
+	guard.register(cmd, adviseTrial)
 	return cmd
 }
 
@@ -217,15 +223,16 @@ func newXconnectList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			others, err := crossconnect.ListOthers()
-			if err != nil {
-				return err
+			others, unknown := crossconnect.ListOthers()
+			if unknown != nil && !errors.Is(unknown, crossconnect.ErrUnknown) {
+				return unknown
 			}
-			list = append(list, others...)
-			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), notNil(list), "  ")
+			if list = append(list, others...); asJSON {
+				err = writeJSON(cmd.OutOrStdout(), notNil(list), "  ")
+			} else {
+				err = printPairs(cmd.OutOrStdout(), list)
 			}
-			return printPairs(cmd.OutOrStdout(), list)
+			return cmp.Or(err, unknown)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as a JSON array")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ func fileFlag(cmd *cobra.Command, file *string) {
 func newXconnectApply() *cobra.Command {
 	var file string
 	var trial trialFlag
+	var guard sessionGuard
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Make the pairs of a file the kept ones, all or none",
@@ -43,6 +45,10 @@ func newXconnectApply() *cobra.Command {
 				return err
 			}
 			err = withKept(func(kept *crossconnect.PairSet) error {
+				before, err := kept.Pairs()
+				if err := cmp.Or(err, guard.checkNow(trial, before, pairs)); err != nil {
+					return err
+				}
 				return kept.Set(pairs, time.Duration(trial))
 			})
 			if err != nil {
@@ -53,6 +59,7 @@ func newXconnectApply() *cobra.Command {
 	}
 	fileFlag(cmd, &file)
 	trial.register(cmd)
+	guard.register(cmd, adviseTrial)
 	return cmd
 }
 
@@ -66,6 +73,7 @@ func parseLinks(file string, data []byte) ([]crossconnect.Pair, error) {
 
 func newXconnectRun() *cobra.Command {
 	var file string
+	var guard sessionGuard
 	cmd := &cobra.Command{
 		Use:   "run -f FILE",
 		Short: "Connect the pairs of a file, and follow it, until the end",
@@ -86,11 +94,13 @@ goes on.
 				}
 				defer func() { err = errors.Join(err, wiring.Close()) }()
 				wiring.LookAt = inspector.LookAt
-				return runLinks(cmd.Context(), wiring, file, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				guard.arm(inspector.Sessions)
+				return runLinks(cmd.Context(), wiring, &guard, file, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			})
 		},
 	}
 	fileFlag(cmd, &file)
+	guard.register(cmd, adviseYes)
 	return cmd
 }
 
@@ -100,7 +110,7 @@ const retryInterval = time.Second
 // runLinks keeps set of pairs as the file says until ctx ends. A file that is no good
 // at the start is an error; later on it is said, and changes nothing. Once its
 // pairs are connected, the process is confined to what it still needs.
-func runLinks(ctx context.Context, wiring *crossconnect.PairSet, file string, out, errOut io.Writer) error {
+func runLinks(ctx context.Context, wiring *crossconnect.PairSet, guard *sessionGuard, file string, out, errOut io.Writer) error {
 	// Subscribed before the first look, so that no interface falls between.
 	changed, err := crossconnect.Changes(ctx)
 	if err != nil {
@@ -130,7 +140,7 @@ func runLinks(ctx context.Context, wiring *crossconnect.PairSet, file string, ou
 			if !ok {
 				return nil
 			}
-			err := useVersion(wiring, file, version, out)
+			err := useVersion(wiring, guard, file, version, out)
 			switch {
 			case err == nil && !started:
 				needs, err := followingNeeds(file)
@@ -156,13 +166,17 @@ func runLinks(ctx context.Context, wiring *crossconnect.PairSet, file string, ou
 }
 
 // useVersion makes a version of the file the set of pairs.
-func useVersion(wiring *crossconnect.PairSet, file string, version linksfile.Version, out io.Writer) error {
+func useVersion(wiring *crossconnect.PairSet, guard *sessionGuard, file string, version linksfile.Version, out io.Writer) error {
 	if version.Err != nil {
 		return version.Err
 	}
 	pairs, err := parseLinks(file, version.Data)
 	if err != nil {
 		return err
+	}
+	before, err := wiring.Pairs()
+	if err := cmp.Or(err, guard.check(before, pairs)); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	if err := wiring.Set(pairs, 0); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
