@@ -17,6 +17,7 @@ type crossConnectsPane struct {
 	dialogs *pairDialogs
 	list    list[pairKey, probes.CrossConnect]
 	general []remark // what is wrong, but with no pair
+	unknown bool     // there may be pairs that are not listed
 }
 
 // pairKey identifies a row. A trial that replaces a pair has two of its name.
@@ -107,13 +108,16 @@ func (p *crossConnectsPane) View(a area) view {
 
 // nothing says why there are no pairs, and what to do in as many words as have room.
 func (p *crossConnectsPane) nothing(width int) string {
-	const invitation = "no pairs yet: press a to add one"
+	invitation := "no pairs yet: press a to add one"
 	switch {
 	case !p.dialogs.possible():
 		return "none (read only)"
 	case !p.list.fresh:
 		return "waiting for the first sample"
-	case width-2 < len(invitation):
+	case p.unknown:
+		invitation = "none of ours: press a to add one"
+	}
+	if width-2 < len(invitation) {
 		return "none: press a to add"
 	}
 	return invitation
@@ -134,7 +138,7 @@ func (p *crossConnectsPane) below(a area) []string {
 
 // note takes what is wrong from a snapshot.
 func (p *crossConnectsPane) note(shown snapshotMsg) {
-	p.general = nil
+	p.general, p.unknown = nil, shown.OthersUnknown != ""
 	addLine := func(text string) { p.general = append(p.general, remark{text: text}) }
 	if shown.LinksProblem != "" {
 		addLine(shown.LinksProblem)

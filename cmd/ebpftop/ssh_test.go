@@ -100,6 +100,14 @@ PidFile none
 // killAll kills what still runs in the host.
 func (h *sshHost) killAll() {
 	h.t.Helper()
+	for _, pid := range h.processes("") {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // fails if it is gone
+	}
+}
+
+// processes lists those that run in the host with a word in their command line.
+func (h *sshHost) processes(word string) (pids []int) {
+	h.t.Helper()
 	var own string
 	h.check(h.hub.Do(func() (err error) {
 		own, err = os.Readlink("/proc/thread-self/ns/net")
@@ -111,10 +119,15 @@ func (h *sshHost) killAll() {
 		if of, err := os.Readlink(folder + "/ns/net"); err != nil || of != own {
 			continue // or gone meanwhile
 		}
+		command, err := os.ReadFile(folder + "/cmdline")
+		if err != nil || !strings.Contains(string(command), word) {
+			continue
+		}
 		pid, err := strconv.Atoi(filepath.Base(folder))
 		h.check(err)
-		_ = syscall.Kill(pid, syscall.SIGKILL) // fails if it is gone
+		pids = append(pids, pid)
 	}
+	return pids
 }
 
 // login runs ebpftop in a session of the client, on a terminal there.
@@ -122,17 +135,22 @@ func (h *sshHost) login(args ...string) *screen {
 	h.t.Helper()
 	command := append([]string{"env", beEbpftop + "=1"}, screenEnvironment...)
 	command = append(append(command, ebpftop(h.t).Path), args...)
-	options := []string{"-tt", "-F", "none", "-i", filepath.Join(h.folder, "user"), "-l", "root"}
+	cmd := h.ssh(strings.Join(command, " "), "-tt")
+	cmd.Env = append(os.Environ(), screenEnvironment...)
+	return openScreen(h.t, h.client, cmd)
+}
+
+// ssh runs a command in a session of the client.
+func (h *sshHost) ssh(command string, options ...string) *exec.Cmd {
+	h.t.Helper()
+	options = append(options, "-F", "none", "-i", filepath.Join(h.folder, "user"), "-l", "root")
 	for _, option := range []string{
 		"BatchMode=yes", "IdentitiesOnly=yes", "LogLevel=ERROR",
 		"StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null",
 	} {
 		options = append(options, "-o", option)
 	}
-	cmd := exec.CommandContext(h.t.Context(), require(h.t, "ssh", "openssh-client"),
-		append(options, hostAddress, strings.Join(command, " "))...)
-	cmd.Env = append(os.Environ(), screenEnvironment...)
-	return openScreen(h.t, h.client, cmd)
+	return exec.CommandContext(h.t.Context(), require(h.t, "ssh", "openssh-client"), append(options, hostAddress, command)...)
 }
 
 // TestOwnSession takes the interface that the user's own SSH session runs over:
