@@ -99,7 +99,11 @@ func (p *eventPrinter) pairEvents(s *probes.Sample) (events []event) {
 		}
 	}
 	for name, before := range p.pairs {
-		if _, isThere := pairs[name]; !isThere {
+		switch _, isThere := pairs[name]; {
+		case isThere:
+		case before.Origin == probes.OriginOther && s.OthersUnknown != "":
+			pairs[name] = before // for all that is known
+		default:
 			events = append(events, event{Time: s.Time, Event: "pair", Change: "removed", Pair: &before})
 		}
 	}

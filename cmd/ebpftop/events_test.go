@@ -141,3 +141,26 @@ func TestStatsEvents(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestEventsOfUnknownPairs: what is not known for a while did not go, nor come.
+func TestEventsOfUnknownPairs(t *testing.T) {
+	pair := probes.CrossConnect{A: "sw0", B: "sw1", Origin: probes.OriginOther, State: probes.PairActive}
+	var p eventPrinter
+	for _, step := range []struct {
+		sample probes.Sample
+		want   []string
+	}{
+		{probes.Sample{CrossConnects: []probes.CrossConnect{pair}}, []string{"added"}},
+		{probes.Sample{OthersUnknown: "killed"}, nil},
+		{probes.Sample{CrossConnects: []probes.CrossConnect{pair}}, nil},
+		{probes.Sample{}, []string{"removed"}},
+	} {
+		var got []string
+		for _, e := range p.pairEvents(&step.sample) {
+			got = append(got, e.Change)
+		}
+		if !slices.Equal(got, step.want) {
+			t.Errorf("pairs %v, unknown %q: changes %q, want %q", step.sample.CrossConnects, step.sample.OthersUnknown, got, step.want)
+		}
+	}
+}

@@ -232,6 +232,9 @@ func newXconnectList() *cobra.Command {
 			} else {
 				err = printPairs(cmd.OutOrStdout(), list)
 			}
+			if unknown != nil {
+				unknown = fmt.Errorf("kept pairs and %w: run it as root", unknown)
+			}
 			return cmp.Or(err, unknown)
 		},
 	}
