@@ -23,7 +23,7 @@ func FuzzNames(f *testing.F) {
 		s.Connections[0].Interface, s.Connections[0].Protocol = name, other
 		way := probes.Leg{Datapath: probes.DatapathTC, DatapathReason: other, DropReason: program}
 		s.CrossConnects = []probes.CrossConnect{{A: name, B: other, Reason: program, State: probes.PairActive, AToB: way, BToA: way}}
-		s.LinksProblem = other
+		s.LinksProblem, s.OthersUnknown, s.InspectorNews = other, other, other
 		s.Execs.Events = []probes.Exec{{Comm: name, Filename: program, Args: []string{other, program, name}}}
 		for _, ascii := range []bool{false, true} {
 			o := newOffscreen(ascii)

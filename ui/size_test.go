@@ -228,7 +228,7 @@ func wild(r *rand.Rand, step int) probes.Sample {
 		}
 		s.Connections = append(s.Connections, c)
 	}
-	s.LinksProblem = wildText(r)
+	s.LinksProblem, s.OthersUnknown, s.InspectorNews = wildText(r), wildText(r), wildText(r)
 	for range r.IntN(9) {
 		s.CrossConnects = append(s.CrossConnects, wildPair(r, s.Time))
 	}

@@ -16,7 +16,9 @@ const (
 	longestAnswer = 10 * time.Second
 	// idleTime is how long a process stays that nobody asks: pairs of others, if there are
 	// any, are asked for more often.
-	idleTime = 10 * time.Second
+	idleTime = 5 * time.Second
+	// firstTime is how long a process stays that nobody has asked yet.
+	firstTime = 500 * time.Millisecond
 )
 
 // Serve answers the questions of an Inspector, until that is closed or asks nothing for
@@ -25,7 +27,8 @@ func Serve(in, out *os.File) error {
 	supervisor := os.Getppid()
 	questions := newLines(in)
 	var reader crossconnect.IngressReader
-	for questions.Scan() {
+	isIdle, err := awaitQuestion(in, supervisor, firstTime)
+	for !isIdle && err == nil && questions.Scan() {
 		var q question
 		if json.Unmarshal(questions.Bytes(), &q) != nil {
 			continue // empty, or the rest of one that a process before this had begun to read
@@ -36,22 +39,17 @@ func Serve(in, out *os.File) error {
 		if err := writeLine(out, a); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
-		if isIdle, err := awaitQuestion(in, supervisor); isIdle || err != nil {
-			return err
-		}
+		isIdle, err = awaitQuestion(in, supervisor, idleTime)
 	}
-	if err := questions.Err(); err != nil {
-		return fmt.Errorf("read question: %w", err)
-	}
-	return nil
+	return errors.Join(err, questions.Err())
 }
 
 // awaitQuestion waits for the next one. It returns that the process is idle if none comes
-// for some time: the supervisor starts another for the next question. Without supervisor,
+// in time: the supervisor starts another for the next question. Without supervisor,
 // there is nobody else to answer.
-func awaitQuestion(in *os.File, supervisor int) (isIdle bool, err error) {
+func awaitQuestion(in *os.File, supervisor int, patience time.Duration) (isIdle bool, err error) {
 	for {
-		events, err := awaitInput(in, int(idleTime.Milliseconds()))
+		events, err := awaitInput(in, int(patience.Milliseconds()))
 		if err != nil || events != 0 {
 			return false, err
 		}

@@ -11,27 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Supervise runs the program that calls Serve whenever there is a question for it, until
-// its Inspector is closed: it ends when it has nothing to do, and may be killed. It reads
-// nothing itself, so that nobody can take it over. newServer makes the program's command,
+// Supervise runs the program that calls Serve, at first at once and then whenever there is
+// a question for it, until its Inspector is closed: it ends when it has nothing to do, and
+// may be killed. Supervise reads nothing itself, so that nobody can take it over. newServer makes the program's command,
 // which inherits standard input and output.
 func Supervise(newServer func() *exec.Cmd) error {
 	for {
-		events, err := awaitInput(os.Stdin, -1)
-		if err != nil || events&unix.POLLIN == 0 {
-			return err
-		}
 		inOrder, err := serveOnce(newServer())
 		if err != nil {
 			return err
 		}
-		if inOrder {
-			continue
+		if !inOrder {
+			if err := writeLine(os.Stdout, answer{}); err != nil {
+				return fmt.Errorf("say that the inspecting process ended: %w", err)
+			}
+			time.Sleep(restartPause)
 		}
-		if err := writeLine(os.Stdout, answer{}); err != nil {
-			return fmt.Errorf("say that the inspecting process ended: %w", err)
+		events, err := awaitInput(os.Stdin, -1)
+		if err != nil || events&unix.POLLIN == 0 {
+			return err
 		}
-		time.Sleep(restartPause)
 	}
 }
 
