@@ -140,6 +140,9 @@ func TestInspectorWithoutRights(t *testing.T) {
 	w.start(b.hub)
 	w.awaitOthers(0, "root")
 	w.end()
+	list := ebpftop(t, "xconnect", "list")
+	asNobody(t, list, confine.Watching)
+	wantOneLine(t, finish(t, b.hub, list), "kept pairs and other processes' pairs are not known", "run it as root")
 	r.end(syscall.SIGTERM)
 	// Own programs are not taken for what is not known.
 	w = &watcher{stats: newStats(t, "--hook", "tc"), b: b}
