@@ -63,10 +63,10 @@ func TestErrorNamesTheLine(t *testing.T) {
 	}{
 		"missing":       {[]string{"sw0: sw1", "sw2: missing0"}, []string{":3", "missing0"}},
 		"twice":         {[]string{"sw0: sw1", "sw2: sw1"}, []string{":3", "sw1"}},
-		"twice the key": {[]string{"sw0: sw1", "sw0: sw2"}, []string{":3", "sw0"}},
+		"twice the key": {[]string{"sw0: sw1", "sw0: sw2"}, []string{":3", "line 2"}},
 		"loopback":      {[]string{"sw0: sw1", "sw2: lo"}, []string{":3", "lo"}},
-		"datapath":      {[]string{"sw0: {peer: sw1, datapath: fast}"}, []string{":2", "fast", "xdp-generic"}},
-		"unknown key":   {[]string{"sw0: {peer: sw1, datapaht: tc}"}, []string{":2", "datapaht"}},
+		"datapath":      {[]string{"sw0: {peer: sw1, datapath: fast}"}, []string{":2", "xdp-generic"}},
+		"unknown key":   {[]string{"sw0: {peer: sw1, datapaht: tc}"}, []string{":2", "datapath"}},
 		"no peer":       {[]string{"sw0: {datapath: tc}"}, []string{":2", "peer"}},
 		// The parser misses the rest where it notices, one line below.
 		"half a line": {[]string{"sw0: sw1", "sw2"}, []string{":4", "YAML"}},

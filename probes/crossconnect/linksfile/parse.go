@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -29,6 +30,9 @@ const MaxSize = 1 << 20
 // call the file; they are one line, NAME:LINE: and what to do. Check tells why an
 // interface cannot be connected; crossconnect.ErrMissing is none for pairs that
 // wait.
+//
+// Because the file may be any that root can read, errors quote nothing of it but names
+// that interfaces could have, and these below links only.
 //
 // A pair may be given twice, as a: b and b: a, if both say the same:
 // xdp-xconnect takes such files, and there is one way to understand them.
@@ -112,17 +116,27 @@ func (f *file) document(data []byte) (*yaml.Node, error) {
 	return document.Content[0], nil
 }
 
-// syntaxError brings the library's errors into our form. About bytes that are
-// not text it tells the offset only.
+// syntaxError brings the library's errors into our form, without what they quote.
 func (f *file) syntaxError(err error, data []byte) error {
-	line, reason := 1, err.Error()
+	line, reason := 1, "it cannot be read"
 	if load, ok := errors.AsType[*yaml.LoadError](err); ok {
-		line, reason = load.Mark.Line, load.Message
+		line, reason = load.Mark.Line, withoutQuotes(load.Message)
 		if line == 0 {
 			line = 1 + bytes.Count(data[:min(load.Mark.Index, len(data))], []byte("\n"))
 		}
 	}
-	return f.errorAt(line, fmt.Errorf("not YAML: %.80s: check indentation (no tabs), quotes and brackets", reason))
+	return f.errorAt(line, fmt.Errorf("not YAML: %s: check indentation (no tabs), quotes and brackets", reason))
+}
+
+// withoutQuotes is what the library says, up to what it quotes of the file.
+func withoutQuotes(reason string) string {
+	for _, quoting := range []string{"unknown anchor", "found character"} {
+		if strings.HasPrefix(reason, quoting+" '") {
+			return quoting
+		}
+	}
+	reason, _, _ = strings.Cut(reason, " (value: ")
+	return reason
 }
 
 // linksIn returns the value of links, the only key of root.
@@ -133,7 +147,7 @@ func (f *file) linksIn(root *yaml.Node) (*yaml.Node, error) {
 	}
 	for _, e := range entries {
 		if e.name != "links" {
-			return nil, f.errorf(e.key, "unknown key %.40q: the only one is links", e.name)
+			return nil, f.errorf(e.key, "unknown key: the only one is links")
 		}
 	}
 	if len(entries) == 0 {
@@ -166,7 +180,7 @@ func (f *file) entries(node *yaml.Node) ([]entry, error) {
 			return nil, err
 		}
 		if line, twice := lines[name]; twice {
-			return nil, f.errorf(key, "key %.40q is already on line %d: remove one of them", name, line)
+			return nil, f.errorf(key, "this key is already on line %d: remove one of them", line)
 		}
 		lines[name] = key.Line
 		entries = append(entries, entry{name, key, value})
@@ -195,7 +209,7 @@ func kind(node *yaml.Node) string {
 	case yaml.MappingNode:
 		return "a mapping"
 	}
-	switch tag := node.ShortTag(); tag {
+	switch node.ShortTag() {
 	case "!!null":
 		return "nothing"
 	case "!!int", "!!float":
@@ -205,14 +219,17 @@ func kind(node *yaml.Node) string {
 	case "!!str":
 		return "a word"
 	default:
-		return fmt.Sprintf("a value of type %.20q", tag)
+		return "a value of another type"
 	}
 }
 
+// badName is an error that does not say the name.
+const badName = "this cannot be the name of an interface: use 1 to 15 bytes, no blanks, slashes or colons, nor . or .. alone"
+
 // pair reads an entry of links: a peer's name, or settings.
 func (f *file) pair(e entry) (crossconnect.Pair, error) {
-	if err := probes.CheckInterfaceName(e.name); err != nil {
-		return crossconnect.Pair{}, f.errorAt(e.key.Line, err)
+	if probes.CheckInterfaceName(e.name) != nil {
+		return crossconnect.Pair{}, f.errorf(e.key, badName)
 	}
 	s, err := f.settings(e)
 	if err != nil {

@@ -49,15 +49,15 @@ func (f *file) set(s *settings, e entry) error {
 	case "wait":
 		return f.wait(e.value, s)
 	}
-	return f.errorf(e.key, "unknown key %.40q: use peer, datapath or wait", e.name)
+	return f.errorf(e.key, "unknown key: use peer, datapath or wait")
 }
 
 func (f *file) peer(node *yaml.Node, s *settings) (err error) {
 	if s.peer, err = f.word(node); err != nil {
 		return err
 	}
-	if err := probes.CheckInterfaceName(s.peer); err != nil {
-		return f.errorAt(node.Line, err)
+	if probes.CheckInterfaceName(s.peer) != nil {
+		return f.errorf(node, badName)
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func (f *file) datapath(node *yaml.Node, s *settings) error {
 		return err
 	}
 	if s.datapath, err = crossconnect.ParseDatapath(word); err != nil {
-		return f.errorAt(node.Line, err)
+		return f.errorf(node, "unknown datapath: use auto, xdp, xdp-generic or tc")
 	}
 	return nil
 }
