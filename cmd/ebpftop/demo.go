@@ -33,7 +33,7 @@ No packet leaves the lab, nothing remains of it. Programs are the whole host's.`
 				return err
 			}
 			if duration < 0 {
-				return fmt.Errorf("--duration %v: use 0 or more", duration)
+				return wrongUse(fmt.Errorf("--duration %v: use 0 or more", duration))
 			}
 			if err := lab.Isolate(); err != nil {
 				return fmt.Errorf("demo: %w", err)

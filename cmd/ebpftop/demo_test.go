@@ -238,8 +238,8 @@ func readUntil(t *testing.T, screen *os.File, want string) string {
 
 func TestDemoBadDuration(t *testing.T) {
 	var errOut strings.Builder
-	if status := run([]string{"demo", "--duration", "-1s"}, nil, io.Discard, &errOut); status != 1 {
-		t.Errorf("exit status %d, want 1", status)
+	if status := run([]string{"demo", "--duration", "-1s"}, nil, io.Discard, &errOut); status != 2 {
+		t.Errorf("exit status %d, want 2", status)
 	}
 	if want := "ebpftop: --duration -1s: use 0 or more\n"; errOut.String() != want {
 		t.Errorf("said %q, want %q", errOut.String(), want)

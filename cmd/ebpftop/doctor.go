@@ -32,7 +32,7 @@ host's interfaces. The exit status is 1 where the dashboard cannot run.`,
 				return err
 			}
 			if slices.ContainsFunc(findings, doctor.Finding.Fatal) {
-				return errSilent
+				return exitFailed
 			}
 			return nil
 		},

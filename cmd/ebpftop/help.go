@@ -12,7 +12,13 @@ import (
 // has to keep every method there is, four megabytes that nobody calls.
 func usage(cmd *cobra.Command) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage: %s\n", cmd.UseLine())
+	fmt.Fprintf(&b, "Usage: %s", cmd.UseLine())
+	if separator := "    "; len("Usage: "+cmd.UseLine()+separator+exitStatusHelp) <= 80 {
+		b.WriteString(separator)
+	} else {
+		b.WriteByte('\n')
+	}
+	fmt.Fprintln(&b, exitStatusHelp)
 	if cmd.HasExample() {
 		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
 	}

@@ -19,9 +19,6 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// errSilent ends the command with exit status 1 where all has been said.
-var errSilent = errors.New("see above")
-
 // run is the whole command, and returns its exit status.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	// A reader that went away is an error to return, not a signal to die of.
@@ -34,14 +31,13 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
+	started := false
+	noteStart(root, &started)
 	err := root.ExecuteContext(ctx)
-	if err != nil && !errors.Is(err, errSilent) {
+	if _, said := errors.AsType[exitStatus](err); err != nil && !said {
 		fmt.Fprintln(errOut, "ebpftop:", oneLine(err))
 	}
-	if err != nil {
-		return 1
-	}
-	return 0
+	return int(exitStatusOf(err, started))
 }
 
 // oneLine is what an error says, fit for any terminal.

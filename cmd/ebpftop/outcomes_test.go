@@ -13,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/spf13/cobra"
 	"github.com/vishvananda/netlink"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -125,26 +126,27 @@ func TestKilled(t *testing.T) {
 func TestErrorsAreOneLine(t *testing.T) {
 	host, _ := pair(t)
 	for _, test := range []struct {
-		args  string
-		words []string
+		args   string
+		words  []string
+		status exitStatus
 	}{
-		{"stats -i nosuch0", []string{`"nosuch0"`}},
-		{"stats -i [", []string{`"["`}},
-		{"stats --hook fast", []string{`"fast"`, "xdp-generic"}},
-		{"stats --port 0", []string{"--port 0"}},
-		{"stats --port 65536", []string{"--port 65536"}},
-		{"stats --port x", []string{"--port"}},
-		{"stats --interval 1ns", []string{"--interval"}},
-		{"stats --max-connections 0", []string{"--max-connections"}},
-		{"stats now", []string{`"now"`}},
-		{"statz", []string{`"statz"`}},
-		{"", []string{"not a terminal", "ebpftop stats"}},
+		{"stats -i nosuch0", []string{`"nosuch0"`}, exitFailed},
+		{"stats -i [", []string{`"["`}, exitWrongUse},
+		{"stats --hook fast", []string{`"fast"`, "xdp-generic"}, exitWrongUse},
+		{"stats --port 0", []string{"--port 0"}, exitWrongUse},
+		{"stats --port 65536", []string{"--port 65536"}, exitWrongUse},
+		{"stats --port x", []string{"--port"}, exitWrongUse},
+		{"stats --interval 1ns", []string{"--interval"}, exitWrongUse},
+		{"stats --max-connections 0", []string{"--max-connections"}, exitWrongUse},
+		{"stats now", []string{`"now"`}, exitWrongUse},
+		{"statz", []string{`"statz"`}, exitWrongUse},
+		{"", []string{"not a terminal", "ebpftop stats"}, exitFailed},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			got := finish(t, host, ebpftop(t, strings.Fields(test.args)...))
 			wantOneLine(t, got, test.words...)
-			if got.out != "" {
-				t.Errorf("printed %q", got.out)
+			if got.status != int(test.status) || got.out != "" {
+				t.Errorf("status %d, want %d, printed %q", got.status, test.status, got.out)
 			}
 		})
 	}
@@ -180,17 +182,15 @@ func publicCopy(t *testing.T, path string) string {
 	return folder + "/ebpftop"
 }
 
-// TestHelpFitsAScreen of 80 columns and 24 lines, for every command.
+// TestHelpFitsAScreen of 80 columns and 24 lines, for every command, and says what the exit
+// status means.
 func TestHelpFitsAScreen(t *testing.T) {
-	names := []string{""}
-	for _, command := range newRootCommand().Commands() {
-		names = append(names, command.Name())
-	}
-	for _, args := range names {
+	var check func(cmd *cobra.Command, args []string)
+	check = func(cmd *cobra.Command, args []string) {
 		var out strings.Builder
 		command := newRootCommand()
 		command.SetOut(&out)
-		command.SetArgs(append(strings.Fields(args), "--help"))
+		command.SetArgs(append(slices.Clone(args), "--help"))
 		if err := command.Execute(); err != nil {
 			t.Error(err)
 		}
@@ -203,7 +203,14 @@ func TestHelpFitsAScreen(t *testing.T) {
 				t.Errorf("%q: %d columns: %s", args, len(line), line)
 			}
 		}
+		if !strings.Contains(out.String(), exitStatusHelp) {
+			t.Errorf("%q: no exit status:\n%s", args, out.String())
+		}
+		for _, sub := range cmd.Commands() {
+			check(sub, append(slices.Clone(args), sub.Name()))
+		}
 	}
+	check(newRootCommand(), nil)
 }
 
 // TestFullDisk has what is printed go where there is no room left.

@@ -53,6 +53,7 @@ func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 
 // options checks the flags.
 func (w *watchFlags) options() (opts live.Options, err error) {
+	defer func() { err = wrongUse(err) }()
 	if opts.Hook, err = probes.ParseHook(w.hook); err != nil {
 		return opts, fmt.Errorf("--hook: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/ui"
 )
@@ -45,6 +46,16 @@ func withKept(fn func(*crossconnect.PairSet) error) (err error) {
 	return fn(kept)
 }
 
+// interfaceNames fails on an argument that no interface can be called.
+func interfaceNames(_ *cobra.Command, args []string) error {
+	for _, name := range args {
+		if err := probes.CheckInterfaceName(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // trialFlag is --trial.
 type trialFlag time.Duration
 
@@ -55,7 +66,7 @@ func (t *trialFlag) register(cmd *cobra.Command) {
 // check is for after the flags were read.
 func (t trialFlag) check(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("trial") && time.Duration(t) < time.Second {
-		return fmt.Errorf("--trial %v: use 1s or more", time.Duration(t))
+		return wrongUse(fmt.Errorf("--trial %v: use 1s or more", time.Duration(t)))
 	}
 	return nil
 }
@@ -77,11 +88,11 @@ func newXconnectAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add A B",
 		Short: "Connect A and B; A and A sends back what A receives",
-		Args:  cobra.ExactArgs(2),
+		Args:  cobra.MatchAll(cobra.ExactArgs(2), interfaceNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wish, err := crossconnect.ParseDatapath(datapath)
 			if err != nil {
-				return fmt.Errorf("--datapath: %w", err)
+				return wrongUse(fmt.Errorf("--datapath: %w", err))
 			}
 			if err := trial.check(cmd); err != nil {
 				return err
@@ -114,7 +125,7 @@ func newXconnectDel() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "del A [B]",
 		Short: "Disconnect A",
-		Args:  cobra.RangeArgs(1, 2),
+		Args:  cobra.MatchAll(cobra.RangeArgs(1, 2), interfaceNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := trial.check(cmd); err != nil {
 				return err

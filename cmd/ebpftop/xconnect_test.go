@@ -324,38 +324,39 @@ func TestBadWishes(t *testing.T) {
 	b.awaitPath(3, 3)
 	before, attached := b.list(), attachments(t, b.hub, port(2))
 	for _, test := range []struct {
-		args  string
-		words []string
+		args   string
+		words  []string
+		status exitStatus
 	}{
-		{"add sw2 nosuch0", []string{"nosuch0"}},
-		{"add nosuch0 sw2", []string{"nosuch0"}},
-		{"add sw2 sw0", []string{"sw0", "sw1"}},
-		{"add sw1 sw2", []string{"sw0", "sw1"}},
-		{"add sw2 sw3", []string{"sw3", strconv.Itoa(r.cmd.Process.Pid)}},
-		{"add lo sw2", []string{"lo"}},
-		{"add sw2 lo", []string{"lo"}},
-		{"add sw2 a-name-longer-than-fifteen", []string{"a-name-longer-than-fifteen"}},
-		{"add sw2 sw2 --datapath fast", []string{`"fast"`, "xdp-generic"}},
-		{"add sw2 sw2 --trial -1s", []string{"--trial", "-1s"}},
-		{"add sw2 sw2 --trial soon", []string{"--trial", "soon"}},
-		{"add sw2", nil},
-		{"add sw2 sw2 sw2", nil},
-		{"del sw2", []string{"sw2"}},
-		{"del sw0 sw2", []string{"sw0"}},
-		{"del sw3", []string{"sw3", strconv.Itoa(r.cmd.Process.Pid)}},
-		{"apply", nil},
-		{"apply -f /nosuch.yaml", []string{"/nosuch.yaml"}},
-		{"run", nil},
-		{"run -f /nosuch.yaml", []string{"/nosuch.yaml"}},
-		{"confirm", []string{"trial"}},
-		{"rollback", []string{"trial"}},
-		{"connect", []string{"connect"}},
+		{"add sw2 nosuch0", []string{"nosuch0"}, exitFailed},
+		{"add nosuch0 sw2", []string{"nosuch0"}, exitFailed},
+		{"add sw2 sw0", []string{"sw0", "sw1"}, exitFailed},
+		{"add sw1 sw2", []string{"sw0", "sw1"}, exitFailed},
+		{"add sw2 sw3", []string{"sw3", strconv.Itoa(r.cmd.Process.Pid)}, exitFailed},
+		{"add lo sw2", []string{"lo"}, exitFailed},
+		{"add sw2 lo", []string{"lo"}, exitFailed},
+		{"add sw2 a-name-longer-than-fifteen", []string{"a-name-longer-than-fifteen"}, exitWrongUse},
+		{"add sw2 sw2 --datapath fast", []string{`"fast"`, "xdp-generic"}, exitWrongUse},
+		{"add sw2 sw2 --trial -1s", []string{"--trial", "-1s"}, exitWrongUse},
+		{"add sw2 sw2 --trial soon", []string{"--trial", "soon"}, exitWrongUse},
+		{"add sw2", nil, exitWrongUse},
+		{"add sw2 sw2 sw2", nil, exitWrongUse},
+		{"del sw2", []string{"sw2"}, exitFailed},
+		{"del sw0 sw2", []string{"sw0"}, exitFailed},
+		{"del sw3", []string{"sw3", strconv.Itoa(r.cmd.Process.Pid)}, exitFailed},
+		{"apply", nil, exitWrongUse},
+		{"apply -f /nosuch.yaml", []string{"/nosuch.yaml"}, exitFailed},
+		{"run", nil, exitWrongUse},
+		{"run -f /nosuch.yaml", []string{"/nosuch.yaml"}, exitFailed},
+		{"confirm", []string{"trial"}, exitFailed},
+		{"rollback", []string{"trial"}, exitFailed},
+		{"connect", []string{"connect"}, exitWrongUse},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			got := finish(t, b.hub, ebpftop(t, append([]string{"xconnect"}, strings.Fields(test.args)...)...))
 			wantOneLine(t, got, test.words...)
-			if got.status != 1 || got.out != "" {
-				t.Errorf("status %d, printed %q", got.status, got.out)
+			if got.status != int(test.status) || got.out != "" {
+				t.Errorf("status %d, want %d, printed %q", got.status, test.status, got.out)
 			}
 		})
 	}
