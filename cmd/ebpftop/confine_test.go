@@ -227,14 +227,16 @@ func TestConfinedSeesOthers(t *testing.T) {
 	r.end(syscall.SIGTERM)
 }
 
-// TestConfinedFollowsTheFile in a directory of its user, whoever replaces it.
+// TestConfinedFollowsTheFile in a directory of the user who called sudo, whoever replaces it.
 func TestConfinedFollowsTheFile(t *testing.T) {
 	b := newBench(t, 3)
 	file := newLinksFile(t, "sw0: sw1")
 	folder := filepath.Dir(file.path)
 	b.check(os.Chmod(folder, 0o700))
 	b.check(os.Chown(folder, nobody, nobody))
-	r := b.start(file)
+	r := b.newRunner(file)
+	r.cmd.Env = append(r.cmd.Env, fmt.Sprint("SUDO_UID=", nobody))
+	r.start()
 	awaitConfined(t, r.cmd.Process.Pid, append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH)...)
 	file.swap("sw0: sw2")
 	b.check(os.Chown(file.path, nobody, nobody))

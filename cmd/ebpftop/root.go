@@ -5,19 +5,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/probes/inspect"
 )
 
 func newRootCommand() *cobra.Command {
 	var watch watchFlags
-	var links string
+	var links linksfile.File
 	var guard sessionGuard
 	var showVersion bool
 	root := &cobra.Command{
 		Use:           "ebpftop",
 		Short:         "See live what the Linux kernel sees",
 		Long:          "ebpftop shows live what the Linux kernel sees, and connects interfaces in pairs.",
-		Example:       `  sudo ebpftop -i 'eth*' -i wg0   these interfaces instead of all that are up`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -31,7 +31,7 @@ func newRootCommand() *cobra.Command {
 				return err
 			}
 			opts.Links = links
-			needs, err := watchingNeeds(links)
+			needs, err := watchingNeeds(links.Path)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,8 @@ func newRootCommand() *cobra.Command {
 		},
 	}
 	watch.register(root, defaultDashboardInterval)
-	root.Flags().StringVar(&links, "links", "", "connect the interfaces of `FILE`, and follow it")
+	root.Flags().StringVar(&links.Path, "links", "", "connect the interfaces of `FILE`, and follow it")
+	trustFlag(root, &links)
 	guard.register(root, adviseYes)
 	root.Flags().Lookup("yes").Hidden = true // for want of a line: whoever needs it is told
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for ebpftop")

@@ -46,8 +46,8 @@ type Options struct {
 	// AtOnce has a first sample come at once, of no time and so without rates, and
 	// interfaces attached to behind it that the kernel takes long for.
 	AtOnce bool
-	// Links is a file of cross-connects to follow, none if empty.
-	Links string
+	// Links is a file of cross-connects to follow, none if its path is empty.
+	Links linksfile.File
 	// AllowLinks, if not nil, may refuse to replace the pairs of that file by others.
 	AllowLinks func(before, after []probes.Pair) error
 	// Inspector looks at what is not ours, nil if Live is to do so itself.
@@ -172,7 +172,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 		return e, err
 	}
 	yield := func(ifindex int) bool { return l.interfaces.YieldXDP(ifindex) }
-	if l.pairs, err = newPairManager(opts.Links, yield, l.inspector); err != nil {
+	if l.pairs, err = newPairManager(yield, l.inspector); err != nil {
 		return e, err
 	}
 	l.pairs.allowLinks = opts.AllowLinks
@@ -195,13 +195,8 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if err := l.interfaces.Refused(); err != nil {
 		return e, err
 	}
-	if e.links, err = l.pairs.watchFile(ctx); err != nil {
+	if e.links, err = l.pairs.followFile(ctx, opts.Links); err != nil {
 		return e, err
-	}
-	if e.links != nil {
-		if err := l.pairs.useVersion(<-e.links); err != nil {
-			return e, err
-		}
 	}
 	if err := l.follow(); err != nil {
 		return e, err
@@ -300,7 +295,7 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 				e.links = nil
 				continue
 			}
-			_ = l.pairs.useVersion(version) // shown with the pairs
+			_ = l.pairs.follower.Use(version) // shown with the pairs
 			l.err = l.follow()
 		case now := <-ticker.C:
 			tick(now)

@@ -31,11 +31,9 @@ const followAge = time.Second
 type pairManager struct {
 	own, kept *crossconnect.PairSet
 
-	file        string                                  // of links, none if empty
-	fromFile    []probes.Pair                           // its last good version
-	version     linksfile.Version                       // the last one
-	fileProblem error                                   // of that
-	allowLinks  func(before, after []probes.Pair) error // nil: whatever a version says
+	follower   *linksfile.Follower                     // of the file of links, nil if there is none
+	fromFile   []probes.Pair                           // its last good version
+	allowLinks func(before, after []probes.Pair) error // nil: whatever a version says
 
 	followProblem error     // of the last change of interfaces
 	followTime    time.Time // of that
@@ -57,8 +55,8 @@ type pairSets struct {
 // newPairManager opens both sets of pairs. yield makes the caller's own XDP program give
 // way on an interface; it says whether it did. What is not ours, inspector looks
 // at.
-func newPairManager(file string, yield func(ifindex int) bool, inspector *inspect.Inspector) (r *pairManager, err error) {
-	r = &pairManager{file: file, others: crossconnect.NewOthers(inspector.IngressReader())}
+func newPairManager(yield func(ifindex int) bool, inspector *inspect.Inspector) (r *pairManager, err error) {
+	r = &pairManager{others: crossconnect.NewOthers(inspector.IngressReader())}
 	if r.own, err = crossconnect.New(); err != nil {
 		return nil, err
 	}
@@ -81,59 +79,51 @@ func (r *pairManager) Close() error {
 	return errors.Join(errs...)
 }
 
-// watchFile delivers the versions of the file of links, if there is one.
-func (r *pairManager) watchFile(ctx context.Context) (<-chan linksfile.Version, error) {
-	if r.file == "" {
+// followFile connects what a file of links says, and delivers the versions of it from then
+// on. Without a file, it delivers none.
+func (r *pairManager) followFile(ctx context.Context, file linksfile.File) (versions <-chan linksfile.Version, err error) {
+	if file.Path == "" {
 		return nil, nil
 	}
-	return linksfile.Watch(ctx, r.file)
+	if r.follower, err = linksfile.Follow(ctx, file, r.useLinks); err != nil {
+		return nil, err
+	}
+	versions = r.follower.Versions()
+	return versions, r.follower.Use(<-versions)
 }
 
-// useVersion makes a version of the file the pairs that come from it. One that
-// cannot be used changes nothing.
-func (r *pairManager) useVersion(v linksfile.Version) error {
-	r.version, r.fileProblem = v, v.Err
-	if v.Err == nil {
-		r.fileProblem = r.useLinks(v.Data)
+// fileProblem is why the last version of the file of links is not in force.
+func (r *pairManager) fileProblem() error {
+	if r.follower == nil {
+		return nil
 	}
-	if r.fileProblem != nil {
-		r.fileProblem = fmt.Errorf("%w: the last good links go on", r.fileProblem)
-	}
-	return r.fileProblem
+	return r.follower.Problem()
 }
 
 // problem is what is wrong with the file of links, or else with following the
 // interfaces, in a line.
 func (r *pairManager) problem() string {
-	if err := cmp.Or(r.fileProblem, r.followProblem); err != nil {
+	if err := cmp.Or(r.fileProblem(), r.followProblem); err != nil {
 		return probes.OneLine(err)
 	}
 	return ""
 }
 
-func (r *pairManager) useLinks(data []byte) error {
-	check, err := crossconnect.Check()
-	if err != nil {
-		return err
-	}
-	pairs, err := linksfile.Parse(r.file, data, check)
-	if err != nil {
-		return err
-	}
+// useLinks makes the pairs of the file of links those that come from it.
+func (r *pairManager) useLinks(pairs []probes.Pair) error {
 	if r.allowLinks != nil {
 		if err := r.allowLinks(r.fromFile, pairs); err != nil {
-			return fmt.Errorf("%s: %w", r.file, err)
+			return err
 		}
 	}
-	err = r.own.Edit(0, func(now []probes.Pair) ([]probes.Pair, error) {
+	err := r.own.Edit(0, func(now []probes.Pair) ([]probes.Pair, error) {
 		screen := slices.DeleteFunc(now, r.isFromFile)
 		return append(screen, pairs...), nil
 	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", r.file, err)
+	if err == nil {
+		r.fromFile = pairs
 	}
-	r.fromFile = pairs
-	return nil
+	return err
 }
 
 func (r *pairManager) isFromFile(p probes.Pair) bool {
@@ -171,8 +161,8 @@ func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) 
 		r.follow()
 	}
 	r.onTrial = trial
-	if !trial && errors.Is(r.fileProblem, crossconnect.ErrTrial) {
-		_ = r.useVersion(r.version) // its turn has come
+	if !trial && errors.Is(r.fileProblem(), crossconnect.ErrTrial) {
+		_ = r.follower.UseAgain() // its turn has come
 	}
 	own, err := r.own.StatusAmong(links)
 	if err != nil {

@@ -3,9 +3,7 @@ package linksfile
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -31,16 +29,12 @@ func (v Version) equal(w Version) bool {
 	return bytes.Equal(v.Data, w.Data) && fmt.Sprint(v.Err) == fmt.Sprint(w.Err)
 }
 
-// Watch delivers the content of the file at path, and again whenever it is
-// another, until ctx ends and the channel is closed. A version that was not
-// taken gives way to the next. A file that cannot be read at first is an
-// error; later on it is a version with an error, and the file may come back.
-func Watch(ctx context.Context, path string) (<-chan Version, error) {
-	return watch(ctx, path, pollInterval)
-}
-
-func watch(ctx context.Context, path string, interval time.Duration) (<-chan Version, error) {
-	path, err := absolute(path)
+// watch delivers the content of a file, and again whenever it is another, until ctx ends
+// and the box is closed. A version that was not taken gives way to the next. A file that
+// cannot be read at first is an error; later on it is a version with an error, and the
+// file may come back.
+func watch(ctx context.Context, file File, interval time.Duration) (*watcher, error) {
+	path, err := absolute(file.Path)
 	if err != nil {
 		return nil, fmt.Errorf("watch links: %w", err)
 	}
@@ -48,16 +42,18 @@ func watch(ctx context.Context, path string, interval time.Duration) (<-chan Ver
 	if err != nil {
 		return nil, fmt.Errorf("watch links: %w", err)
 	}
-	follow(notify, path)
-	data, err := Read(path)
-	if err != nil {
-		_ = notify.Close()
-		return nil, err
-	}
-	w := newWatcher(Version{Data: data}, func() Version {
+	file.Path = path
+	owners := owners() // the process may give up being root
+	r := newReader(func() Version {
 		follow(notify, path)
-		return look(path)
+		return read(file, owners)
 	})
+	first := r.look(ctx)
+	if first.Err != nil {
+		_ = notify.Close()
+		return nil, first.Err
+	}
+	w := newWatcher(first, func() Version { return r.look(ctx) })
 	go func() {
 		defer close(w.box)
 		defer func() { _ = notify.Close() }() // nothing to lose: it only listened
@@ -65,7 +61,7 @@ func watch(ctx context.Context, path string, interval time.Duration) (<-chan Ver
 		defer poll.Stop()
 		w.run(ctx, notify.Events, notify.Errors, poll.C)
 	}()
-	return w.box, nil
+	return w, nil
 }
 
 // absolute leaves the path as it is otherwise: cleaned, a/../b would be another
@@ -78,24 +74,16 @@ func absolute(path string) (string, error) {
 	return dir + "/" + path, err
 }
 
-// look reads a file that was there before.
-func look(path string) Version {
-	data, err := Read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s: file is gone, the last good links go on", path)
-	}
-	return Version{Data: data, Err: err}
-}
-
 // watcher decides when a file is read, and which readings are versions.
 type watcher struct {
-	look func() Version
-	last Version      // the last one that went into box
-	box  chan Version // capacity one
+	look  func() Version
+	last  Version       // the last one that went into box
+	box   chan Version  // capacity one
+	again chan struct{} // capacity one: deliver what is there, whether it is another or not
 }
 
 func newWatcher(first Version, look func() Version) *watcher {
-	w := &watcher{look: look, last: first, box: make(chan Version, 1)}
+	w := &watcher{look: look, last: first, box: make(chan Version, 1), again: make(chan struct{}, 1)}
 	w.box <- first
 	return w
 }
@@ -103,7 +91,7 @@ func newWatcher(first Version, look func() Version) *watcher {
 // run looks at the file a while after whatever hints at a change, until two
 // readings in a row agree. What the hint is about, only the file tells.
 func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, failures <-chan error, poll <-chan time.Time) {
-	seen := w.last
+	seen, wanted := w.last, false
 	var settled <-chan time.Time // nil without a hint
 	for {
 		select {
@@ -113,11 +101,16 @@ func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, failure
 		//lint:ignore S1005 errcheck wants to see that the error is not needed
 		case _ = <-failures: // events may have been lost
 		case <-poll:
+		case <-w.again:
+			wanted = true
 		case <-settled:
 			settled = nil
 			version := w.look()
 			if version.equal(seen) {
-				w.deliver(version)
+				if wanted || !version.equal(w.last) {
+					w.deliver(version)
+				}
+				wanted = false
 				continue
 			}
 			seen = version
@@ -130,9 +123,6 @@ func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, failure
 
 // deliver never blocks: only run puts versions into the box.
 func (w *watcher) deliver(version Version) {
-	if version.equal(w.last) {
-		return
-	}
 	w.last = version
 	select {
 	case <-w.box:

@@ -3,7 +3,6 @@ package linksfile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,10 +44,10 @@ func must(t *testing.T, err error) {
 // start watches path and takes the first version.
 func start(t *testing.T, path string, interval time.Duration, first string) <-chan Version {
 	t.Helper()
-	versions, err := watch(t.Context(), path, interval)
+	w, err := watch(t.Context(), File{Path: path}, interval)
 	must(t, err)
-	expect(t, versions, first)
-	return versions
+	expect(t, w.box, first)
+	return w.box
 }
 
 // expect waits for the version that is content. Versions before it are what
@@ -60,8 +59,7 @@ func expect(t *testing.T, versions <-chan Version, content string) {
 
 func expectGone(t *testing.T, versions <-chan Version) {
 	t.Helper()
-	const gone = "file is gone, the last good links go on"
-	await(t, versions, func(v Version) bool { return strings.Contains(fmt.Sprint(v.Err), gone) }, gone)
+	await(t, versions, func(v Version) bool { return errors.Is(v.Err, fs.ErrNotExist) }, "no file")
 }
 
 func await(t *testing.T, versions <-chan Version, wanted func(Version) bool, want string) {
@@ -218,15 +216,15 @@ func TestWatchPollsWhereEventsAreMissing(t *testing.T) {
 
 func TestWatchWantsAFileAtFirst(t *testing.T) {
 	dir := tempDir(t)
-	if _, err := Watch(t.Context(), filepath.Join(dir, "links.yaml")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := watch(t.Context(), File{Path: filepath.Join(dir, "links.yaml")}, never); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: got %v", err)
 	}
-	if _, err := Watch(t.Context(), dir); err == nil || !strings.HasSuffix(err.Error(), dir+" is not a regular file") {
+	if _, err := watch(t.Context(), File{Path: dir}, never); err == nil || !strings.HasSuffix(err.Error(), dir+" is not a regular file") {
 		t.Errorf("a directory: got %v", err)
 	}
 	pipe := filepath.Join(dir, "pipe")
 	must(t, unix.Mkfifo(pipe, 0o600))
-	if _, err := Watch(t.Context(), pipe); err == nil || !strings.HasSuffix(err.Error(), pipe+" is not a regular file") {
+	if _, err := watch(t.Context(), File{Path: pipe}, never); err == nil || !strings.HasSuffix(err.Error(), pipe+" is not a regular file") {
 		t.Errorf("a named pipe: got %v", err)
 	}
 }
@@ -235,7 +233,7 @@ func TestReadIsBounded(t *testing.T) {
 	path := filepath.Join(tempDir(t), "links.yaml")
 	write(t, path, "")
 	must(t, os.Truncate(path, 1<<40))
-	data, err := Read(path)
+	data, err := Read(t.Context(), File{Path: path})
 	if err != nil || len(data) != MaxSize+1 {
 		t.Errorf("got %d bytes, %v, want %d", len(data), err, MaxSize+1)
 	}
@@ -248,13 +246,13 @@ func TestWatchLeavesNothingBehind(t *testing.T) {
 	goroutines, descriptors := runtime.NumGoroutine(), countDescriptors(t)
 	for range 20 {
 		ctx, cancel := context.WithCancel(t.Context())
-		versions, err := Watch(ctx, path)
+		w, err := watch(ctx, File{Path: path}, never)
 		must(t, err)
 		write(t, path, "two") // an event on its way
 		cancel()
-		for range versions {
+		for range w.box {
 		}
-		_, err = Watch(t.Context(), path+".missing")
+		_, err = watch(t.Context(), File{Path: path + ".missing"}, never)
 		if err == nil {
 			t.Fatal("watches a file that is not there")
 		}
@@ -283,6 +281,7 @@ type desk struct {
 	errors  chan error
 	poll    chan time.Time
 	box     <-chan Version
+	again   chan<- struct{}
 }
 
 func newDesk(t *testing.T) *desk {
@@ -296,7 +295,7 @@ func newDesk(t *testing.T) *desk {
 		d.looks++
 		return Version{Data: []byte(d.content)}
 	})
-	d.box = w.box
+	d.box, d.again = w.box, w.again
 	go w.run(t.Context(), d.events, d.errors, d.poll)
 	return d
 }
@@ -353,6 +352,22 @@ func TestWatchDeliversTheLatestOnce(t *testing.T) {
 		d.put("three")
 		if got := d.after(3 * quiet); got != "" {
 			t.Errorf("got %q once more", got)
+		}
+	})
+}
+
+// TestWatchDeliversWhatIsWanted once more, if it is the same.
+func TestWatchDeliversWhatIsWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		d.after(0)
+		d.again <- struct{}{}
+		if got := d.after(3 * quiet); got != "one" {
+			t.Errorf("got %q, want what it was", got)
+		}
+		d.put("one")
+		if got := d.after(3 * quiet); got != "" {
+			t.Errorf("got %q without a wish", got)
 		}
 	})
 }

@@ -1,0 +1,89 @@
+package linksfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
+)
+
+// Follower keeps pairs as a file of links says. A version of the file that cannot be used
+// changes nothing. Its methods, but for Reread, are for one goroutine.
+type Follower struct {
+	file    File
+	set     func([]crossconnect.Pair) error
+	watcher *watcher
+	version Version // the last one
+	problem error   // with that
+	inForce bool    // a version was used
+	links   int     // of that
+}
+
+// Follow watches a file until ctx ends. Its versions are to be taken from Versions, and to
+// be given to Use, which has set make the pairs of one the pairs, all or none. It returns
+// an error if the file cannot be read now.
+func Follow(ctx context.Context, file File, set func([]crossconnect.Pair) error) (*Follower, error) {
+	w, err := watch(ctx, file, pollInterval)
+	if err != nil {
+		return nil, err
+	}
+	return &Follower{file: file, set: set, watcher: w}, nil
+}
+
+// Versions delivers the content of the file: at once, and again whenever it is another. It
+// is closed when the context of Follow ends.
+func (f *Follower) Versions() <-chan Version { return f.watcher.box }
+
+// Reread has the file delivered once more, whether it is another or not.
+func (f *Follower) Reread() {
+	select {
+	case f.watcher.again <- struct{}{}:
+	default: // that is to be done already
+	}
+}
+
+// Use makes a version of the file the pairs. It returns what keeps it from that, in a
+// line, and as Problem does from then on.
+func (f *Follower) Use(v Version) error {
+	f.version, f.problem = v, f.use(v)
+	switch {
+	case f.problem == nil:
+		f.inForce = true
+	case f.inForce:
+		f.problem = fmt.Errorf("%w: the last good links go on", f.problem)
+	}
+	return f.problem
+}
+
+// UseAgain is Use for the last version.
+func (f *Follower) UseAgain() error { return f.Use(f.version) }
+
+// Links is how many pairs the version has that is in force.
+func (f *Follower) Links() int { return f.links }
+
+// Problem is why the last version is not in force, nil if it is.
+func (f *Follower) Problem() error { return f.problem }
+
+func (f *Follower) use(v Version) error {
+	if errors.Is(v.Err, fs.ErrNotExist) && f.inForce {
+		return fmt.Errorf("%s: file is gone", f.file.Path)
+	}
+	if v.Err != nil {
+		return v.Err
+	}
+	check, err := crossconnect.Check()
+	if err != nil {
+		return err
+	}
+	pairs, err := Parse(f.file.Path, v.Data, check)
+	if err != nil {
+		return err
+	}
+	if err := f.set(pairs); err != nil {
+		return fmt.Errorf("%s: %w", f.file.Path, err)
+	}
+	f.links = len(pairs)
+	return nil
+}
