@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"hash/maphash"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -20,6 +22,10 @@ type eventPrinter struct {
 }
 
 type pairName struct{ a, b string }
+
+func (n pairName) compare(m pairName) int {
+	return cmp.Or(strings.Compare(n.a, m.a), strings.Compare(n.b, m.b))
+}
 
 // event is one that encoding/json writes; those of connections are many.
 type event struct {

@@ -6,8 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
 	"time"
 
+	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
@@ -20,13 +26,14 @@ import (
 func newXconnectRun() *cobra.Command {
 	var file linksfile.File
 	var guard sessionGuard
+	var logs logFlags
 	cmd := &cobra.Command{
 		Use:   "run -f FILE",
 		Short: "Connect the pairs of a file, and follow it, until the end",
 		Long: `run connects the pairs of a file and follows every change of it, and of the
-interfaces, until it ends; then nothing is connected any more. It prints a line
-for each change. A file that cannot be used changes nothing: the last good one
-goes on.
+interfaces, until it ends; then nothing is connected any more. It logs each
+change of a pair. A file that cannot be used changes nothing: the last good one
+goes on. SIGHUP has it read the file again.
 
   links:
     eth1: eth2
@@ -36,6 +43,19 @@ goes on.
 			if file.Path == standardInput {
 				return wrongUse(errors.New("-f -: run follows a file, which the standard input is not: name one"))
 			}
+			out, errOut := newBacklog(cmd.OutOrStdout()), newBacklog(cmd.ErrOrStderr())
+			defer out.Close()
+			defer errOut.Close()
+			log, err := logs.logger(errOut, isJournal(cmd.ErrOrStderr()))
+			if err != nil {
+				return err
+			}
+			// Before there is a process at our side, which is not to talk to it.
+			manager, err := findServiceManager()
+			if err != nil {
+				log.Warn("service manager not told", "reason", oneLine(err))
+			}
+			defer manager.Close()
 			return withInspector(func(inspector *inspect.Inspector) (err error) {
 				pairs, err := crossconnect.New()
 				if err != nil {
@@ -44,91 +64,198 @@ goes on.
 				defer func() { err = errors.Join(err, pairs.Close()) }()
 				pairs.LookAt = inspector.LookAt
 				guard.arm(inspector.Sessions)
-				return runLinks(cmd.Context(), pairs, &guard, file, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				r := &linksRun{file: file, pairs: pairs, guard: &guard, log: log, out: out, manager: manager}
+				if logs.isJSON() {
+					r.out = nil
+				}
+				return r.run(cmd.Context())
 			})
 		},
 	}
 	fileFlags(cmd, &file)
 	requireFile(cmd)
 	guard.register(cmd, adviseYes)
+	logs.register(cmd)
 	return cmd
 }
 
 // retryInterval is how long a pair that could have been connected may wait.
 const retryInterval = time.Second
 
-// runLinks keeps a set of pairs as the file says until ctx ends. A file that is no good
-// at the start is an error; later on it is said, and changes nothing. Once its
-// pairs are connected, the process is confined to what it still needs.
-func runLinks(ctx context.Context, pairs *crossconnect.PairSet, guard *sessionGuard, file linksfile.File, out, errOut io.Writer) error {
+// linksRun is a running `xconnect run`: it keeps a set of pairs as a file says.
+type linksRun struct {
+	file     linksfile.File
+	pairs    *crossconnect.PairSet
+	guard    *sessionGuard
+	log      *slog.Logger
+	out      io.Writer // for people; nil if all goes into the log
+	follower *linksfile.Follower
+	manager  *serviceManager
+	said     *runLog
+	trouble  string // with following the interfaces, as it was said
+	reading  bool   // the file, because SIGHUP asked for it
+}
+
+// run goes on until ctx ends. A file that is no good at the start is an error; later on it
+// is said, and changes nothing. Once its pairs are connected, the process is confined to
+// what it still needs.
+func (r *linksRun) run(ctx context.Context) (err error) {
+	hangups := listenForHangups()
 	// Subscribed before the first look, so that no interface falls between.
 	changed, err := crossconnect.Changes(ctx)
 	if err != nil {
 		return err
 	}
-	follower, err := linksfile.Follow(ctx, file, func(list []crossconnect.Pair) error {
-		before, err := pairs.Pairs()
-		if err := cmp.Or(err, guard.check(before, list)); err != nil {
-			return err
-		}
-		return pairs.Set(list, 0)
-	})
+	r.follower, err = linksfile.Follow(ctx, r.file, r.setPairs)
 	if err != nil {
 		return err
 	}
-	complain := func(err error) {
-		fmt.Fprintln(errOut, "ebpftop:", oneLine(err))
+	if err := r.follower.Use(<-r.follower.Versions()); err != nil {
+		return err
 	}
-	try := func(follow func() error) {
-		if err := follow(); err != nil {
-			complain(err)
-		}
+	kept, err := crossconnect.OpenKept()
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	needs, err := followingNeeds(r.file.Path)
+	if err != nil {
+		return err
+	}
+	if err := confine.Process(needs); err != nil {
+		return err
+	}
+	r.said = newRunLog(r.log, r.file.Path, r.pairs, kept)
+	r.inForce()
+	r.look()
+	r.manager.ready()
+	return r.loop(ctx, changed, hangups)
+}
+
+func (r *linksRun) loop(ctx context.Context, changed <-chan struct{}, hangups <-chan os.Signal) error {
 	// An interface that comes and goes may refuse at one moment, and nothing
 	// tells that it would not at the next.
 	again := time.NewTicker(retryInterval)
 	defer again.Stop()
-	for started := false; ; {
+	pings := r.manager.pings()
+	wasTerminal := onTerminal()
+	for {
 		select {
 		case <-ctx.Done():
+			r.end(context.Cause(ctx))
 			return nil
-		case version, ok := <-follower.Versions():
+		case version, ok := <-r.follower.Versions():
 			if !ok {
+				r.end(context.Cause(ctx))
 				return nil
 			}
-			err := follower.Use(version)
-			if err == nil {
-				sayActive(out, file.Path, follower.Links())
-			}
-			switch {
-			case err == nil && !started:
-				needs, err := followingNeeds(file.Path)
-				if err != nil {
-					return err
-				}
-				if err := confine.Process(needs); err != nil {
-					return err
-				}
-				started = true
-			case !started:
-				return err
-			case err == nil:
-			default:
-				complain(err)
-			}
+			r.use(version)
 		case <-changed:
-			try(pairs.Reconcile)
+			r.follow(r.pairs.Reconcile)
 		case <-again.C:
-			try(pairs.RetryWaiting)
+			r.follow(r.pairs.RetryWaiting)
+		case <-pings:
+			r.manager.alive()
+			continue
+		case <-hangups:
+			if wasTerminal && !onTerminal() {
+				r.end(errors.New("the terminal is gone"))
+				return nil
+			}
+			r.reread()
 		}
+		r.look()
 	}
 }
 
-// sayActive says how many links are, whether anybody reads it or not.
-func sayActive(out io.Writer, path string, n int) {
+// use takes up a version of the file.
+func (r *linksRun) use(version linksfile.Version) {
+	if err := r.follower.Use(version); err != nil {
+		r.log.Warn("file not in force", "reason", oneLine(err))
+	} else {
+		r.inForce()
+	}
+	if r.reading {
+		r.reading = false
+		r.manager.ready()
+	}
+}
+
+// inForce says that the file is.
+func (r *linksRun) inForce() {
+	n := r.follower.Links()
+	if r.out == nil {
+		r.log.Info("file in force", "file", r.file.Path, "links", n)
+		return
+	}
 	links := "links"
 	if n == 1 {
 		links = "link"
 	}
-	_, _ = fmt.Fprintf(out, "%s: %d %s active\n", ui.Escape(path), n, links)
+	_, _ = fmt.Fprintf(r.out, "%s: %d %s active\n", ui.Escape(r.file.Path), n, links) // whether anybody reads it or not
+}
+
+// follow keeps up with interfaces. What goes wrong is said once, not each time.
+func (r *linksRun) follow(follow func() error) {
+	trouble := ""
+	if err := follow(); err != nil {
+		trouble = oneLine(err)
+	}
+	switch {
+	case trouble == r.trouble:
+	case trouble == "":
+		r.log.Info("interfaces are followed again")
+	default:
+		r.log.Error("cannot follow the interfaces", "reason", trouble)
+	}
+	r.trouble = trouble
+}
+
+// reread has the file read again, whether it changed or not.
+func (r *linksRun) reread() {
+	r.log.Info("SIGHUP: reading the file again", "file", r.file.Path)
+	r.reading = true
+	r.manager.reloading()
+	r.follower.Reread()
+}
+
+// end says why all ends.
+func (r *linksRun) end(reason error) {
+	r.manager.stopping()
+	r.log.Info("ending: the pairs of the file are disconnected", "reason", oneLine(reason))
+}
+
+// look says what became of the pairs, to the log and to the service manager.
+func (r *linksRun) look() {
+	summary := r.said.look(time.Now())
+	if err := r.follower.Problem(); err != nil {
+		summary += "; " + oneLine(err)
+	}
+	r.manager.setStatus(summary)
+}
+
+// listenForHangups delivers SIGHUP, which then ends the command no more. If it was ignored
+// when the command started, it stays so.
+func listenForHangups() <-chan os.Signal {
+	if signal.Ignored(syscall.SIGHUP) {
+		return nil
+	}
+	signal.Ignore(syscall.SIGHUP) // which also takes it from what ends the command
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	return hangups
+}
+
+// onTerminal tells whether the command has one. Once a terminal is gone, it is none.
+func onTerminal() bool {
+	return slices.ContainsFunc([]*os.File{os.Stdin, os.Stdout, os.Stderr}, func(f *os.File) bool { return term.IsTerminal(f.Fd()) })
+}
+
+// setPairs makes these the pairs, unless they would cut off the SSH session.
+func (r *linksRun) setPairs(pairs []crossconnect.Pair) error {
+	before, err := r.pairs.Pairs()
+	if err := cmp.Or(err, r.guard.check(before, pairs)); err != nil {
+		return err
+	}
+	return r.pairs.Set(pairs, 0)
 }
