@@ -31,7 +31,7 @@ the next boot, in the network namespace they run in; the dashboard shows it.`,
 		Args: cobra.NoArgs, // looked at only because it can be run
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newXconnectAdd(), newXconnectDel(), newXconnectApply(), newXconnectList(),
+	cmd.AddCommand(newXconnectAdd(), newXconnectDel(), newXconnectApply(), newXconnectList(), newXconnectStatus(),
 		newXconnectConfirm(), newXconnectRollback(), newXconnectRun())
 	return cmd
 }
