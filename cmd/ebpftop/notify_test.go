@@ -44,9 +44,9 @@ func TestServiceManager(t *testing.T) {
 		await("STATUS=pairs: 1 up\n")
 		await("READY=1\n")
 		await("WATCHDOG=1\n")
-		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", inspectorOf(t, r.cmd.Process.Pid)))
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", supervisorOf(t, r.cmd.Process.Pid)))
 		if b.check(err); strings.Contains(string(environ), "NOTIFY_SOCKET") || strings.Contains(string(environ), "WATCHDOG") {
-			t.Errorf("the inspector has it, too: %q", environ)
+			t.Errorf("the process at its side has it, too: %q", environ)
 		}
 		b.check(r.cmd.Process.Signal(syscall.SIGHUP))
 		await("RELOADING=1\nMONOTONIC_USEC=")
