@@ -67,6 +67,9 @@ func (p *pairLog) update(now time.Time, name pairName, state pairState, isThere 
 		}
 		one.since, one.said, one.unsaid = now, 0, 0
 	}
+	if state.health != healthUp {
+		state.aToB, state.bToA = "", "" // one direction may stop before the other, and neither is said
+	}
 	if state.health == healthWaiting && state.reason == "" && one.health == healthWaiting {
 		state = one.pairState // what it waited for is here, and it is about to be connected
 	}
