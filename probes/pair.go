@@ -37,6 +37,9 @@ type Pair struct {
 	Wait bool
 }
 
+// Joins tells whether the pair is of these two interfaces, in either order.
+func (p Pair) Joins(a, b string) bool { return p.A == a && p.B == b || p.A == b && p.B == a }
+
 // PairState says whether a pair redirects frames.
 type PairState string
 

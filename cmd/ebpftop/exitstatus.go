@@ -47,7 +47,7 @@ func noteStart(cmd *cobra.Command, started *bool) {
 	}
 }
 
-// exitStatusOf is the exit status after an error.
+// exitStatusOf returns the exit status after an error.
 func exitStatusOf(err error, started bool) exitStatus {
 	if err == nil {
 		return 0

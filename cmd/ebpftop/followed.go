@@ -42,8 +42,8 @@ func (f *findings) addFiles(ctx context.Context, others []crossconnect.Status) {
 	}
 }
 
-// followedBy is the file of links that an ebpftop was started with, and whether all its
-// pairs are from there.
+// followedBy returns the file of links that an ebpftop was started with, and whether all
+// its pairs are from there.
 func followedBy(pid int) (file linksfile.File, isAll bool, err error) {
 	proc := fmt.Sprint("/proc/", pid)
 	line, err := os.ReadFile(proc + "/cmdline")
@@ -83,9 +83,7 @@ func sameMounts(pid int) bool {
 
 // indexOf finds a pair, whichever of its ends comes first.
 func indexOf(list []crossconnect.Status, pair crossconnect.Pair) int {
-	return slices.IndexFunc(list, func(s crossconnect.Status) bool {
-		return s.A == pair.A && s.B == pair.B || s.A == pair.B && s.B == pair.A
-	})
+	return slices.IndexFunc(list, func(s crossconnect.Status) bool { return pair.Joins(s.A, s.B) })
 }
 
 func areIn(list []crossconnect.Status, pairs []crossconnect.Pair) bool {

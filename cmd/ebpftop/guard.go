@@ -27,19 +27,21 @@ const (
 	adviseYes   = "--yes connects it anyway"
 )
 
-// register adds --yes. advice is what to do instead.
+// register adds --yes. A refusal gives the advice.
 func (g *sessionGuard) register(cmd *cobra.Command, advice string) {
 	g.advice = advice
 	cmd.Flags().BoolVar(&g.yes, "yes", false, "connect also what carries your SSH session")
 }
 
-// arm is for before the process is confined. sessions finds those of the process.
+// arm must be called before the process is confined. sessions finds the SSH sessions of the
+// process.
 func (g *sessionGuard) arm(sessions func() (impact.Sessions, error)) *sessionGuard {
 	g.isAttended, g.sessions = impact.IsAttended(), sessions
 	return g
 }
 
-// checkNow is check for a process that is not confined, and a change that a trial may undo.
+// checkNow is check without arm, for a process that is not confined. A trial passes: it
+// undoes itself.
 func (g *sessionGuard) checkNow(trial trialFlag, before, after []crossconnect.Pair) error {
 	if trial != 0 {
 		return nil
@@ -47,7 +49,7 @@ func (g *sessionGuard) checkNow(trial trialFlag, before, after []crossconnect.Pa
 	return g.arm(func() (impact.Sessions, error) { return impact.FindSessions(os.Getpid()) }).check(before, after)
 }
 
-// check fails if a pair that is new would cut off the session, or may do so.
+// check returns an error if a new pair would cut off the session, or may do so.
 func (g *sessionGuard) check(before, after []crossconnect.Pair) error {
 	interfaces := newInterfaces(before, after)
 	if g.yes || !g.isAttended || len(interfaces) == 0 {
@@ -67,13 +69,10 @@ func (g *sessionGuard) errCarries(name string, client net.IP) error {
 	return fmt.Errorf("%s carries your SSH session (client %v): %s", name, client, g.advice)
 }
 
-// newInterfaces are those of the pairs after that are not among those before.
+// newInterfaces returns the interfaces of the pairs that are new.
 func newInterfaces(before, after []crossconnect.Pair) (interfaces []string) {
 	for _, p := range after {
-		isThere := slices.ContainsFunc(before, func(b crossconnect.Pair) bool {
-			return b.A == p.A && b.B == p.B || b.A == p.B && b.B == p.A
-		})
-		if !isThere {
+		if !slices.ContainsFunc(before, func(b crossconnect.Pair) bool { return b.Joins(p.A, p.B) }) {
 			interfaces = append(interfaces, p.A, p.B)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 )
 
-// health is how a pair is, in the word that the log and `xconnect status` have for it.
+// health is the state of a pair, in the words of the log and of `xconnect status`.
 type health string
 
 const (
@@ -17,7 +17,7 @@ const (
 	healthDown     health = "down"     // nothing gets through
 )
 
-// exit is the exit status of `xconnect status --check` for it.
+// exit returns the exit status of `xconnect status --check`.
 func (h health) exit() exitStatus {
 	switch h {
 	case healthUp:
@@ -28,7 +28,7 @@ func (h health) exit() exitStatus {
 	return 1
 }
 
-// healthOf is how a pair is, and why it is not up.
+// healthOf returns the health of a pair, and the reason if it is not up.
 func healthOf(s *crossconnect.Status, interfaces interfaceFlags) (h health, reason string) {
 	switch {
 	case s.State == crossconnect.Waiting:
@@ -47,7 +47,7 @@ func healthOf(s *crossconnect.Status, interfaces interfaceFlags) (h health, reas
 	return healthUp, ""
 }
 
-// interfaceFlags are those of the interfaces there are, by name.
+// interfaceFlags holds the flags of all interfaces, by name.
 type interfaceFlags map[string]net.Flags
 
 func listFlags() (interfaceFlags, error) {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serviceManager is told how the process is, as sd_notify(3) has it. Nil, there is none.
+// serviceManager is told the state of the process, by sd_notify(3). A nil one is told
+// nothing.
 type serviceManager struct {
 	fd       int
 	watchdog time.Duration // in which it wants to hear of the process, 0: never
@@ -58,8 +59,8 @@ func (m *serviceManager) tell(assignments ...string) {
 	}
 	message := m.unsent + strings.Join(assignments, "\n") + "\n"
 	m.unsent = ""
-	_, err := unix.Write(m.fd, []byte(message))
-	const most = 4096 // systemd takes no more in a message
+	_, err := unix.Write(m.fd, []byte(message)) // of any other failure, there is nobody to tell
+	const most = 4096                           // systemd takes no more in a message
 	if errors.Is(err, unix.EAGAIN) && len(message) < most {
 		m.unsent = message
 	}
@@ -91,7 +92,7 @@ func (m *serviceManager) setStatus(line string) {
 	m.tell("STATUS=" + line)
 }
 
-// pings are when alive is to be called: never without a watchdog.
+// pings says when to call alive: never without a watchdog.
 func (m *serviceManager) pings() <-chan time.Time {
 	if m == nil || m.watchdog < time.Millisecond {
 		return nil

@@ -16,7 +16,7 @@ const (
 	changesTime = time.Minute
 )
 
-// pairLog says how pairs change.
+// pairLog logs each change of a pair, once.
 type pairLog struct {
 	log   *slog.Logger
 	pairs map[pairName]*saidPair
@@ -26,7 +26,7 @@ func newPairLog(log *slog.Logger) *pairLog {
 	return &pairLog{log: log, pairs: make(map[pairName]*saidPair)}
 }
 
-// pairState is what is said of a pair if it changes.
+// pairState holds what the log says of a pair. If it is another one, the pair changed.
 type pairState struct {
 	health     health
 	reason     string
@@ -34,7 +34,7 @@ type pairState struct {
 	aToB, bToA crossconnect.Datapath
 }
 
-// saidPair is what was said of a pair.
+// saidPair holds what was said last of a pair.
 type saidPair struct {
 	pairState
 	isThere bool
@@ -43,7 +43,7 @@ type saidPair struct {
 	unsaid  int       // changes since then that were not
 }
 
-// look says what is other than at the look before.
+// look logs what is not as it was at the last look.
 func (p *pairLog) look(now time.Time, pairs map[pairName]pairState) {
 	for name := range p.pairs {
 		if _, isThere := pairs[name]; !isThere {
@@ -87,7 +87,7 @@ func (p *pairLog) update(now time.Time, name pairName, state pairState, isThere 
 	}
 }
 
-// word is what became of a pair.
+// word names the state of a pair in the log.
 func (s *saidPair) word() string {
 	if !s.isThere {
 		return "removed"
@@ -128,7 +128,7 @@ type trialLog struct {
 	isOn    bool
 }
 
-// look says what is other than at the look before. Left is 0 without a trial.
+// look logs what is not as it was at the last look. Left is 0 without a trial.
 func (t *trialLog) look(left time.Duration, pairs []crossconnect.Pair, by string) {
 	switch {
 	case left > 0 && !t.isOn:

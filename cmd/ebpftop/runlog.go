@@ -11,8 +11,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 )
 
-// runLog says what becomes of the pairs of `xconnect run`, and of those that are kept, which
-// it looks at only.
+// runLog logs the changes of the pairs of `xconnect run`, and of the kept ones, which run
+// does not change.
 type runLog struct {
 	log     *slog.Logger
 	sets    []*loggedSet
@@ -81,7 +81,7 @@ func (s *loggedSet) look(states map[pairName]pairState) error {
 	return nil
 }
 
-// summaryOf counts pairs by their health.
+// summaryOf returns the number of pairs of each health, in a line.
 func summaryOf(states map[pairName]pairState) string {
 	count := make(map[health]int)
 	for _, state := range states {

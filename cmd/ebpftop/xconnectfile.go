@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,7 +37,10 @@ changes nothing. With -f - it reads them from its standard input.`,
 			}
 			err = withKept(func(kept *crossconnect.PairSet) error {
 				before, err := kept.Pairs()
-				if err := cmp.Or(err, guard.checkNow(trial, before, pairs)); err != nil {
+				if err != nil {
+					return err
+				}
+				if err := guard.checkNow(trial, before, pairs); err != nil {
 					return err
 				}
 				return kept.Set(pairs, time.Duration(trial))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -254,7 +253,10 @@ func onTerminal() bool {
 // setPairs makes these the pairs, unless they would cut off the SSH session.
 func (r *linksRun) setPairs(pairs []crossconnect.Pair) error {
 	before, err := r.pairs.Pairs()
-	if err := cmp.Or(err, r.guard.check(before, pairs)); err != nil {
+	if err != nil {
+		return err
+	}
+	if err := r.guard.check(before, pairs); err != nil {
 		return err
 	}
 	return r.pairs.Set(pairs, 0)

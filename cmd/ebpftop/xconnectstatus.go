@@ -72,7 +72,7 @@ type statusCheck struct {
 	kept  *crossconnect.PairSet
 }
 
-// run returns what is so, and still is a moment later.
+// run returns what it finds. If not all is well, it looks again a moment later.
 func (c *statusCheck) run(ctx context.Context) (found findings, err error) {
 	if err := errBlind(); err != nil {
 		return nil, err
@@ -94,7 +94,8 @@ func (c *statusCheck) run(ctx context.Context) (found findings, err error) {
 	return found, err
 }
 
-// errBlind is for who cannot see all pairs: none that are seen would not mean that none are.
+// errBlind returns an error if this process cannot see all pairs: to see none would then
+// not mean that there are none.
 func errBlind() error {
 	have := libcap.GetProc()
 	for _, value := range []libcap.Value{libcap.SYS_ADMIN, libcap.DAC_READ_SEARCH} {
@@ -105,9 +106,9 @@ func errBlind() error {
 	return nil
 }
 
-// look returns how each pair is that there is, or should be.
+// look returns the health of each pair that there is, or should be.
 func (c *statusCheck) look(ctx context.Context) (found findings, err error) {
-	// Whatever became of devices and processes meanwhile, it is put right.
+	// Because devices may have come back meanwhile with no ebpftop running.
 	if err := c.kept.Reconcile(); err != nil {
 		found.add("kept pairs", healthDegraded, oneLine(err))
 	}
@@ -141,7 +142,7 @@ func (c *statusCheck) look(ctx context.Context) (found findings, err error) {
 	return found, nil
 }
 
-// wanted are the pairs that should be there, nil if none in particular.
+// wanted returns the pairs that should be there, nil if no particular ones.
 func (c *statusCheck) wanted(ctx context.Context) ([]crossconnect.Pair, error) {
 	if len(c.names) > 0 {
 		return []crossconnect.Pair{{A: c.names[0], B: c.names[1]}}, nil
@@ -153,7 +154,7 @@ func (c *statusCheck) wanted(ctx context.Context) ([]crossconnect.Pair, error) {
 	return notNil(pairs), err
 }
 
-// pairsOf are the pairs that a file asks for, whether their interfaces are there or not.
+// pairsOf returns the pairs of a file, whether their interfaces are there or not.
 func pairsOf(ctx context.Context, file linksfile.File) ([]crossconnect.Pair, error) {
 	data, err := linksfile.Read(ctx, file)
 	if err != nil {
@@ -162,7 +163,7 @@ func pairsOf(ctx context.Context, file linksfile.File) ([]crossconnect.Pair, err
 	return linksfile.Parse(file.Path, data, func(string) error { return nil })
 }
 
-// findings are what `xconnect status` says.
+// findings holds what `xconnect status` prints.
 type findings []finding
 
 type finding struct {
@@ -202,7 +203,7 @@ func (f findings) worst() (status exitStatus) {
 	return status
 }
 
-// print writes how all is in a line, and what is not well in further ones.
+// print writes a line for all, and one for each thing that is not well.
 func (f findings) print(out io.Writer) (worst exitStatus, err error) {
 	worst = f.worst()
 	pairs, up, rest := 0, 0, ""

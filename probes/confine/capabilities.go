@@ -25,8 +25,7 @@ var Inspecting = []libcap.Value{
 
 // keepCapabilities drops all others from the sets of all threads that give any.
 // The bounding set gives none: it bounds what comes with programs executed, which
-// after no_new_privs is nothing.
-// If they are passed on, programs executed have them, too.
+// after no_new_privs is nothing. If they are passed on, programs executed have them, too.
 func keepCapabilities(keep []libcap.Value, passedOn bool) error {
 	have := libcap.GetProc()
 	kept := libcap.NewSet()

@@ -124,8 +124,8 @@ func (o *Others) ingresses(programs map[ebpf.ProgramID]Datapath) (map[ebpf.Progr
 	return ingresses, nil
 }
 
-// errUnknown is why the programs that were asked for are unknown, unless all of them are
-// of this process.
+// errUnknown returns ErrUnknown with the reason, or nil if all the programs are of this
+// process.
 func errUnknown(asked []ebpf.ProgramID, why error) error {
 	own := ownPrograms()
 	if !slices.ContainsFunc(asked, func(id ebpf.ProgramID) bool { return !own[id] }) {
@@ -134,8 +134,8 @@ func errUnknown(asked []ebpf.ProgramID, why error) error {
 	return fmt.Errorf("%w: %w", ErrUnknown, why)
 }
 
-// ownPrograms are those that this process has a descriptor of, or of a link to: what they
-// are is told without any privilege (prog_id in /proc/self/fdinfo).
+// ownPrograms returns the programs that this process holds a descriptor of, or of a link
+// to. That takes no privilege: prog_id in /proc/self/fdinfo.
 func ownPrograms() map[ebpf.ProgramID]bool {
 	own := make(map[ebpf.ProgramID]bool)
 	descriptors, _ := filepath.Glob("/proc/self/fdinfo/*") // fails only on a bad pattern

@@ -11,8 +11,8 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 )
 
-// KernelIngress is an ingress of any set of pairs, found by its program. Nobody has to announce
-// what he connects: the kernel tells, and cannot be wrong.
+// KernelIngress is an ingress of any set of pairs, found by its program. No process has to
+// announce what it connects: the kernel tells, and cannot be wrong.
 type KernelIngress struct {
 	Record  bpf.CrossConnectsCrossConnect
 	Control ebpf.MapID // of the control word: the same one for all of a set of pairs

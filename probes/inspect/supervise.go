@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Supervise runs the program that calls Serve, at first at once and then whenever there is
-// a question for it, until its Inspector is closed: it ends when it has nothing to do, and
-// may be killed. Supervise reads nothing itself, so that nobody can take it over. newServer makes the program's command,
-// which inherits standard input and output.
+// Supervise runs the program that calls Serve: once at the start, and again whenever there
+// is a question and it has ended, because it was idle or was killed. It returns when its
+// Inspector is closed. Because it reads nothing itself, no question can take it over.
+// newServer makes the program's command, which inherits standard input and output.
 func Supervise(newServer func() *exec.Cmd) error {
 	for {
 		inOrder, err := serveOnce(newServer())

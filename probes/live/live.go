@@ -161,14 +161,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if err != nil {
 		return e, err
 	}
-	// The kernel takes tens of milliseconds to verify programs.
-	var group errgroup.Group
-	group.Go(func() error { return l.openPackets(opts, namespace, len(links)) })
-	group.Go(func() (err error) {
-		l.execs, err = execs.New(l.clock)
-		return err
-	})
-	if err := group.Wait(); err != nil {
+	if err := l.openPrograms(opts, namespace, len(links)); err != nil {
 		return e, err
 	}
 	yield := func(ifindex int) bool { return l.interfaces.YieldXDP(ifindex) }
@@ -206,6 +199,18 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	}
 	_, err = l.self.poll(0) // what the start cost is no part of an interval
 	return e, err
+}
+
+// openPrograms loads the programs, side by side, because the kernel takes tens of
+// milliseconds to verify them.
+func (l *Live) openPrograms(opts Options, namespace uint32, interfaces int) error {
+	var group errgroup.Group
+	group.Go(func() error { return l.openPackets(opts, namespace, interfaces) })
+	group.Go(func() (err error) {
+		l.execs, err = execs.New(l.clock)
+		return err
+	})
+	return group.Wait()
 }
 
 // openPackets makes what counts packets, on no interface yet.

@@ -127,11 +127,7 @@ func (r *pairManager) useLinks(pairs []probes.Pair) error {
 }
 
 func (r *pairManager) isFromFile(p probes.Pair) bool {
-	return slices.ContainsFunc(r.fromFile, func(f probes.Pair) bool { return sameEnds(f, p) })
-}
-
-func sameEnds(a, b probes.Pair) bool {
-	return a.A == b.A && a.B == b.B || a.A == b.B && a.B == b.A
+	return slices.ContainsFunc(r.fromFile, func(f probes.Pair) bool { return f.Joins(p.A, p.B) })
 }
 
 // follow keeps up with interfaces. What goes wrong is shown with the pairs.
@@ -223,7 +219,7 @@ func (r *pairManager) apply(c probes.Change) error {
 	}
 	after := pairSets{own: slices.Clone(before.own), kept: slices.Clone(before.kept)}
 	if c.Remove != nil {
-		gone := func(p probes.Pair) bool { return sameEnds(p, *c.Remove) }
+		gone := func(p probes.Pair) bool { return p.Joins(c.Remove.A, c.Remove.B) }
 		n := len(after.own) + len(after.kept)
 		after.own = slices.DeleteFunc(after.own, gone)
 		after.kept = slices.DeleteFunc(after.kept, gone)

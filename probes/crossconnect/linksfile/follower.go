@@ -60,10 +60,10 @@ func (f *Follower) Use(v Version) error {
 // UseAgain is Use for the last version.
 func (f *Follower) UseAgain() error { return f.Use(f.version) }
 
-// Links is how many pairs the version has that is in force.
+// Links returns the number of pairs of the version that is in force.
 func (f *Follower) Links() int { return f.links }
 
-// Problem is why the last version is not in force, nil if it is.
+// Problem returns why the last version is not in force, nil if it is.
 func (f *Follower) Problem() error { return f.problem }
 
 func (f *Follower) use(v Version) error {
