@@ -22,7 +22,7 @@ func newXconnectStatus() *cobra.Command {
 		Use:   "status [A B]",
 		Short: "Say whether the pairs are up, for monitors",
 		Long: `status says whether all pairs here are up, or the one of A and B, or those of a
-file (-f). With --check, its exit status tells it, too:
+file (-f). With --check, the exit status says so, in place of the ones below:
 
   0  up
   1  a pair waits or loses frames, or a running ebpftop cannot use its file
