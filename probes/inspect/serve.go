@@ -1,9 +1,11 @@
 package inspect
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -25,12 +27,24 @@ const (
 // some time.
 func Serve(in, out *os.File) error {
 	supervisor := os.Getppid()
-	questions := newLines(in)
+	questions := bufio.NewReader(in)
 	var reader crossconnect.IngressReader
-	isIdle, err := awaitQuestion(in, supervisor, firstTime)
-	for !isIdle && err == nil && questions.Scan() {
+	for patience := firstTime; ; {
+		// Because several may have been read at once, not all wait in the pipe.
+		if questions.Buffered() == 0 {
+			if isIdle, err := awaitQuestion(in, supervisor, patience); isIdle || err != nil {
+				return err
+			}
+		}
+		line, err := questions.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read question: %w", err)
+		}
 		var q question
-		if json.Unmarshal(questions.Bytes(), &q) != nil {
+		if json.Unmarshal(line, &q) != nil {
 			continue // empty, or the rest of one that a process before this had begun to read
 		}
 		tooLong := time.AfterFunc(longestAnswer, func() { os.Exit(1) })
@@ -39,9 +53,8 @@ func Serve(in, out *os.File) error {
 		if err := writeLine(out, a); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
-		isIdle, err = awaitQuestion(in, supervisor, idleTime)
+		patience = idleTime
 	}
-	return errors.Join(err, questions.Err())
 }
 
 // awaitQuestion waits for the next one. It returns that the process is idle if none comes
