@@ -15,7 +15,6 @@ import (
 
 type CrossConnectsCrossConnect struct {
 	_             structs.HostLayout
-	Egress        [2]uint32
 	Owner         uint32
 	Watcher       uint32
 	IsPromiscuous uint32
@@ -53,7 +52,7 @@ type CrossConnectsTraffic struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	CrossConnectsMapCrossConnectEgress  = "cross_connect_egress"
+	CrossConnectsMapCrossConnectDevices = "cross_connect_devices"
 	CrossConnectsMapCrossConnectTraffic = "cross_connect_traffic"
 	CrossConnectsProgConnectTc          = "connect_tc"
 	CrossConnectsProgConnectXdp         = "connect_xdp"
@@ -114,7 +113,7 @@ type CrossConnectsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CrossConnectsMapSpecs struct {
-	CrossConnectEgress  *ebpf.MapSpec `ebpf:"cross_connect_egress"`
+	CrossConnectDevices *ebpf.MapSpec `ebpf:"cross_connect_devices"`
 	CrossConnectTraffic *ebpf.MapSpec `ebpf:"cross_connect_traffic"`
 }
 
@@ -149,13 +148,13 @@ func (o *CrossConnectsObjects) Close() error {
 //
 // It can be passed to LoadCrossConnectsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CrossConnectsMaps struct {
-	CrossConnectEgress  *ebpf.Map `ebpf:"cross_connect_egress"`
+	CrossConnectDevices *ebpf.Map `ebpf:"cross_connect_devices"`
 	CrossConnectTraffic *ebpf.Map `ebpf:"cross_connect_traffic"`
 }
 
 func (m *CrossConnectsMaps) Close() error {
 	return _CrossConnectsClose(
-		m.CrossConnectEgress,
+		m.CrossConnectDevices,
 		m.CrossConnectTraffic,
 	)
 }

@@ -106,7 +106,7 @@ const (
 	PacketsMapConnectionTotals    = "connection_totals"
 	PacketsMapConnections4        = "connections4"
 	PacketsMapConnections6        = "connections6"
-	PacketsMapCrossConnectEgress  = "cross_connect_egress"
+	PacketsMapCrossConnectDevices = "cross_connect_devices"
 	PacketsMapCrossConnectTraffic = "cross_connect_traffic"
 	PacketsMapInterfaces          = "interfaces"
 	PacketsMapOthers              = "others"
@@ -217,7 +217,7 @@ type PacketsMapSpecs struct {
 	ConnectionTotals    *ebpf.MapSpec `ebpf:"connection_totals"`
 	Connections4        *ebpf.MapSpec `ebpf:"connections4"`
 	Connections6        *ebpf.MapSpec `ebpf:"connections6"`
-	CrossConnectEgress  *ebpf.MapSpec `ebpf:"cross_connect_egress"`
+	CrossConnectDevices *ebpf.MapSpec `ebpf:"cross_connect_devices"`
 	CrossConnectTraffic *ebpf.MapSpec `ebpf:"cross_connect_traffic"`
 	Interfaces          *ebpf.MapSpec `ebpf:"interfaces"`
 	Others              *ebpf.MapSpec `ebpf:"others"`
@@ -266,7 +266,7 @@ type PacketsMaps struct {
 	ConnectionTotals    *ebpf.Map `ebpf:"connection_totals"`
 	Connections4        *ebpf.Map `ebpf:"connections4"`
 	Connections6        *ebpf.Map `ebpf:"connections6"`
-	CrossConnectEgress  *ebpf.Map `ebpf:"cross_connect_egress"`
+	CrossConnectDevices *ebpf.Map `ebpf:"cross_connect_devices"`
 	CrossConnectTraffic *ebpf.Map `ebpf:"cross_connect_traffic"`
 	Interfaces          *ebpf.Map `ebpf:"interfaces"`
 	Others              *ebpf.Map `ebpf:"others"`
@@ -281,7 +281,7 @@ func (m *PacketsMaps) Close() error {
 		m.ConnectionTotals,
 		m.Connections4,
 		m.Connections6,
-		m.CrossConnectEgress,
+		m.CrossConnectDevices,
 		m.CrossConnectTraffic,
 		m.Interfaces,
 		m.Others,

@@ -5,9 +5,9 @@
  * interfaces of a wiring share. So nothing is to be looked up but the counters,
  * and the number of interfaces and their ifindexes do not matter.
  *
- * Where a frame goes is told twice, once for each of two generations, of which
- * one counts. User space prepares the other one on all interfaces, and then
- * makes it count everywhere by one store.
+ * The forwarding table is double-buffered: user space fills the idle generation
+ * on all interfaces, then flips control.word. Its entries are devices, not
+ * numbers: the kernel empties one when its device goes, with no process running.
  */
 #ifndef EBPFTOP_CROSS_CONNECT_H
 #define EBPFTOP_CROSS_CONNECT_H
@@ -51,7 +51,6 @@ struct cross_connect_plan {
 };
 
 struct cross_connect {
-	__u32 egress[GENERATIONS]; /* ifindex for tc; 0: pass. XDP has its own */
 	__u32 owner; /* pid of the process it ends with, 0: kept */
 	__u32 watcher; /* pid of the process whose program also counts, or 0 */
 	__u32 is_promiscuous; /* made so by us, to be undone */
@@ -64,15 +63,24 @@ struct cross_connect {
 struct generation_control cross_connect_control SEC(".data.control");
 struct cross_connect cross_connect_record SEC(".data.record");
 
-/* For XDP. The kernel empties an entry when its device goes. It takes no types for
- * this kind of map, and to refuse them waits for a grace period of RCU, some ten
- * milliseconds (dev_map_free() in kernel/bpf/devmap.c). */
+/* Keys of cross_connect_devices. XDP and tc have entries of their own, because
+ * generic XDP and tc can be attached at once, of which one redirects. */
+#define EGRESS_XDP 0 /* + generation: the device where frames leave, none: pass */
+#define EGRESS_TC GENERATIONS /* + generation, too */
+#define INGRESS (2 * GENERATIONS) /* the device where frames enter */
+#define DEVICES (INGRESS + 1)
+
+/* The kernel empties an entry when its device is deleted or moves to another
+ * network namespace. It is a hash because programs of different types cannot use
+ * the same DEVMAP (__bpf_prog_map_compatible() in kernel/bpf/core.c). The kernel
+ * takes no types for this kind of map, and to refuse them waits for a grace
+ * period of RCU, some ten milliseconds (dev_map_free() in kernel/bpf/devmap.c). */
 struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP);
-	__uint(max_entries, GENERATIONS);
-	__uint(key_size, sizeof(__u32)); /* generation */
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__uint(max_entries, DEVICES);
+	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(__u32)); /* ifindex */
-} cross_connect_egress SEC(".maps");
+} cross_connect_devices SEC(".maps");
 
 /* What was redirected. A generation that does not count stands still here, too:
  * so nothing is missed or counted for the wrong pair while they change places. */
@@ -114,6 +122,22 @@ static __always_inline void cross_connect_count(__u32 generation, const struct t
 		traffic_add(t, more);
 }
 
+/* The device with that key, 0 if it has gone. */
+static __always_inline __u32 cross_connect_device(__u32 key)
+{
+	const __u32 *ifindex = bpf_map_lookup_elem(&cross_connect_devices, &key);
+
+	return ifindex ? *ifindex : 0;
+}
+
+/* Whether the interface is where user space attached this program: XDP and tcx
+ * programs stay attached to one that moves to another network namespace, where
+ * another device may have the ifindex of the peer. */
+static __always_inline bool cross_connect_is_home(void)
+{
+	return cross_connect_device(INGRESS);
+}
+
 /* The verdict on a frame of that many bytes. */
 static __always_inline int cross_connect_xdp(__u64 bytes)
 {
@@ -121,7 +145,9 @@ static __always_inline int cross_connect_xdp(__u64 bytes)
 	__u32 generation = cross_connect_generation();
 
 	/* Passes on what has no entry. */
-	if (bpf_redirect_map(&cross_connect_egress, generation, XDP_PASS) != XDP_REDIRECT)
+	if (!cross_connect_is_home() ||
+	    bpf_redirect_map(&cross_connect_devices, EGRESS_XDP + generation, XDP_PASS) !=
+		    XDP_REDIRECT)
 		return XDP_PASS;
 	cross_connect_count(generation, &frame);
 	return XDP_REDIRECT;
@@ -130,11 +156,9 @@ static __always_inline int cross_connect_xdp(__u64 bytes)
 /* The ifindex where frames leave that tc sees, 0 if they go on as they were. */
 static __always_inline __u32 cross_connect_egress_tc(__u32 generation)
 {
-	if (!has_lease())
+	if (!has_lease() || !cross_connect_is_home())
 		return 0;
-	/* The verifier of Linux 5.10 does not see the bound, but this. */
-	asm volatile("%0 &= 1" : "+r"(generation));
-	return ((const volatile struct cross_connect *)&cross_connect_record)->egress[generation];
+	return cross_connect_device(EGRESS_TC + generation);
 }
 
 #endif

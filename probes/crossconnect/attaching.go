@@ -22,6 +22,9 @@ func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int) err
 			return err
 		}
 	}
+	if err := p.maps.setDevice(ingressKey, ifindex); err != nil {
+		return err
+	}
 	made, err := newAttachment(program, at, ifindex, p.record.Owner)
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func (p *ingress) trim(generation int) error {
 
 // lose forgets a device that is gone, and what was attached to it.
 func (p *ingress) lose() error {
-	errs := []error{p.detachAll()}
+	errs := []error{p.detachAll(), p.maps.setDevice(ingressKey, 0)}
 	p.record.Ifindex = 0
 	for generation := range generations {
 		errs = append(errs, p.send(generation, leg{}))

@@ -101,25 +101,21 @@ func (p *ingress) write() error {
 // what tc is to do: see standIn.
 func (p *ingress) send(generation int, next leg) error {
 	p.legs[generation] = next
-	p.record.Egress[generation] = 0
-	if next.datapath == TC {
-		p.record.Egress[generation] = uint32(next.egress)
-	}
-	if next.datapath == XDP || next.datapath == XDPGeneric || next.datapath == TC && p.attached.serving(XDPGeneric) != nil {
-		if err := p.directXDP(generation, next.egress); err != nil {
-			return err
+	var xdp, tc int
+	switch next.datapath {
+	case XDP, XDPGeneric:
+		xdp = next.egress
+	case TC:
+		tc = next.egress
+		if p.attached.serving(XDPGeneric) != nil {
+			xdp = next.egress
 		}
-	} else if err := p.maps.egress.Delete(uint32(generation)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		return fmt.Errorf("direct XDP of %s: %w", p.name(), err)
+	}
+	err := errors.Join(p.maps.setDevice(egressXDP+generation, xdp), p.maps.setDevice(egressTC+generation, tc))
+	if err != nil {
+		return fmt.Errorf("direct frames of %s: %w", p.name(), err)
 	}
 	return p.write()
-}
-
-func (p *ingress) directXDP(generation, egress int) error {
-	if err := p.maps.egress.Put(uint32(generation), uint32(egress)); err != nil {
-		return fmt.Errorf("direct XDP of %s: %w", p.name(), err)
-	}
-	return nil
 }
 
 // standIn makes XDP redirect what tc redirects now. A frame that generic XDP
@@ -130,7 +126,7 @@ func (p *ingress) standIn() error {
 	var errs []error
 	for generation, leg := range p.legs {
 		if leg.datapath == TC {
-			errs = append(errs, p.directXDP(generation, leg.egress))
+			errs = append(errs, p.maps.setDevice(egressXDP+generation, leg.egress))
 		}
 	}
 	return errors.Join(errs...)
@@ -145,15 +141,21 @@ func (p *ingress) stop(generation int) error {
 }
 
 // leads tells whether frames do go to an interface in a generation. The kernel
-// forgets where XDP leads when that device goes, and it may be back with the
-// same ifindex.
+// forgets a device that goes, and it may be back with the same ifindex.
 func (p *ingress) leads(generation, egress int) bool {
 	leg := p.legs[generation]
 	if leg.egress != egress || p.attached.serving(leg.datapath) == nil {
 		return false
 	}
-	var ifindex uint32
-	return leg.datapath == TC || p.maps.egress.Lookup(uint32(generation), &ifindex) == nil && int(ifindex) == egress
+	to, err := p.maps.device(egressKey(leg.datapath, generation))
+	return err == nil && to == egress
+}
+
+// isHome tells whether the device has been in its network namespace ever since programs
+// were attached to it.
+func (p *ingress) isHome() (bool, error) {
+	ifindex, err := p.maps.device(ingressKey)
+	return ifindex != 0, err
 }
 
 // remove ends the ingress: nothing of it stays, unless there is an error.

@@ -11,7 +11,7 @@ import (
 
 // ingressMaps are the maps of an ingress of ours; those of others are programMaps.
 type ingressMaps struct {
-	record, egress, traffic *ebpf.Map
+	record, devices, traffic *ebpf.Map
 }
 
 // namedMap is a map by the name that programs have it under, and where it is kept.
@@ -23,7 +23,7 @@ type namedMap struct {
 func (i *ingressMaps) all() []namedMap {
 	return []namedMap{
 		{bpf.CrossConnectsMapRecord, &i.record},
-		{bpf.CrossConnectsMapCrossConnectEgress, &i.egress},
+		{bpf.CrossConnectsMapCrossConnectDevices, &i.devices},
 		{bpf.CrossConnectsMapCrossConnectTraffic, &i.traffic},
 	}
 }

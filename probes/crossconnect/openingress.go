@@ -34,24 +34,34 @@ func (p *ingress) open(spec *ebpf.CollectionSpec, links links) error {
 // readLegs finds where frames are directed.
 func (p *ingress) readLegs(links links) error {
 	for generation := range generations {
-		var egress uint32
-		d := TC
-		if egress = p.record.Egress[generation]; egress == 0 {
-			err := p.maps.egress.Lookup(uint32(generation), &egress)
-			if errors.Is(err, ebpf.ErrKeyNotExist) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("read where XDP of %s leads: %w", p.name(), err)
-			}
-			d = XDP
-			if p.attached.xdp != nil && p.attached.xdp.hook == probes.HookXDPGeneric {
-				d = XDPGeneric
-			}
+		d, egress, err := p.readLeg(generation)
+		if err != nil {
+			return fmt.Errorf("read where frames of %s go: %w", p.name(), err)
 		}
-		p.legs[generation] = leg{datapath: d, egress: int(egress), reason: p.reason(d, generation, links)}
+		if egress == 0 {
+			continue
+		}
+		p.legs[generation] = leg{datapath: d, egress: egress, reason: p.reason(d, generation, links)}
 	}
 	return nil
+}
+
+// readLeg finds the datapath and the device of a generation, 0 if there is none.
+func (p *ingress) readLeg(generation int) (d Datapath, egress int, err error) {
+	home, err := p.isHome()
+	if err != nil || !home {
+		return "", 0, err
+	}
+	// First tc: where that redirects, generic XDP may stand in for it.
+	if egress, err = p.maps.device(egressTC + generation); err != nil || egress != 0 {
+		return TC, egress, err
+	}
+	d = XDP
+	if p.attached.xdp != nil && p.attached.xdp.hook == probes.HookXDPGeneric {
+		d = XDPGeneric
+	}
+	egress, err = p.maps.device(egressXDP + generation)
+	return d, egress, err
 }
 
 // reason says why a kept ingress has its datapath: as it would be chosen now, if

@@ -185,11 +185,8 @@ func (f *discovered) plan(now time.Duration) *plan {
 
 // leads tells whether the program that it was found by redirects frames.
 func (f *discovered) leads(now time.Duration) bool {
-	generation := f.Current.activeGeneration(now)
-	if f.datapath == TC {
-		return f.Record.Egress[generation] != 0
-	}
-	return f.Egress[generation] != 0
+	key := egressKey(f.datapath, f.Current.activeGeneration(now))
+	return f.Devices[ingressKey] != 0 && f.Devices[key] != 0
 }
 
 // status describes a pair of another process, of which one ingress may not be

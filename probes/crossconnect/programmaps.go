@@ -17,14 +17,14 @@ type KernelIngress struct {
 	Record  bpf.CrossConnectsCrossConnect
 	Control ebpf.MapID // of the control word: the same one for all of a set of pairs
 	Current controlWord
-	Egress  [generations]uint32 // of XDP: ifindexes
+	Devices [deviceCount]int // ifindexes
 	Traffic Traffic
 }
 
 // programMaps are the maps of an ingress, open. A nil *programMaps is of no ingress.
 type programMaps struct {
-	here, control, egress, traffic *ebpf.Map
-	controlID                      ebpf.MapID
+	here, control, devices, traffic *ebpf.Map
+	controlID                       ebpf.MapID
 }
 
 // openMapsOf opens the maps of the ingress that a program serves; nil if it
@@ -46,7 +46,7 @@ func openMapsOf(id ebpf.ProgramID) (*ebpf.ProgramInfo, *programMaps, error) {
 			return nil, nil, errors.Join(err, m.Close())
 		}
 	}
-	if m.here == nil || m.control == nil || m.egress == nil || m.traffic == nil {
+	if m.here == nil || m.control == nil || m.devices == nil || m.traffic == nil {
 		return info, nil, m.Close()
 	}
 	return info, m, nil
@@ -87,8 +87,8 @@ func (m *programMaps) place(info *ebpf.MapInfo) **ebpf.Map {
 		return &m.here
 	case is(bpf.ControlMapName, ebpf.Array, unsafe.Sizeof(bpf.CrossConnectsGenerationControl{}), 1):
 		return &m.control
-	case is(bpf.CrossConnectsMapCrossConnectEgress, ebpf.DevMap, unsafe.Sizeof(p.Egress[0]), generations):
-		return &m.egress
+	case is(bpf.CrossConnectsMapCrossConnectDevices, ebpf.DevMapHash, unsafe.Sizeof(uint32(0)), deviceCount):
+		return &m.devices
 	case is(bpf.CrossConnectsMapCrossConnectTraffic, ebpf.PerCPUArray, unsafe.Sizeof(p.Traffic[0]), generations):
 		return &m.traffic
 	}
@@ -109,9 +109,8 @@ func (m *programMaps) read() (p *KernelIngress, err error) {
 		return nil, nil
 	}
 	p.Current = controlWord(control.Word)
-	for generation := range p.Egress {
-		err := m.egress.Lookup(uint32(generation), &p.Egress[generation])
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+	for key := range p.Devices {
+		if p.Devices[key], err = lookUpDevice(m.devices, key); err != nil {
 			return nil, err
 		}
 	}
@@ -125,7 +124,7 @@ func (m *programMaps) Close() error {
 		return nil
 	}
 	var errs []error
-	for _, opened := range []*ebpf.Map{m.here, m.control, m.egress, m.traffic} {
+	for _, opened := range []*ebpf.Map{m.here, m.control, m.devices, m.traffic} {
 		if opened != nil {
 			errs = append(errs, opened.Close())
 		}

@@ -36,6 +36,7 @@ func (c *change) followDevices() error {
 		present[l.Attrs().Index] = name
 	}
 	var errs []error
+	lost := false
 	for _, p := range c.set.ingresses {
 		if p.ifindex() == 0 {
 			continue
@@ -45,14 +46,26 @@ func (c *change) followDevices() error {
 			errs = append(errs, err)
 			continue
 		}
+		home, err := p.isHome()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		name, here := present[p.ifindex()]
 		switch {
-		case !here, !attached, name != p.name() && c.set.ingresses.find(name) != nil:
-			// Gone, gone and back, or under a name that another ingress waits for.
+		case !here, !attached, !home, name != p.name() && c.set.ingresses.find(name) != nil:
+			// Gone, gone and back, gone and another has its ifindex, or under a name that another ingress waits for.
 			errs = append(errs, c.set.restoreDevice(p), p.lose())
+			lost = true
 		case name != p.name():
 			errs = append(errs, c.set.ingresses.rename(p, name))
 		}
+	}
+	if lost {
+		// A device may be back with our programs, which are detached by now.
+		var err error
+		c.links, err = listLinks()
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -45,7 +45,7 @@ func TestTakenByAnother(t *testing.T) {
 			t.Errorf("%s: %+v", task, s)
 		}
 		b.check(b.hub.DeleteLink("p0"))
-		if got := described(b.others())[0]; got != "p0-p1 waiting /tc" {
+		if got := described(b.others())[0]; got != "p0-p1 waiting /" {
 			t.Errorf("%s: %q", task, got)
 		}
 		b.kill(cmd)

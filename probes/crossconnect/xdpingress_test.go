@@ -21,7 +21,7 @@ func counting(t *testing.T, x XDPIngress) *ebpf.Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	devmap := maps[bpf.CrossConnectsMapCrossConnectEgress]
+	devmap := maps[bpf.CrossConnectsMapCrossConnectDevices]
 	control := maps[bpf.CrossConnectsMapControl]
 	var flags uint32
 	if hasXDPHelper(asm.FnXdpGetBuffLen) {
