@@ -15,8 +15,8 @@ import (
 
 type CrossConnectsCrossConnect struct {
 	_             structs.HostLayout
-	Owner         uint32
-	Watcher       uint32
+	Owner         CrossConnectsProcess
+	Watcher       CrossConnectsProcess
 	IsPromiscuous uint32
 	Ifindex       uint32
 	Name          [16]uint8
@@ -40,6 +40,13 @@ type CrossConnectsGenerationControl struct {
 	Word     uint64
 	Lease    uint64
 	Revision uint64
+}
+
+type CrossConnectsProcess struct {
+	_            structs.HostLayout
+	Pid          uint32
+	PidNamespace uint32
+	Start        uint64
 }
 
 type CrossConnectsTraffic struct {

@@ -50,9 +50,16 @@ struct cross_connect_plan {
 	__u64 dropped_before;
 };
 
+/* A process, beyond its end: a pid is given out again. All 0: none. */
+struct process {
+	__u32 pid;
+	__u32 pid_namespace; /* inode */
+	__u64 start; /* in ticks since boot, as /proc/PID/stat has it */
+};
+
 struct cross_connect {
-	__u32 owner; /* pid of the process it ends with, 0: kept */
-	__u32 watcher; /* pid of the process whose program also counts, or 0 */
+	struct process owner; /* that it ends with; none: kept */
+	struct process watcher; /* whose program also counts */
 	__u32 is_promiscuous; /* made so by us, to be undone */
 	__u32 ifindex; /* of the ingress interface, 0: missing */
 	__u8 name[INTERFACE_NAME_BYTES]; /* of the ingress interface */

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,11 +38,12 @@ the next boot, in the network namespace they run in; the dashboard shows it.`,
 }
 
 // withKept calls fn with the pairs that are kept.
-func withKept(fn func(*crossconnect.PairSet) error) (err error) {
+func withKept(ctx context.Context, fn func(*crossconnect.PairSet) error) (err error) {
 	kept, err := crossconnect.OpenKept()
 	if err != nil {
 		return err
 	}
+	kept.Stop = ctx.Done()
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	return fn(kept)
 }
@@ -101,7 +103,7 @@ func newXconnectAdd() *cobra.Command {
 			if err := guard.checkNow(trial, nil, []crossconnect.Pair{pair}); err != nil {
 				return err
 			}
-			err = withKept(func(kept *crossconnect.PairSet) error {
+			err = withKept(cmd.Context(), func(kept *crossconnect.PairSet) error {
 				return kept.Edit(time.Duration(trial), func(pairs []crossconnect.Pair) ([]crossconnect.Pair, error) {
 					return append(pairs, pair), nil
 				})
@@ -130,7 +132,7 @@ func newXconnectDel() *cobra.Command {
 			if err := trial.check(cmd); err != nil {
 				return err
 			}
-			err := withKept(func(kept *crossconnect.PairSet) error {
+			err := withKept(cmd.Context(), func(kept *crossconnect.PairSet) error {
 				return disconnect(kept, args, time.Duration(trial))
 			})
 			if err != nil {
@@ -198,8 +200,8 @@ func newXconnectConfirm() *cobra.Command {
 		Use:   "confirm",
 		Short: "Make what is on trial stay",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return withKept((*crossconnect.PairSet).Confirm)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withKept(cmd.Context(), (*crossconnect.PairSet).Confirm)
 		},
 	}
 }
@@ -209,8 +211,8 @@ func newXconnectRollback() *cobra.Command {
 		Use:   "rollback",
 		Short: "Take back what is on trial now",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return withKept((*crossconnect.PairSet).Rollback)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withKept(cmd.Context(), (*crossconnect.PairSet).Rollback)
 		},
 	}
 }
@@ -223,7 +225,7 @@ func newXconnectList() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var list []crossconnect.Status
-			err := withKept(func(kept *crossconnect.PairSet) (err error) {
+			err := withKept(cmd.Context(), func(kept *crossconnect.PairSet) (err error) {
 				// Whatever became of devices and processes meanwhile, it is put right.
 				if err := kept.Reconcile(); err != nil {
 					return err

@@ -35,7 +35,7 @@ changes nothing. With -f - it reads them from its standard input.`,
 			if err != nil {
 				return err
 			}
-			err = withKept(func(kept *crossconnect.PairSet) error {
+			err = withKept(cmd.Context(), func(kept *crossconnect.PairSet) error {
 				before, err := kept.Pairs()
 				if err != nil {
 					return err

@@ -61,7 +61,7 @@ goes on. SIGHUP has it read the file again.
 					return err
 				}
 				defer func() { err = errors.Join(err, pairs.Close()) }()
-				pairs.LookAt = inspector.LookAt
+				pairs.LookAt, pairs.Stop = inspector.LookAt, cmd.Context().Done()
 				guard.arm(inspector.Sessions)
 				r := &linksRun{file: file, pairs: pairs, guard: &guard, log: log, out: out, manager: manager}
 				if logs.isJSON() {
@@ -152,6 +152,9 @@ func (r *linksRun) loop(ctx context.Context, changed <-chan struct{}, hangups <-
 		case <-changed:
 			r.follow(r.pairs.Reconcile)
 		case <-again.C:
+			if errors.Is(r.follower.Problem(), crossconnect.ErrLocked) {
+				r.use(r.follower.Version())
+			}
 			r.follow(r.pairs.RetryWaiting)
 		case <-pings:
 			r.manager.alive()

@@ -77,7 +77,7 @@ func (c *statusCheck) run(ctx context.Context) (found findings, err error) {
 	if err := errBlind(); err != nil {
 		return nil, err
 	}
-	err = withKept(func(kept *crossconnect.PairSet) error {
+	err = withKept(ctx, func(kept *crossconnect.PairSet) error {
 		c.kept = kept
 		found, err = c.look(ctx)
 		if err != nil || found.worst() == 0 {

@@ -25,7 +25,7 @@ func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int) err
 	if err := p.maps.setDevice(ingressKey, ifindex); err != nil {
 		return err
 	}
-	made, err := newAttachment(program, at, ifindex, p.record.Owner)
+	made, err := newAttachment(program, at, ifindex, p.isKept())
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (p *ingress) replace(a *attachment, program *ebpf.Program) error {
 		return nil
 	}
 	// Because both redirect alike, the new filter can come first: no frame is lost.
-	made, err := newAttachment(program, a.hook, p.ifindex(), p.record.Owner)
+	made, err := newAttachment(program, a.hook, p.ifindex(), p.isKept())
 	if err != nil {
 		return err
 	}

@@ -19,14 +19,18 @@ type attachment struct {
 	link io.Closer // a link.Link, or on clsact a *attach.Filter
 }
 
-// newAttachment attaches a program for an ingress of owner, which is 0 if it is kept.
+// newAttachment attaches a program for an ingress, which may be kept.
 // tc programs go behind all others of the hook, because those of ebpftop that count
 // come first, and what others filter out is not to be redirected.
-func newAttachment(program *ebpf.Program, at probes.Hook, ifindex int, owner uint32) (made *attachment, err error) {
+func newAttachment(program *ebpf.Program, at probes.Hook, ifindex int, isKept bool) (made *attachment, err error) {
 	made = &attachment{hook: at}
 	switch at {
 	case probes.HookClsact:
-		made.link, err = attach.AddFilter(program, ifindex, attach.Ingress, attach.LastPriority, filterName(owner))
+		var name string
+		if name, err = filterName(isKept); err != nil {
+			return nil, err
+		}
+		made.link, err = attach.AddFilter(program, ifindex, attach.Ingress, attach.LastPriority, name)
 	case probes.HookTC:
 		made.link, err = attach.LastTCX(program, ifindex)
 	default:
@@ -36,9 +40,9 @@ func newAttachment(program *ebpf.Program, at probes.Hook, ifindex int, owner uin
 }
 
 // filterName tells at the next start whether the filter is to stay.
-func filterName(owner uint32) string {
-	if owner == 0 {
-		return attach.KeptFilter
+func filterName(isKept bool) (string, error) {
+	if isKept {
+		return attach.KeptFilter, nil
 	}
 	return attach.ConnectFilter()
 }

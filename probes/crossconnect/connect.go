@@ -15,6 +15,7 @@ type connector struct {
 	set        *kernelSet
 	generation int
 	links      links
+	isLocked   bool
 	lookAt     LookAt
 	yieldXDP   func(ifindex int) bool // nil: nothing gives way
 }
@@ -117,8 +118,16 @@ func (c *connector) load(jobs []*attachJob) {
 // attach attaches the program for the first datapath that the kernel grants, and
 // makes the ingress ready for frames.
 func (c *connector) attach(j *attachJob) error {
+	isFirst := !j.ingress.attached.any()
 	if err := j.attachAny(c.set.loader); err != nil {
 		return err
+	}
+	if isFirst && !c.isLocked {
+		// Somebody may have connected the interface since it was looked at. If both
+		// look again after they attached, one of them at least sees the other.
+		if err := c.errTaken(j.device); err != nil {
+			return errors.Join(err, j.ingress.detachAll())
+		}
 	}
 	return errors.Join(c.setPromisc(j), c.keepLease(j))
 }
@@ -135,7 +144,7 @@ func (c *connector) setPromisc(j *attachJob) error {
 // ingress is to end with the process.
 func (c *connector) keepLease(j *attachJob) error {
 	tc := j.ingress.attached.tc
-	if tc == nil || tc.hook != probes.HookClsact || j.ingress.record.Owner == 0 {
+	if tc == nil || tc.hook != probes.HookClsact || j.ingress.isKept() {
 		return nil
 	}
 	return c.set.control.keepLease()

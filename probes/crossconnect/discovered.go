@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
+	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
+	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 )
 
 // LookAt tells what a program is. Asking the kernel for a program by its number
@@ -49,10 +50,14 @@ func findIngresses(device netlink.Link, lookAt LookAt) ([]discovered, error) {
 	var ingresses []discovered
 	for id, d := range programs {
 		program, err := lookAt(id)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-			continue // gone meanwhile, or not for us to look at
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			continue // gone meanwhile
+		case errors.Is(err, os.ErrPermission) && ownPrograms()[id]:
+			continue // it counts, and is of no pair
+		case errors.Is(err, os.ErrPermission):
+			return nil, refuse(ErrUnknown, "%s carries programs that only root can look at, and may be in a pair already: run this by sudo", device.Attrs().Name)
+		case err != nil:
 			return nil, fmt.Errorf("look at program %d on %s: %w", id, device.Attrs().Name, err)
 		}
 		if program.Ingress != nil {
@@ -98,20 +103,40 @@ func addFilters(programs map[ebpf.ProgramID]Datapath, device netlink.Link) error
 	return err
 }
 
-// isOwned tells whether the ingress is kept or its process lives: a filter on a
+// isKept tells whether the ingress is to stay without a process.
+func (p *KernelIngress) isKept() bool { return p.Record.Owner == bpf.CrossConnectsProcess{} }
+
+// isOurs tells whether it is of this process.
+func (p *KernelIngress) isOurs() bool {
+	self, err := procfs.Self()
+	return err == nil && processOf(p.Record.Owner) == self
+}
+
+// isOwned tells whether the ingress is kept, or its process may live: a filter on a
 // clsact qdisc outlives it.
 func (p *KernelIngress) isOwned() bool {
-	return p.Record.Owner == 0 || attach.IsEbpftop(strconv.Itoa(int(p.Record.Owner)))
+	return p.isKept() || !processOf(p.Record.Owner).HasEnded()
+}
+
+// processOf reads a process out of a record.
+func processOf(p bpf.CrossConnectsProcess) procfs.Process {
+	return procfs.Process{PID: p.Pid, Namespace: p.PidNamespace, Start: p.Start}
+}
+
+// thisProcess is this one as records have it.
+func thisProcess() (bpf.CrossConnectsProcess, error) {
+	self, err := procfs.Self()
+	return bpf.CrossConnectsProcess{Pid: self.PID, PidNamespace: self.Namespace, Start: self.Start}, err
 }
 
 // advice is for who wants to connect the interface otherwise.
 func (p *KernelIngress) advice() string {
-	switch owner := int(p.Record.Owner); owner {
-	case 0:
+	switch {
+	case p.isKept():
 		return fmt.Sprintf("`ebpftop xconnect del %s` ends that", text(p.Record.Name))
-	case os.Getpid():
+	case p.isOurs():
 		return "disconnect it first"
 	default:
-		return fmt.Sprintf("process %d connected it, disconnect it there or end that", owner)
+		return fmt.Sprintf("process %d connected it, disconnect it there or end that", p.Record.Owner.Pid)
 	}
 }

@@ -15,6 +15,8 @@ var (
 	// ErrUnknown: what is attached to interfaces may be other processes' pairs, and is
 	// not for this process to look at.
 	ErrUnknown = errors.New("other processes' pairs are not known")
+	// ErrLocked: another process is changing cross-connects, and does not get done.
+	ErrLocked = errors.New("another process is changing cross-connects")
 	// ErrTrial: a trial is under way, and nothing else may change meanwhile.
 	ErrTrial = errors.New("a trial is under way: confirm it or take it back first")
 	// ErrNoTrial: there is none to confirm or to take back.

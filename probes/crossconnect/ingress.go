@@ -43,9 +43,9 @@ type pastTraffic struct {
 // newIngress makes an ingress that has no device yet. If it fails, it closes what it
 // made before it removes the pins, because to remove them takes descriptors, and the
 // lack of descriptors may be why it failed.
-func newIngress(spec *ebpf.CollectionSpec, name string, owner int, pins pins) (*ingress, error) {
+func newIngress(spec *ebpf.CollectionSpec, name string, owner bpf.CrossConnectsProcess, pins pins) (*ingress, error) {
 	p := &ingress{pins: pins}
-	p.record.Owner = uint32(owner)
+	p.record.Owner = owner
 	p.record.Name = interfaceName(name)
 	if err := pins.make(); err != nil {
 		return nil, err
@@ -70,6 +70,9 @@ func (p *ingress) bind(program *ebpf.Program, control *ebpf.Map) error {
 	}
 	return nil
 }
+
+// isKept tells whether it is to stay without a process.
+func (p *ingress) isKept() bool { return p.record.Owner == bpf.CrossConnectsProcess{} }
 
 func (p *ingress) name() string { return text(p.record.Name) }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/ebpftop/ebpftop/bpf"
 )
 
 // keeping moves the ingresses of a set of pairs to a kept one.
@@ -67,7 +69,7 @@ func (k *keeping) begin(p *ingress) error {
 		return err
 	}
 	kept := *p
-	kept.pins, kept.record.Owner, kept.record.Watcher = place, 0, 0
+	kept.pins, kept.record.Owner, kept.record.Watcher = place, bpf.CrossConnectsProcess{}, bpf.CrossConnectsProcess{}
 	m := &move{kept: &kept}
 	k.moves = append(k.moves, m)
 	k.kept.ingresses = append(k.kept.ingresses, m.kept)

@@ -102,7 +102,13 @@ func (k *kernelSet) addIngress(name string) error {
 	if err != nil {
 		return err
 	}
-	p, err := newIngress(k.loader.spec, name, k.owner(), place)
+	var owner bpf.CrossConnectsProcess // none: kept
+	if !k.isKept() {
+		if owner, err = thisProcess(); err != nil {
+			return err
+		}
+	}
+	p, err := newIngress(k.loader.spec, name, owner, place)
 	if err != nil {
 		return err
 	}

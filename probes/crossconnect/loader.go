@@ -70,7 +70,7 @@ func (l *loader) load(p *ingress, d Datapath) (*ebpf.Program, error) {
 	maps.DeleteFunc(spec.Programs, func(other string, _ *ebpf.ProgramSpec) bool { return other != name })
 	// A filter may outlive the process: it redirects only while that renews its
 	// lease.
-	isLeased := l.hook(d) == probes.HookClsact && p.record.Owner != 0
+	isLeased := l.hook(d) == probes.HookClsact && !p.isKept()
 	err := errors.Join(
 		spec.Variables[bpf.CrossConnectsVarIsLeased].Set(isLeased),
 		spec.Variables[bpf.CrossConnectsVarHasEthernet].Set(!p.isBare),

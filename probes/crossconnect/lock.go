@@ -4,29 +4,90 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 )
 
-// lockNamespace keeps others from changing cross-connects in the network
-// namespace of the calling thread, until unlock. It is the namespace itself
-// that is locked: a process that is killed unlocks it.
-func lockNamespace() (unlock func() error, err error) {
-	namespace, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		return nil, fmt.Errorf("open the network namespace: %w", err)
+// lock keeps other processes from changing cross-connects meanwhile. It is on the
+// directory that kept pairs are pinned below, which root alone can open: on the network
+// namespace, any user could hold a lock. It is open only while it is held, because bpffs
+// could not be unmounted else.
+type lock struct{ dir *os.File }
+
+// open makes and opens the directory. It returns false for a process that may not, or
+// where there is no bpffs: it then must find out from the kernel what others changed.
+func (l *lock) open() bool {
+	if _, err := MakePinRoot(); err != nil {
+		return false
 	}
-	if err := lock(namespace); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock the network namespace: %w", err), namespace.Close())
-	}
-	return namespace.Close, nil
+	dir, err := os.OpenFile(pinRoot, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	l.dir = dir
+	return err == nil
 }
 
-func lock(file *os.File) error {
+func (l *lock) isHeld() bool { return l.dir != nil }
+
+// lockRetry is the pause between two attempts.
+const lockRetry = 10 * time.Millisecond
+
+// take waits for the lock, at most for patience, or until stop is closed. It returns
+// ErrLocked, with the process that holds it, if it cannot be had.
+func (l *lock) take(patience time.Duration, stop <-chan struct{}) error {
+	if !l.open() {
+		return nil
+	}
+	err := l.await(time.Now().Add(patience), stop)
+	if err != nil {
+		err = errors.Join(err, l.release())
+	}
+	return err
+}
+
+func (l *lock) await(deadline time.Time, stop <-chan struct{}) error {
 	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			return err
+		err := unix.Flock(int(l.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return fmt.Errorf("lock cross-connects: %w", err)
+		case !time.Now().Before(deadline):
+			return l.errHeld()
+		}
+		select {
+		case <-stop:
+			return l.errHeld()
+		case <-time.After(lockRetry):
 		}
 	}
+}
+
+// release lets others change cross-connects.
+func (l *lock) release() error {
+	if !l.isHeld() {
+		return nil
+	}
+	dir := l.dir
+	l.dir = nil
+	return dir.Close()
+}
+
+// errHeld says who holds the lock.
+func (l *lock) errHeld() error {
+	pid, err := procfs.LockHolder(l.dir)
+	if err != nil || pid == 0 {
+		return refuse(ErrLocked, "another process is changing cross-connects and does not get done: try again")
+	}
+	process := filepath.Join("/proc", fmt.Sprint(pid))
+	name, isStopped := procfs.NameAndStopped(process)
+	if isStopped {
+		return refuse(ErrLocked, "process %d (%s) was stopped while it changed cross-connects: `kill -CONT %d` lets it go on", pid, name, pid)
+	}
+	return refuse(ErrLocked, "process %d (%s) is changing cross-connects and does not get done: try again, or end it", pid, name)
 }

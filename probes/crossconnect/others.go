@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 
+	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
@@ -115,7 +116,7 @@ func (o *Others) ingresses(programs map[ebpf.ProgramID]Datapath) (map[ebpf.Progr
 		return nil, err
 	}
 	for id, p := range ingresses {
-		if p == nil || p.Record.Owner == 0 || int(p.Record.Owner) == os.Getpid() {
+		if p == nil || p.isKept() || p.isOurs() {
 			passed[id] = true
 			delete(ingresses, id)
 		}
@@ -154,7 +155,7 @@ func ownPrograms() map[ebpf.ProgramID]bool {
 // statusOf describes the pairs that ingresses make.
 func statusOf(programs map[ebpf.ProgramID]Datapath, ingresses map[ebpf.ProgramID]*KernelIngress, now time.Duration, links links) (list []Status) {
 	all := make(map[string]*discovered, len(ingresses)) // as their owners call them
-	isOwned := make(map[uint32]bool)
+	isOwned := make(map[bpf.CrossConnectsProcess]bool)
 	for id, p := range ingresses {
 		owner := p.Record.Owner
 		if _, known := isOwned[owner]; !known {
@@ -192,7 +193,7 @@ func (f *discovered) leads(now time.Duration) bool {
 // status describes a pair of another process, of which one ingress may not be
 // found.
 func (f *discovered) status(peer *discovered, now time.Duration, links links) Status {
-	plan, owner := f.plan(now), int(f.Record.Owner)
+	plan, owner := f.plan(now), int(f.Record.Owner.Pid)
 	s := Status{
 		A: text(f.Record.Name), B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
 		Reason: strings.Join(missing(links, text(f.Record.Name), text(plan.Peer)), "; "),

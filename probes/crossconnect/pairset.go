@@ -21,7 +21,12 @@ type PairSet struct {
 	// LookAt says what the programs on an interface are: that may be in a pair of
 	// another set of pairs. It is LookAtProgram unless set.
 	LookAt LookAt
+	// Patience is how long to wait for another process that changes cross-connects. 0
+	// waits not at all. The wait ends early when Stop is closed; nil never is.
+	Patience time.Duration
+	Stop     <-chan struct{}
 
+	lock     lock
 	mu       sync.Mutex
 	inKernel kernelSet
 }
@@ -44,14 +49,17 @@ func newPairSet(pins pins) (*PairSet, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
 	}
-	return &PairSet{LookAt: LookAtProgram, inKernel: newKernelSet(pins)}, nil
+	return &PairSet{LookAt: LookAtProgram, Patience: patience, inKernel: newKernelSet(pins)}, nil
 }
+
+// patience is enough for any change that gets done.
+const patience = 3 * time.Second
 
 // Set replaces the pairs of the set by others: by all of them, or it returns an error
 // and leaves the set as it was. No frame is lost of a pair that is there before and
 // after. If trial is not 0, the pairs before come back after this time unless Confirm is
 // called; the kernel does that, with or without this process. Set returns ErrMissing,
-// ErrTaken or ErrTrial, wrapped, for these reasons.
+// ErrTaken, ErrUnknown, ErrLocked or ErrTrial, wrapped, for these reasons.
 func (s *PairSet) Set(pairs []Pair, trial time.Duration) error {
 	return s.Edit(trial, func([]Pair) ([]Pair, error) { return pairs, nil })
 }
@@ -203,11 +211,10 @@ func (s *PairSet) change(fn func(*change) error) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer kernel.KeepTypes()() // for all programs that the change takes
-	unlock, err := lockNamespace()
-	if err != nil {
+	if err := s.lock.take(s.Patience, s.Stop); err != nil {
 		return err
 	}
-	defer func() { err = inOneLine(errors.Join(err, unlock())) }()
+	defer func() { err = inOneLine(errors.Join(err, s.lock.release())) }()
 	links, err := listLinks()
 	if err != nil {
 		return err
@@ -216,7 +223,10 @@ func (s *PairSet) change(fn func(*change) error) (err error) {
 	if err != nil {
 		return err
 	}
-	c := &change{set: &s.inKernel, moment: current, links: links, lookAt: s.LookAt, yieldXDP: s.YieldXDP}
+	c := &change{
+		set: &s.inKernel, moment: current, links: links,
+		isLocked: s.lock.isHeld(), lookAt: s.LookAt, yieldXDP: s.YieldXDP,
+	}
 	if err := c.catchUp(); err != nil {
 		return err
 	}

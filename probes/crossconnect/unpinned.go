@@ -93,7 +93,7 @@ func (s *sweep) keptIngressOf(id ebpf.ProgramID) (*KernelIngress, error) {
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return nil, nil // gone meanwhile, or not for us to look at
 	}
-	if err != nil || program.Ingress == nil || program.Ingress.Record.Owner != 0 {
+	if err != nil || program.Ingress == nil || !program.Ingress.isKept() {
 		return nil, err
 	}
 	return program.Ingress, nil

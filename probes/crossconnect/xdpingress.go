@@ -3,14 +3,12 @@ package crossconnect
 import (
 	"fmt"
 	"io"
-	"os"
-	"strconv"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
-	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // XDPIngress is an interface whose frames XDP redirects. There is no room for a
@@ -70,8 +68,12 @@ func (x XDPIngress) ingress() (*ingress, error) {
 // losing a frame. To close what it returns brings back the one that only redirects.
 func (x XDPIngress) Watch(program *ebpf.Program) (io.Closer, error) {
 	err := x.change(func(p *ingress) error {
-		if watcher := int(p.record.Watcher); watcher != 0 && watcher != os.Getpid() {
-			return fmt.Errorf("%s is watched by process %d already", p.name(), watcher)
+		self, err := thisProcess()
+		if err != nil {
+			return err
+		}
+		if watcher := p.record.Watcher; watcher.Pid != 0 && watcher != self {
+			return fmt.Errorf("%s is watched by process %d already", p.name(), watcher.Pid)
 		}
 		if err := p.bind(program, x.set.inKernel.control.m); err != nil {
 			return err
@@ -79,7 +81,7 @@ func (x XDPIngress) Watch(program *ebpf.Program) (io.Closer, error) {
 		if err := p.replace(p.attached.xdp, program); err != nil {
 			return err
 		}
-		p.record.Watcher = uint32(os.Getpid())
+		p.record.Watcher = self
 		return p.write()
 	})
 	if err != nil {
@@ -93,8 +95,8 @@ type countingProgram struct{ XDPIngress }
 
 func (x countingProgram) Close() error {
 	return x.change(func(p *ingress) error {
-		if int(p.record.Watcher) != os.Getpid() {
-			return nil // another program is there by now
+		if self, err := thisProcess(); err != nil || p.record.Watcher != self {
+			return err // or another program is there by now
 		}
 		return p.unwatch(x.set.inKernel.loader)
 	})
@@ -125,11 +127,10 @@ func (p *ingress) unwatch(l *loader) error {
 	if err := p.replace(p.attached.xdp, program); err != nil {
 		return err
 	}
-	p.record.Watcher = 0
+	p.record.Watcher = bpf.CrossConnectsProcess{}
 	return p.write()
 }
 
 func (p *ingress) isWatcherDead() bool {
-	watcher := int(p.record.Watcher)
-	return watcher != 0 && p.attached.xdp != nil && !attach.IsEbpftop(strconv.Itoa(watcher))
+	return p.record.Watcher.Pid != 0 && p.attached.xdp != nil && processOf(p.record.Watcher).HasEnded()
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/impact"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
@@ -53,17 +54,33 @@ func (l *Live) connectionsOn(iface string) (n int) {
 	return n
 }
 
+// changePatience is how long a change waits for another process that changes
+// cross-connects.
+const changePatience = 3 * time.Second
+
+// change is do for what must wait if another process is changing cross-connects. It is the
+// caller who waits, and not the goroutine that owns the probes.
+func (l *Live) change(fn func() error) error {
+	deadline := time.Now().Add(changePatience)
+	for {
+		err := l.do(fn)
+		if !errors.Is(err, crossconnect.ErrLocked) || !time.Now().Before(deadline) {
+			return err
+		}
+	}
+}
+
 // Apply makes a change, all of it or nothing.
 func (l *Live) Apply(c probes.Change) error {
-	return l.do(func() error { return l.pairs.apply(c) })
+	return l.change(func() error { return l.pairs.apply(c) })
 }
 
 // Confirm makes what is on trial stay.
-func (l *Live) Confirm() error { return l.do(l.pairs.confirm) }
+func (l *Live) Confirm() error { return l.change(l.pairs.confirm) }
 
 // Undo takes back what is on trial, or else the last change; once more, it
 // makes it again.
-func (l *Live) Undo() error { return l.do(l.pairs.undo) }
+func (l *Live) Undo() error { return l.change(l.pairs.undo) }
 
 // KeepAll lets all pairs stay when ebpftop ends.
-func (l *Live) KeepAll() error { return l.do(l.pairs.keepAll) }
+func (l *Live) KeepAll() error { return l.change(l.pairs.keepAll) }

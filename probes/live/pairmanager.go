@@ -21,6 +21,10 @@ import (
 // of them: they are found by asking for the programs on every interface.
 const othersAge = 2 * time.Second
 
+// pairsPatience is how long the probes stand still at most because another process is
+// changing cross-connects.
+const pairsPatience = 50 * time.Millisecond
+
 // followAge is how long a pair that could have been connected may wait: an
 // interface that comes and goes may refuse at one moment, and nothing tells that
 // it would not at the next.
@@ -64,6 +68,7 @@ func newPairManager(yield func(ifindex int) bool, inspector *inspect.Inspector) 
 		return nil, errors.Join(err, r.Close())
 	}
 	r.own.YieldXDP, r.kept.YieldXDP = yield, yield
+	r.own.Patience, r.kept.Patience = pairsPatience, pairsPatience
 	r.own.LookAt, r.kept.LookAt = inspector.LookAt, inspector.LookAt
 	return r, nil
 }
@@ -157,7 +162,7 @@ func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) 
 		r.follow()
 	}
 	r.onTrial = trial
-	if !trial && errors.Is(r.fileProblem(), crossconnect.ErrTrial) {
+	if err := r.fileProblem(); !trial && errors.Is(err, crossconnect.ErrTrial) || errors.Is(err, crossconnect.ErrLocked) {
 		_ = r.follower.UseAgain() // its turn has come
 	}
 	own, err := r.own.StatusAmong(links)

@@ -17,6 +17,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/impact"
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
+	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 	"github.com/ebpftop/ebpftop/probes/lab"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
@@ -228,7 +229,17 @@ func TestStaleFiltersRemoved(t *testing.T) {
 	if n := count(); n != 2 {
 		t.Errorf("%d filters of a live process left, want 2", n)
 	}
-	r.check(r.renameFilters(ifindex, "ebpftop:4194999")) // above the largest pid
+	self, err := procfs.Self()
+	r.check(err)
+	elsewhere, dead := self, self
+	elsewhere.PID, elsewhere.Namespace = 4194999, self.Namespace+1 // above the largest pid
+	r.check(r.renameFilters(ifindex, "ebpftop:"+elsewhere.String()))
+	clean()
+	if n := count(); n != 2 {
+		t.Errorf("%d filters left of a process in another PID namespace, want 2", n)
+	}
+	dead.Start++ // another process has the pid since
+	r.check(r.renameFilters(ifindex, "ebpftop:"+dead.String()))
 	clean()
 	if n := count(); n != 0 {
 		t.Errorf("%d filters of a dead process left, want 0", n)

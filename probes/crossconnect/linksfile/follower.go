@@ -57,6 +57,9 @@ func (f *Follower) Use(v Version) error {
 	return f.problem
 }
 
+// Version returns the last one.
+func (f *Follower) Version() Version { return f.version }
+
 // UseAgain is Use for the last version.
 func (f *Follower) UseAgain() error { return f.Use(f.version) }
 

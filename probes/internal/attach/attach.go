@@ -26,7 +26,7 @@ func Receive(hook probes.Hook, program *ebpf.Program, ifindex int) (io.Closer, e
 		// First in line: what a later program drops was received all the same.
 		return attachTCX(program, ifindex, ebpf.AttachTCXIngress, link.Head())
 	}
-	return AddFilter(program, ifindex, Ingress, 0, countFilter())
+	return addCountFilter(program, ifindex, Ingress)
 }
 
 // Send attaches the program for sent frames: tcx, or a clsact filter
@@ -39,7 +39,7 @@ func Send(hook probes.Hook, program *ebpf.Program, ifindex int) (io.Closer, erro
 			return closer, err
 		}
 	}
-	return AddFilter(program, ifindex, Egress, 0, countFilter())
+	return addCountFilter(program, ifindex, Egress)
 }
 
 // LastTCX attaches a program for received frames behind all that are there.

@@ -4,29 +4,51 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 )
 
-// A clsact filter has no bpf_link: it outlives the process that made it. So
-// each carries its process's pid in its name, and the next start removes those
-// whose process is gone.
+// A clsact filter has no bpf_link: it outlives the process that made it. So each names
+// its process, and the next start removes the filters of processes that have ended.
 const filterPrefix = "ebpftop:"
 
 // KeptFilter is the name of a filter that is to stay without a process.
 const KeptFilter = filterPrefix + "kept"
 
-// countFilter is the name of a filter of this process that counts.
-func countFilter() string { return filterPrefix + strconv.Itoa(os.Getpid()) }
+// countFilter returns the name of a filter of this process that counts.
+func countFilter() (string, error) {
+	self, err := procfs.Self()
+	return filterPrefix + self.String(), err
+}
 
-// ConnectFilter is the name of a filter of this process that redirects.
-func ConnectFilter() string { return countFilter() + "/connect" }
+// addCountFilter adds a filter that counts, before all that are there.
+func addCountFilter(program *ebpf.Program, ifindex int, parent Parent) (io.Closer, error) {
+	name, err := countFilter()
+	if err != nil {
+		return nil, err
+	}
+	return AddFilter(program, ifindex, parent, 0, name)
+}
+
+// ConnectFilter returns the name of a filter of this process that redirects.
+func ConnectFilter() (string, error) {
+	name, err := countFilter()
+	return name + "/connect", err
+}
+
+// isStale tells whether a filter is of a process that has ended.
+func isStale(name string) bool {
+	text, ours := strings.CutPrefix(name, filterPrefix)
+	text, _, _ = strings.Cut(text, "/")
+	process, ok := procfs.ParseProcess(text)
+	return ours && ok && process.HasEnded()
+}
 
 // LastPriority is the priority that the kernel asks last.
 const LastPriority = 0xffff
@@ -188,11 +210,9 @@ func RemoveStaleFilters(links []netlink.Link) error {
 			continue
 		}
 		stale := func(name string) bool {
-			pid, ours := strings.CutPrefix(name, filterPrefix)
-			pid, _, _ = strings.Cut(pid, "/")
-			ours = ours && name != KeptFilter && !IsEbpftop(pid)
-			removed = removed || ours
-			return ours
+			found := isStale(name)
+			removed = removed || found
+			return found
 		}
 		for _, parent := range []Parent{Ingress, Egress} {
 			errs = append(errs, removeFilters(ifindex, parent, stale))
@@ -202,18 +222,6 @@ func RemoveStaleFilters(links []netlink.Link) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// IsEbpftop tells whether a process with that pid still runs our program. The
-// pid may have been given to another since. It goes by the name of the process,
-// which everybody may read, a confined ebpftop included.
-func IsEbpftop(pid string) bool {
-	own, err := os.ReadFile("/proc/self/comm")
-	if err != nil {
-		return true // cannot tell: leave it alone
-	}
-	other, err := os.ReadFile("/proc/" + pid + "/comm")
-	return err == nil && string(other) == string(own)
 }
 
 // FindFilter finds a filter by name, nil if there is none.
