@@ -15,7 +15,7 @@ type attachJob struct {
 	try            []Datapath    // in this order
 	reason         string        // why the first of them
 	loaded         chan struct{} // closed when the next two are set
-	program        *ebpf.Program // for the first of them, if it was loaded
+	program        *ebpf.Program // for the first of them, if it was loaded; once attached, that
 	err            error
 }
 
@@ -44,7 +44,8 @@ func (j *attachJob) attachAny(l *loader) error {
 	return errors.Join(refused...)
 }
 
-// attachFirst attaches the program for the first of the datapaths to try.
+// attachFirst attaches the program for the first of the datapaths to try, and keeps its
+// descriptor until done.
 func (j *attachJob) attachFirst(l *loader) error {
 	program, d := j.program, j.try[0]
 	j.program = nil
@@ -57,6 +58,16 @@ func (j *attachJob) attachFirst(l *loader) error {
 			return err
 		}
 	}
-	defer program.Close() // the link keeps it
-	return j.ingress.attach(program, l.hook(d), j.device.Attrs().Index)
+	if err := j.ingress.attach(program, l.hook(d), j.device.Attrs().Index); err != nil {
+		return errors.Join(err, program.Close())
+	}
+	j.program = program
+	return nil
+}
+
+// done closes the descriptor of the program, which what it is attached by keeps.
+func (j *attachJob) done() error {
+	program := j.program
+	j.program = nil
+	return program.Close() // nil closes nothing
 }

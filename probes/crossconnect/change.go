@@ -14,14 +14,13 @@ type change struct {
 	moment
 	set      *kernelSet
 	links    links
-	isLocked bool // nobody else changes any set
 	lookAt   LookAt
 	yieldXDP func(ifindex int) bool // nil: nothing gives way
 }
 
 // connector connects a generation of the set.
 func (c *change) connector(generation int) *connector {
-	return &connector{set: c.set, generation: generation, links: c.links, isLocked: c.isLocked, lookAt: c.lookAt, yieldXDP: c.yieldXDP}
+	return &connector{set: c.set, generation: generation, links: c.links, lookAt: c.lookAt, yieldXDP: c.yieldXDP}
 }
 
 // replace makes plans the set, instead of that of the active generation.

@@ -1,6 +1,8 @@
 package crossconnect
 
 import (
+	"fmt"
+
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 )
@@ -49,6 +51,18 @@ func (c *connector) choose(j *attachJob) error {
 // yields makes an XDP program of the caller's give way, and tells whether it did.
 func (c *connector) yields(device netlink.Link) bool {
 	return c.yieldXDP != nil && c.yieldXDP(device.Attrs().Index)
+}
+
+// errTakenMeanwhile is errTaken once the ingress has its program. Because not all who
+// connect have the same lock (one that may not keep pairs has none, and each bpffs has its
+// own), another set may have connected the device since it was looked at. If all look
+// again after they attached, one at least sees the other.
+func (c *connector) errTakenMeanwhile(j *attachJob) error {
+	device, err := netlink.LinkByIndex(j.device.Attrs().Index)
+	if err != nil {
+		return fmt.Errorf("look at %s again: %w", j.ingress.name(), err)
+	}
+	return c.errTaken(device)
 }
 
 // errTaken fails if the device is in a pair of another set of pairs.

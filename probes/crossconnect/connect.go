@@ -15,7 +15,6 @@ type connector struct {
 	set        *kernelSet
 	generation int
 	links      links
-	isLocked   bool
 	lookAt     LookAt
 	yieldXDP   func(ifindex int) bool // nil: nothing gives way
 }
@@ -122,14 +121,12 @@ func (c *connector) attach(j *attachJob) error {
 	if err := j.attachAny(c.set.loader); err != nil {
 		return err
 	}
-	if isFirst && !c.isLocked {
-		// Somebody may have connected the interface since it was looked at. If both
-		// look again after they attached, one of them at least sees the other.
-		if err := c.errTaken(j.device); err != nil {
-			return errors.Join(err, j.ingress.detachAll())
+	if isFirst {
+		if err := c.errTakenMeanwhile(j); err != nil {
+			return errors.Join(err, j.ingress.detachAll(), j.done())
 		}
 	}
-	return errors.Join(c.setPromisc(j), c.keepLease(j))
+	return errors.Join(c.setPromisc(j), c.keepLease(j), j.done())
 }
 
 // setPromisc makes the interface of a pair take any frame.

@@ -223,10 +223,7 @@ func (s *PairSet) change(fn func(*change) error) (err error) {
 	if err != nil {
 		return err
 	}
-	c := &change{
-		set: &s.inKernel, moment: current, links: links,
-		isLocked: s.lock.isHeld(), lookAt: s.LookAt, yieldXDP: s.YieldXDP,
-	}
+	c := &change{set: &s.inKernel, moment: current, links: links, lookAt: s.LookAt, yieldXDP: s.YieldXDP}
 	if err := c.catchUp(); err != nil {
 		return err
 	}

@@ -1,12 +1,20 @@
 package crossconnect
 
 import (
+	"cmp"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // TestTaken has sets of pairs of all kinds want the same interface. The first one has
@@ -79,6 +87,82 @@ func TestTakenMeanwhile(t *testing.T) {
 	b.set(one)
 	b.follow(two)
 	b.expectWires(-1, 2, 1)
+}
+
+// TestTakenAtTheSameTime has two processes connect the same interface at the same time,
+// one of which has another bpffs, and so another lock.
+func TestTakenAtTheSameTime(t *testing.T) {
+	for _, second := range [][]Datapath{{TC}, {XDP}} {
+		b := newXDPBench(t, 3)
+		b.addFilter("p0")
+		one, other := b.own(), b.own()
+		var once sync.Once
+		one.LookAt = func(id ebpf.ProgramID) (Program, error) {
+			// The filter is looked at before anything is attached.
+			once.Do(func() {
+				b.do(func() error {
+					return withOtherBPFFS(func() error { return other.Set([]Pair{pair(0, 1, second...)}, 0) })
+				})
+			})
+			return LookAtProgram(id)
+		}
+		b.refused(one, "p0 is in a pair already", pair(0, 2, TC))
+		b.expectWires(1, 0, -1)
+	}
+}
+
+// TestUnknownAtTheSameTime has a process look again that may look at no program, not even
+// at its own: these it knows.
+func TestUnknownAtTheSameTime(t *testing.T) {
+	for _, filters := range []bool{false, true} {
+		b := newBench(t, 2)
+		w := b.own()
+		if filters {
+			filterHook(t, w)
+		}
+		w.LookAt = func(ebpf.ProgramID) (Program, error) { return Program{}, os.ErrPermission }
+		b.set(w, pair(0, 1))
+		b.expectWires(1, 0)
+	}
+}
+
+// addFilter adds a filter of somebody else, which passes all.
+func (b *bench) addFilter(iface string) {
+	b.t.Helper()
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SchedCLS, License: "MIT",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, -1), asm.Return()}, // TC_ACT_UNSPEC
+	})
+	b.check(err)
+	defer program.Close()
+	b.do(func() error {
+		_, err := attach.AddFilter(program, b.link(iface).Attrs().Index, attach.Ingress, 1, "foreign")
+		return err
+	})
+}
+
+// withOtherBPFFS calls fn on a thread that has a bpffs of its own.
+func withOtherBPFFS(fn func() error) error {
+	result := make(chan error)
+	namespace, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer namespace.Close()
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		result <- cmp.Or(
+			unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET),
+			unix.Unshare(unix.CLONE_FS|unix.CLONE_NEWNS),
+			unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+			unix.Mount("bpffs", bpffs, "bpf", 0, "mode=0700"),
+		)
+		result <- fn()
+	}()
+	if err := <-result; err != nil {
+		return err
+	}
+	return <-result
 }
 
 // TestForeignXDPStays connects by tc where a foreign program has XDP.
