@@ -59,8 +59,9 @@ type CrossConnectsTraffic struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	CrossConnectsMapCrossConnectDevices = "cross_connect_devices"
 	CrossConnectsMapCrossConnectTraffic = "cross_connect_traffic"
+	CrossConnectsMapTcDevices           = "tc_devices"
+	CrossConnectsMapXdpDevices          = "xdp_devices"
 	CrossConnectsProgConnectTc          = "connect_tc"
 	CrossConnectsProgConnectXdp         = "connect_xdp"
 	CrossConnectsVarCrossConnectControl = "cross_connect_control"
@@ -120,8 +121,9 @@ type CrossConnectsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type CrossConnectsMapSpecs struct {
-	CrossConnectDevices *ebpf.MapSpec `ebpf:"cross_connect_devices"`
 	CrossConnectTraffic *ebpf.MapSpec `ebpf:"cross_connect_traffic"`
+	TcDevices           *ebpf.MapSpec `ebpf:"tc_devices"`
+	XdpDevices          *ebpf.MapSpec `ebpf:"xdp_devices"`
 }
 
 // CrossConnectsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -155,14 +157,16 @@ func (o *CrossConnectsObjects) Close() error {
 //
 // It can be passed to LoadCrossConnectsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type CrossConnectsMaps struct {
-	CrossConnectDevices *ebpf.Map `ebpf:"cross_connect_devices"`
 	CrossConnectTraffic *ebpf.Map `ebpf:"cross_connect_traffic"`
+	TcDevices           *ebpf.Map `ebpf:"tc_devices"`
+	XdpDevices          *ebpf.Map `ebpf:"xdp_devices"`
 }
 
 func (m *CrossConnectsMaps) Close() error {
 	return _CrossConnectsClose(
-		m.CrossConnectDevices,
 		m.CrossConnectTraffic,
+		m.TcDevices,
+		m.XdpDevices,
 	)
 }
 

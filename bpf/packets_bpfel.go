@@ -106,12 +106,13 @@ const (
 	PacketsMapConnectionTotals    = "connection_totals"
 	PacketsMapConnections4        = "connections4"
 	PacketsMapConnections6        = "connections6"
-	PacketsMapCrossConnectDevices = "cross_connect_devices"
 	PacketsMapCrossConnectTraffic = "cross_connect_traffic"
 	PacketsMapInterfaces          = "interfaces"
 	PacketsMapOthers              = "others"
 	PacketsMapProtocols           = "protocols"
 	PacketsMapScatteredHeaders    = "scattered_headers"
+	PacketsMapTcDevices           = "tc_devices"
+	PacketsMapXdpDevices          = "xdp_devices"
 	PacketsProgCopyBusy           = "copy_busy"
 	PacketsProgCopyRx             = "copy_rx"
 	PacketsProgCopyTx             = "copy_tx"
@@ -217,12 +218,13 @@ type PacketsMapSpecs struct {
 	ConnectionTotals    *ebpf.MapSpec `ebpf:"connection_totals"`
 	Connections4        *ebpf.MapSpec `ebpf:"connections4"`
 	Connections6        *ebpf.MapSpec `ebpf:"connections6"`
-	CrossConnectDevices *ebpf.MapSpec `ebpf:"cross_connect_devices"`
 	CrossConnectTraffic *ebpf.MapSpec `ebpf:"cross_connect_traffic"`
 	Interfaces          *ebpf.MapSpec `ebpf:"interfaces"`
 	Others              *ebpf.MapSpec `ebpf:"others"`
 	Protocols           *ebpf.MapSpec `ebpf:"protocols"`
 	ScatteredHeaders    *ebpf.MapSpec `ebpf:"scattered_headers"`
+	TcDevices           *ebpf.MapSpec `ebpf:"tc_devices"`
+	XdpDevices          *ebpf.MapSpec `ebpf:"xdp_devices"`
 }
 
 // PacketsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -266,12 +268,13 @@ type PacketsMaps struct {
 	ConnectionTotals    *ebpf.Map `ebpf:"connection_totals"`
 	Connections4        *ebpf.Map `ebpf:"connections4"`
 	Connections6        *ebpf.Map `ebpf:"connections6"`
-	CrossConnectDevices *ebpf.Map `ebpf:"cross_connect_devices"`
 	CrossConnectTraffic *ebpf.Map `ebpf:"cross_connect_traffic"`
 	Interfaces          *ebpf.Map `ebpf:"interfaces"`
 	Others              *ebpf.Map `ebpf:"others"`
 	Protocols           *ebpf.Map `ebpf:"protocols"`
 	ScatteredHeaders    *ebpf.Map `ebpf:"scattered_headers"`
+	TcDevices           *ebpf.Map `ebpf:"tc_devices"`
+	XdpDevices          *ebpf.Map `ebpf:"xdp_devices"`
 }
 
 func (m *PacketsMaps) Close() error {
@@ -281,12 +284,13 @@ func (m *PacketsMaps) Close() error {
 		m.ConnectionTotals,
 		m.Connections4,
 		m.Connections6,
-		m.CrossConnectDevices,
 		m.CrossConnectTraffic,
 		m.Interfaces,
 		m.Others,
 		m.Protocols,
 		m.ScatteredHeaders,
+		m.TcDevices,
+		m.XdpDevices,
 	)
 }
 

@@ -70,24 +70,26 @@ struct cross_connect {
 struct generation_control cross_connect_control SEC(".data.control");
 struct cross_connect cross_connect_record SEC(".data.record");
 
-/* Keys of cross_connect_devices. XDP and tc have entries of their own, because
- * generic XDP and tc can be attached at once, of which one redirects. */
-#define EGRESS_XDP 0 /* + generation: the device where frames leave, none: pass */
-#define EGRESS_TC GENERATIONS /* + generation, too */
-#define INGRESS (2 * GENERATIONS) /* the device where frames enter */
+/* The devices that an ingress has to do with. By generation, the one where frames
+ * leave, none: pass; and the one where frames enter. The kernel empties an entry
+ * when its device is deleted or moves to another network namespace. XDP and tc
+ * have a map each, because generic XDP and tc can be attached at once, of which one
+ * redirects, and because programs of different types cannot use the same DEVMAP
+ * (__bpf_prog_map_compatible() in kernel/bpf/core.c). The kernel takes no types
+ * for this kind of map, and to refuse them waits for a grace period of RCU, some
+ * ten milliseconds (dev_map_free() in kernel/bpf/devmap.c). */
+#define INGRESS GENERATIONS
 #define DEVICES (INGRESS + 1)
 
-/* The kernel empties an entry when its device is deleted or moves to another
- * network namespace. It is a hash because programs of different types cannot use
- * the same DEVMAP (__bpf_prog_map_compatible() in kernel/bpf/core.c). The kernel
- * takes no types for this kind of map, and to refuse them waits for a grace
- * period of RCU, some ten milliseconds (dev_map_free() in kernel/bpf/devmap.c). */
-struct {
-	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+struct cross_connect_devices {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, DEVICES);
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(__u32)); /* ifindex */
-} cross_connect_devices SEC(".maps");
+};
+
+struct cross_connect_devices xdp_devices SEC(".maps");
+struct cross_connect_devices tc_devices SEC(".maps");
 
 /* What was redirected. A generation that does not count stands still here, too:
  * so nothing is missed or counted for the wrong pair while they change places. */
@@ -129,10 +131,10 @@ static __always_inline void cross_connect_count(__u32 generation, const struct t
 		traffic_add(t, more);
 }
 
-/* The device with that key, 0 if it has gone. */
-static __always_inline __u32 cross_connect_device(__u32 key)
+/* The ifindex of the device with that key, 0 if there is none or it has gone. */
+static __always_inline __u32 cross_connect_device(struct cross_connect_devices *devices, __u32 key)
 {
-	const __u32 *ifindex = bpf_map_lookup_elem(&cross_connect_devices, &key);
+	const __u32 *ifindex = bpf_map_lookup_elem(devices, &key);
 
 	return ifindex ? *ifindex : 0;
 }
@@ -140,9 +142,9 @@ static __always_inline __u32 cross_connect_device(__u32 key)
 /* Whether the interface is where user space attached this program: XDP and tcx
  * programs stay attached to one that moves to another network namespace, where
  * another device may have the ifindex of the peer. */
-static __always_inline bool cross_connect_is_home(void)
+static __always_inline bool cross_connect_is_home(struct cross_connect_devices *devices)
 {
-	return cross_connect_device(INGRESS);
+	return cross_connect_device(devices, INGRESS);
 }
 
 /* The verdict on a frame of that many bytes. */
@@ -152,9 +154,8 @@ static __always_inline int cross_connect_xdp(__u64 bytes)
 	__u32 generation = cross_connect_generation();
 
 	/* Passes on what has no entry. */
-	if (!cross_connect_is_home() ||
-	    bpf_redirect_map(&cross_connect_devices, EGRESS_XDP + generation, XDP_PASS) !=
-		    XDP_REDIRECT)
+	if (!cross_connect_is_home(&xdp_devices) ||
+	    bpf_redirect_map(&xdp_devices, generation, XDP_PASS) != XDP_REDIRECT)
 		return XDP_PASS;
 	cross_connect_count(generation, &frame);
 	return XDP_REDIRECT;
@@ -163,9 +164,9 @@ static __always_inline int cross_connect_xdp(__u64 bytes)
 /* The ifindex where frames leave that tc sees, 0 if they go on as they were. */
 static __always_inline __u32 cross_connect_egress_tc(__u32 generation)
 {
-	if (!has_lease() || !cross_connect_is_home())
+	if (!has_lease() || !cross_connect_is_home(&tc_devices))
 		return 0;
-	return cross_connect_device(EGRESS_TC + generation);
+	return cross_connect_device(&tc_devices, generation);
 }
 
 #endif

@@ -22,7 +22,7 @@ func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int) err
 			return err
 		}
 	}
-	if err := p.maps.setDevice(ingressKey, ifindex); err != nil {
+	if err := p.maps.devices.setIngress(ifindex); err != nil {
 		return err
 	}
 	made, err := newAttachment(program, at, ifindex, p.isKept())
@@ -91,7 +91,7 @@ func (p *ingress) trim(generation int) error {
 
 // lose forgets a device that is gone, and what was attached to it.
 func (p *ingress) lose() error {
-	errs := []error{p.detachAll(), p.maps.setDevice(ingressKey, 0)}
+	errs := []error{p.detachAll(), p.maps.devices.setIngress(0)}
 	p.record.Ifindex = 0
 	for generation := range generations {
 		errs = append(errs, p.send(generation, leg{}))

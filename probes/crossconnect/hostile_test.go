@@ -36,7 +36,7 @@ func TestForgedMaps(t *testing.T) {
 			b := newBench(t, 1)
 			specs := portMaps(t)
 			for i := range specs {
-				if forge(specs[i]); specs[i].Type == ebpf.DevMapHash {
+				if forge(specs[i]); specs[i].Type == ebpf.DevMap {
 					specs[i].ValueSize = 4 // it takes no other
 				}
 			}
@@ -66,7 +66,7 @@ func portMaps(t *testing.T) (specs []*ebpf.MapSpec) {
 	bpf.NameVariables(spec)
 	for _, name := range []string{
 		bpf.CrossConnectsMapRecord, bpf.CrossConnectsMapControl,
-		bpf.CrossConnectsMapCrossConnectDevices, bpf.CrossConnectsMapCrossConnectTraffic,
+		bpf.CrossConnectsMapXdpDevices, bpf.CrossConnectsMapTcDevices, bpf.CrossConnectsMapCrossConnectTraffic,
 	} {
 		m := spec.Maps[name]
 		m.Key, m.Value, m.Contents, m.Pinning = nil, nil, nil, ebpf.PinNone

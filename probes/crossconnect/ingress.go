@@ -114,7 +114,7 @@ func (p *ingress) send(generation int, next leg) error {
 			xdp = next.egress
 		}
 	}
-	err := errors.Join(p.maps.setDevice(egressXDP+generation, xdp), p.maps.setDevice(egressTC+generation, tc))
+	err := errors.Join(p.maps.devices.set(XDP, generation, xdp), p.maps.devices.set(TC, generation, tc))
 	if err != nil {
 		return fmt.Errorf("direct frames of %s: %w", p.name(), err)
 	}
@@ -129,7 +129,7 @@ func (p *ingress) standIn() error {
 	var errs []error
 	for generation, leg := range p.legs {
 		if leg.datapath == TC {
-			errs = append(errs, p.maps.setDevice(egressXDP+generation, leg.egress))
+			errs = append(errs, p.maps.devices.set(XDP, generation, leg.egress))
 		}
 	}
 	return errors.Join(errs...)
@@ -150,15 +150,8 @@ func (p *ingress) leads(generation, egress int) bool {
 	if leg.egress != egress || p.attached.serving(leg.datapath) == nil {
 		return false
 	}
-	to, err := p.maps.device(egressKey(leg.datapath, generation))
+	to, err := p.maps.devices.get(leg.datapath, generation)
 	return err == nil && to == egress
-}
-
-// isHome tells whether the device has been in its network namespace ever since programs
-// were attached to it.
-func (p *ingress) isHome() (bool, error) {
-	ifindex, err := p.maps.device(ingressKey)
-	return ifindex != 0, err
 }
 
 // remove ends the ingress: nothing of it stays, unless there is an error.

@@ -11,7 +11,8 @@ import (
 
 // ingressMaps are the maps of an ingress of ours; those of others are programMaps.
 type ingressMaps struct {
-	record, devices, traffic *ebpf.Map
+	record, traffic *ebpf.Map
+	devices         deviceMaps
 }
 
 // namedMap is a map by the name that programs have it under, and where it is kept.
@@ -23,7 +24,8 @@ type namedMap struct {
 func (i *ingressMaps) all() []namedMap {
 	return []namedMap{
 		{bpf.CrossConnectsMapRecord, &i.record},
-		{bpf.CrossConnectsMapCrossConnectDevices, &i.devices},
+		{bpf.CrossConnectsMapXdpDevices, &i.devices.xdp},
+		{bpf.CrossConnectsMapTcDevices, &i.devices.tc},
 		{bpf.CrossConnectsMapCrossConnectTraffic, &i.traffic},
 	}
 }

@@ -48,19 +48,19 @@ func (p *ingress) readLegs(links links) error {
 
 // readLeg finds the datapath and the device of a generation, 0 if there is none.
 func (p *ingress) readLeg(generation int) (d Datapath, egress int, err error) {
-	home, err := p.isHome()
+	home, err := p.maps.devices.isHome()
 	if err != nil || !home {
 		return "", 0, err
 	}
 	// First tc: where that redirects, generic XDP may stand in for it.
-	if egress, err = p.maps.device(egressTC + generation); err != nil || egress != 0 {
+	if egress, err = p.maps.devices.get(TC, generation); err != nil || egress != 0 {
 		return TC, egress, err
 	}
 	d = XDP
 	if p.attached.xdp != nil && p.attached.xdp.hook == probes.HookXDPGeneric {
 		d = XDPGeneric
 	}
-	egress, err = p.maps.device(egressXDP + generation)
+	egress, err = p.maps.devices.get(XDP, generation)
 	return d, egress, err
 }
 

@@ -186,8 +186,11 @@ func (f *discovered) plan(now time.Duration) *plan {
 
 // leads tells whether the program that it was found by redirects frames.
 func (f *discovered) leads(now time.Duration) bool {
-	key := egressKey(f.datapath, f.Current.activeGeneration(now))
-	return f.Devices[ingressKey] != 0 && f.Devices[key] != 0
+	egress := f.XDPEgress
+	if f.datapath == TC {
+		egress = f.TCEgress
+	}
+	return f.IsHome && egress[f.Current.activeGeneration(now)] != 0
 }
 
 // status describes a pair of another process, of which one ingress may not be

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -17,14 +18,18 @@ type KernelIngress struct {
 	Record  bpf.CrossConnectsCrossConnect
 	Control ebpf.MapID // of the control word: the same one for all of a set of pairs
 	Current controlWord
-	Devices [deviceCount]int // ifindexes
-	Traffic Traffic
+	// IsHome is false if the device has left since programs were attached to it.
+	IsHome bool
+	// XDPEgress and TCEgress are the ifindexes where the frames of each generation leave.
+	XDPEgress, TCEgress [generations]int
+	Traffic             Traffic
 }
 
 // programMaps are the maps of an ingress, open. A nil *programMaps is of no ingress.
 type programMaps struct {
-	here, control, devices, traffic *ebpf.Map
-	controlID                       ebpf.MapID
+	here, control, traffic *ebpf.Map
+	devices                deviceMaps
+	controlID              ebpf.MapID
 }
 
 // openMapsOf opens the maps of the ingress that a program serves; nil if it
@@ -46,7 +51,7 @@ func openMapsOf(id ebpf.ProgramID) (*ebpf.ProgramInfo, *programMaps, error) {
 			return nil, nil, errors.Join(err, m.Close())
 		}
 	}
-	if m.here == nil || m.control == nil || m.devices == nil || m.traffic == nil {
+	if slices.Contains(m.all(), nil) {
 		return info, nil, m.Close()
 	}
 	return info, m, nil
@@ -87,8 +92,10 @@ func (m *programMaps) place(info *ebpf.MapInfo) **ebpf.Map {
 		return &m.here
 	case is(bpf.ControlMapName, ebpf.Array, unsafe.Sizeof(bpf.CrossConnectsGenerationControl{}), 1):
 		return &m.control
-	case is(bpf.CrossConnectsMapCrossConnectDevices, ebpf.DevMapHash, unsafe.Sizeof(uint32(0)), deviceCount):
-		return &m.devices
+	case is(bpf.CrossConnectsMapXdpDevices, ebpf.DevMap, unsafe.Sizeof(uint32(0)), deviceCount):
+		return &m.devices.xdp
+	case is(bpf.CrossConnectsMapTcDevices, ebpf.DevMap, unsafe.Sizeof(uint32(0)), deviceCount):
+		return &m.devices.tc
 	case is(bpf.CrossConnectsMapCrossConnectTraffic, ebpf.PerCPUArray, unsafe.Sizeof(p.Traffic[0]), generations):
 		return &m.traffic
 	}
@@ -109,13 +116,27 @@ func (m *programMaps) read() (p *KernelIngress, err error) {
 		return nil, nil
 	}
 	p.Current = controlWord(control.Word)
-	for key := range p.Devices {
-		if p.Devices[key], err = lookUpDevice(m.devices, key); err != nil {
-			return nil, err
-		}
+	if err := m.readDevices(p); err != nil {
+		return nil, err
 	}
 	p.Traffic, err = readTraffic(m.traffic)
 	return p, err
+}
+
+func (m *programMaps) readDevices(p *KernelIngress) (err error) {
+	p.IsHome, err = m.devices.isHome()
+	for generation := range generations {
+		var errXDP, errTC error
+		p.XDPEgress[generation], errXDP = m.devices.get(XDP, generation)
+		p.TCEgress[generation], errTC = m.devices.get(TC, generation)
+		err = errors.Join(err, errXDP, errTC)
+	}
+	return err
+}
+
+// all returns the maps; one that is not open is nil.
+func (m *programMaps) all() []*ebpf.Map {
+	return []*ebpf.Map{m.here, m.control, m.devices.xdp, m.devices.tc, m.traffic}
 }
 
 // Close closes the maps.
@@ -124,7 +145,7 @@ func (m *programMaps) Close() error {
 		return nil
 	}
 	var errs []error
-	for _, opened := range []*ebpf.Map{m.here, m.control, m.devices, m.traffic} {
+	for _, opened := range m.all() {
 		if opened != nil {
 			errs = append(errs, opened.Close())
 		}

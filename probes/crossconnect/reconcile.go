@@ -46,7 +46,7 @@ func (c *change) followDevices() error {
 			errs = append(errs, err)
 			continue
 		}
-		home, err := p.isHome()
+		home, err := p.maps.devices.isHome()
 		if err != nil {
 			errs = append(errs, err)
 			continue

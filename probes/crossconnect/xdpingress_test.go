@@ -21,7 +21,7 @@ func counting(t *testing.T, x XDPIngress) *ebpf.Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	devmap := maps[bpf.CrossConnectsMapCrossConnectDevices]
+	devmap := maps[bpf.CrossConnectsMapXdpDevices]
 	control := maps[bpf.CrossConnectsMapControl]
 	var flags uint32
 	if hasXDPHelper(asm.FnXdpGetBuffLen) {

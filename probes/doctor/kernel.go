@@ -58,8 +58,8 @@ var kernelFeatures = []feature{
 		remedy: "Use Linux 5.13 or later.",
 	},
 	{
-		name: "DEVMAP_HASH", look: mapType(ebpf.DevMapHash),
-		cost:   "No cross-connects.",
+		name: "DEVMAP", look: mapType(ebpf.DevMap),
+		cost:   "No cross-connects by XDP, only the slower ones by tc.",
 		remedy: newerKernel,
 	},
 	{
