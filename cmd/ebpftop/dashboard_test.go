@@ -233,7 +233,7 @@ func TestTwoDashboards(t *testing.T) {
 // TestLinks follows a file, and goes on with its last good version.
 func TestLinks(t *testing.T) {
 	b := newBench(t, 4)
-	file := newLinksFile(t, "sw0: sw1", "sw2: missing0")
+	file := newLinksFile(t, "sw0: sw1", "sw3: missing0")
 	cmd := ebpftop(t, "--links", file.path)
 	cmd.Env = append(cmd.Env, screenEnvironment...)
 	wantOneLine(t, finish(t, b.hub, cmd), "links.yaml:3", "missing0")
@@ -245,10 +245,16 @@ func TestLinks(t *testing.T) {
 	b.awaitPath(0, 1)
 	sent := b.startStream()
 	sent.goesOn()
-	file.swap("sw0: sw1", "sw2: missing0")
+	file.swap("sw0: sw1", "sw3: missing0")
 	s.await("what is wrong", "links.yaml:3", "missing0", "the last good links")
 	s.awaitLine("sw0 <-> sw1", "active", "file")
 	sent.goesOn()
+	b.check(b.hub.Rename(port(2), "missing0"))
+	s.awaitLine("sw3", "missing0", "active") // the file is taken up by itself
+	s.awaitNo("last good")
+	file.swap("sw0: sw1")
+	s.awaitNo("sw3 <-> missing0")
+	b.check(b.hub.Rename("missing0", port(2)))
 
 	s.connect(form{a: port(2), b: port(3)})
 	s.awaitLine("sw2 <-> sw3", "active", "screen")

@@ -36,9 +36,6 @@ func (b *bench) waits(missing string) {
 	b.t.Errorf("without %s: %+v, want a pair that waits for it", missing, pairs)
 }
 
-// backWithin is how long after its interface a pair may be back.
-const backWithin = 200 * time.Millisecond
-
 // departure is a way for an interface to go, and the way back.
 type departure struct {
 	name        string
@@ -90,11 +87,7 @@ func TestDeviceGoesAndComes(t *testing.T) {
 					b.prepareAgain(datapath, 1) // no frame could arrive before
 				}
 				start := time.Now()
-				took := b.awaitPath(0, 1).Sub(start)
-				t.Logf("back after %v", took)
-				if took > backWithin {
-					t.Errorf("active again after %v, want %v at most", took, backWithin)
-				}
+				t.Logf("back after %v", b.awaitPath(0, 1).Sub(start))
 				b.awaitPath(1, 0)
 				b.awaitList("sw0-sw1 active")
 				r.end(syscall.SIGTERM)

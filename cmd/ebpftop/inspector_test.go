@@ -106,6 +106,12 @@ func TestInspectorStopped(t *testing.T) {
 	})
 	w.awaitOthers(1, "")
 	w.signal(w.supervisor, syscall.SIGSTOP)
+	w.b.await(func() error { // else it may yet let the inspector go on
+		if state := processState(t, w.supervisor); state != "T" {
+			return fmt.Errorf("the supervisor is in state %q", state)
+		}
+		return nil
+	})
 	w.signal(w.inspector, syscall.SIGSTOP)
 	w.awaitOthers(0, "does not answer")
 	w.signal(w.inspector, syscall.SIGCONT)

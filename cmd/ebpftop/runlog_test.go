@@ -15,6 +15,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
 // next expects the next line that run says to have all the words. Lines about an end that
@@ -80,8 +82,9 @@ func TestRunSaysEachChange(t *testing.T) {
 	b.awaitBare(b.hub, port(0), port(2))
 }
 
-// TestRunReadsAgain what was refused, though the file is the same.
-func TestRunReadsAgain(t *testing.T) {
+// TestRunRetries takes up a file that was refused as soon as nothing speaks against it any
+// more: the other pair is gone, the interface is there.
+func TestRunRetries(t *testing.T) {
 	b := newBench(t, 4)
 	b.run("add", port(2), port(3))
 	file := newLinksFile(t, "sw0: sw1")
@@ -90,8 +93,11 @@ func TestRunReadsAgain(t *testing.T) {
 	file.swap("sw0: sw1", "sw2: sw2")
 	r.awaitWords("sw2", "the last good links go on")
 	b.run("del", port(2))
-	b.check(r.cmd.Process.Signal(syscall.SIGHUP))
 	b.awaitList("sw0-sw1 active", "sw2-sw2 active")
+	file.swap("sw0: sw1", "sw2: late0")
+	r.awaitWords("late0", "the last good links go on")
+	b.check(lab.QuietVeth(b.hub, "late0", b.hosts[3], "late0"))
+	b.awaitList("sw0-sw1 active", "sw2-late0 active")
 	r.end(syscall.SIGTERM)
 	b.awaitBare(b.hub, port(0), port(1), port(2))
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
@@ -118,9 +121,7 @@ func TestStatsOnEveryHook(t *testing.T) {
 			const frames = 1000
 			host, peer := pair(t)
 			s := openStats(t, host, "--hook", string(hook), "-i", "host*")
-			if err := peer.Inject("peer0", slices.Repeat([][]byte{udpFrame(t, 4000)}, frames)...); err != nil {
-				t.Fatal(err)
-			}
+			sendAll(t, peer, "peer0", slices.Repeat([][]byte{udpFrame(t, 4000)}, frames))
 			s.until(func(o sample) bool { return len(o.Interfaces) == 1 && o.Interfaces[0].RXPackets >= frames })
 			if o := s.next(); o.Interfaces[0].RXPackets != frames || o.Interfaces[0].Hook != hook || o.Connections[0].RXPackets != frames {
 				t.Errorf("counted %+v", o)
@@ -129,6 +130,27 @@ func TestStatsOnEveryHook(t *testing.T) {
 				t.Errorf("after SIGINT status %d, %s", status, s.errOut.String())
 			}
 		})
+	}
+}
+
+// sendAll sends frames, and those again that veth drops because the other end has not yet
+// taken what was sent before.
+func sendAll(t *testing.T, from *lab.Namespace, iface string, frames [][]byte) {
+	t.Helper()
+	wire, err := from.Open(iface)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wire.Close()
+	for len(frames) > 0 {
+		switch err := wire.Send(frames[0]); {
+		case errors.Is(err, unix.ENOBUFS):
+			runtime.Gosched()
+		case err != nil:
+			t.Fatal(err)
+		default:
+			frames = frames[1:]
+		}
 	}
 }
 

@@ -150,11 +150,10 @@ func (r *linksRun) loop(ctx context.Context, changed <-chan struct{}, hangups <-
 			}
 			r.use(version)
 		case <-changed:
+			r.retry()
 			r.follow(r.pairs.Reconcile)
 		case <-again.C:
-			if errors.Is(r.follower.Problem(), crossconnect.ErrLocked) {
-				r.use(r.follower.Version())
-			}
+			r.retry()
 			r.follow(r.pairs.RetryWaiting)
 		case <-pings:
 			r.manager.alive()
@@ -180,6 +179,21 @@ func (r *linksRun) use(version linksfile.Version) {
 	if r.reading {
 		r.reading = false
 		r.manager.ready()
+	}
+}
+
+// retry takes up the last version of the file if that was refused. A reason that stays is
+// not said again.
+func (r *linksRun) retry() {
+	before := r.follower.Problem()
+	if before == nil {
+		return
+	}
+	switch err := r.follower.Retry(); {
+	case err == nil:
+		r.inForce()
+	case err.Error() != before.Error():
+		r.log.Warn("file not in force", "reason", oneLine(err))
 	}
 }
 

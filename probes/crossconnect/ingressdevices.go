@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // Keys of the devices that an ingress has to do with, as in headers/cross_connect.h.
@@ -39,13 +40,17 @@ func (m *deviceMaps) get(d Datapath, key int) (int, error) {
 	return int(ifindex), nil
 }
 
-// set makes a device one that the ingress has to do with; ifindex 0 is none.
+// set makes a device one that the ingress has to do with; ifindex 0 is none. It returns
+// ENODEV, wrapped, if the device has gone.
 func (m *deviceMaps) set(d Datapath, key, ifindex int) error {
 	var err error
 	if ifindex == 0 {
 		err = m.of(d).Delete(uint32(key)) // also if there is none
 	} else {
 		err = m.of(d).Put(uint32(key), uint32(ifindex))
+	}
+	if errors.Is(err, unix.EINVAL) { // there is no such device: __dev_map_alloc_node() in kernel/bpf/devmap.c
+		err = unix.ENODEV
 	}
 	if err != nil {
 		return fmt.Errorf("set a device: %w", err)

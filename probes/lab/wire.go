@@ -99,15 +99,10 @@ func networkOrder(v uint16) uint16 {
 
 // Send sends the frames, each from its Ethernet header on and without frame
 // check sequence, in this order. The kernel takes frames from 14 bytes to the
-// MTU and header. A frame that finds the queue of the interface full is sent again.
+// MTU and header. It returns ENOBUFS, wrapped, for a frame that found a queue full.
 func (w *Wire) Send(frames ...[]byte) error {
 	for i, frame := range frames {
-		_, err := w.file.Write(frame)
-		for errors.Is(err, unix.ENOBUFS) { // veth_xmit() in drivers/net/veth.c dropped it
-			time.Sleep(time.Millisecond)
-			_, err = w.file.Write(frame)
-		}
-		if err != nil {
+		if _, err := w.file.Write(frame); err != nil {
 			return fmt.Errorf("send frame %d of %d on %s: %w", i+1, len(frames), w.iface, err)
 		}
 	}

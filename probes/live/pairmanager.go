@@ -137,6 +137,7 @@ func (r *pairManager) isFromFile(p probes.Pair) bool {
 
 // follow keeps up with interfaces. What goes wrong is shown with the pairs.
 func (r *pairManager) follow() {
+	r.retryFile()
 	r.followProblem = errors.Join(r.own.Reconcile(), r.kept.Reconcile())
 	r.followTime = time.Now()
 }
@@ -147,8 +148,16 @@ func (r *pairManager) recheck() {
 		r.follow()
 		return
 	}
+	r.retryFile()
 	r.followProblem = errors.Join(r.own.RetryWaiting(), r.kept.RetryWaiting())
 	r.followTime = time.Now()
+}
+
+// retryFile uses the last version of the file of links if that was refused before.
+func (r *pairManager) retryFile() {
+	if r.follower != nil {
+		_ = r.follower.Retry() // shown with the pairs
+	}
 }
 
 // poll describes all pairs, given the interfaces there are.
@@ -162,9 +171,6 @@ func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) 
 		r.follow()
 	}
 	r.onTrial = trial
-	if err := r.fileProblem(); !trial && errors.Is(err, crossconnect.ErrTrial) || errors.Is(err, crossconnect.ErrLocked) {
-		_ = r.follower.UseAgain() // its turn has come
-	}
 	own, err := r.own.StatusAmong(links)
 	if err != nil {
 		return nil, err
@@ -184,7 +190,7 @@ func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) 
 		}
 		r.othersTime = now
 	}
-	if len(own)+len(kept) > 0 && time.Since(r.followTime) > followAge {
+	if (len(own)+len(kept) > 0 || r.fileProblem() != nil) && time.Since(r.followTime) > followAge {
 		r.recheck()
 	}
 	return slices.Concat(own, kept, r.othersPairs), nil

@@ -57,11 +57,14 @@ func (f *Follower) Use(v Version) error {
 	return f.problem
 }
 
-// Version returns the last one.
-func (f *Follower) Version() Version { return f.version }
-
-// UseAgain is Use for the last version.
-func (f *Follower) UseAgain() error { return f.Use(f.version) }
+// Retry is Use for the last version if that could be read and not be used: interfaces come,
+// trials end, and other processes let go of theirs. Otherwise it is Problem.
+func (f *Follower) Retry() error {
+	if f.problem == nil || f.version.Err != nil {
+		return f.problem
+	}
+	return f.Use(f.version)
+}
 
 // Links returns the number of pairs of the version that is in force.
 func (f *Follower) Links() int { return f.links }
