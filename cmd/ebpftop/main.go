@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/environment"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui"
 )
@@ -21,6 +22,7 @@ func main() {
 
 // run is the whole command, and returns its exit status.
 func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	environment.Restore()
 	// A reader that went away is an error to return, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)

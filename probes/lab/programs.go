@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -31,8 +33,20 @@ func programs(ctx context.Context, n *Network) error {
 	})
 }
 
+// programDirectories are where the commands are, the last on NixOS. They stand for $PATH,
+// because root may run the demo with that of somebody else.
+var programDirectories = []string{"/usr/bin", "/bin", "/run/current-system/sw/bin"}
+
 func execute(ctx context.Context, command []string) error {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	path := command[0]
+	for _, directory := range programDirectories {
+		if found, err := exec.LookPath(filepath.Join(directory, command[0])); err == nil {
+			path = found
+			break
+		}
+	}
+	cmd := exec.CommandContext(ctx, path, command[1:]...)
+	cmd.Env = []string{"PATH=" + strings.Join(programDirectories, ":")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("run %v: %w", command, err)

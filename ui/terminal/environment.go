@@ -36,10 +36,11 @@ func (e environment) get(name string) (value string) {
 }
 
 // Profile is which colours the terminal has. The library only knows NO_COLOR=1
-// and the like; any value counts.
+// and the like; any value counts. What it would learn by Detect is not worth to run tmux
+// and to read a file of $TERMINFO for, which in the environment of root may be anybody's.
 func (t *Terminal) Profile() colorprofile.Profile {
 	if t.environ.get("NO_COLOR") != "" {
 		return colorprofile.ASCII
 	}
-	return colorprofile.Detect(t.Output, t.environ)
+	return colorprofile.Env(t.environ)
 }
