@@ -140,6 +140,7 @@ const (
 	PacketsVarInterfacesMask      = "interfaces_mask"
 	PacketsVarIsLeased            = "is_leased"
 	PacketsVarLocalPorts          = "local_ports"
+	PacketsVarNamedEthertypes     = "named_ethertypes"
 	PacketsVarNetworkNamespace    = "network_namespace"
 	PacketsVarProtocolCpus        = "protocol_cpus"
 	PacketsVarProtocolSlots       = "protocol_slots"
@@ -238,6 +239,7 @@ type PacketsVariableSpecs struct {
 	InterfacesMask      *ebpf.VariableSpec `ebpf:"interfaces_mask"`
 	IsLeased            *ebpf.VariableSpec `ebpf:"is_leased"`
 	LocalPorts          *ebpf.VariableSpec `ebpf:"local_ports"`
+	NamedEthertypes     *ebpf.VariableSpec `ebpf:"named_ethertypes"`
 	NetworkNamespace    *ebpf.VariableSpec `ebpf:"network_namespace"`
 	ProtocolCpus        *ebpf.VariableSpec `ebpf:"protocol_cpus"`
 	ProtocolSlots       *ebpf.VariableSpec `ebpf:"protocol_slots"`
@@ -305,6 +307,7 @@ type PacketsVariables struct {
 	InterfacesMask      *ebpf.Variable `ebpf:"interfaces_mask"`
 	IsLeased            *ebpf.Variable `ebpf:"is_leased"`
 	LocalPorts          *ebpf.Variable `ebpf:"local_ports"`
+	NamedEthertypes     *ebpf.Variable `ebpf:"named_ethertypes"`
 	NetworkNamespace    *ebpf.Variable `ebpf:"network_namespace"`
 	ProtocolCpus        *ebpf.Variable `ebpf:"protocol_cpus"`
 	ProtocolSlots       *ebpf.Variable `ebpf:"protocol_slots"`

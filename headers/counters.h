@@ -18,7 +18,9 @@
 
 #define PROTOCOL_SLOTS 8
 #define OTHER_ROWS_MAX 16384
-#define OTHER_ROWS_EACH 1024 /* of an interface in a direction; the rest count as OTHER_REST */
+/* Ethertypes without a name that have a row, of an interface in a direction; more of them
+ * count as OTHER_REST. So frames of made-up ethertypes take no row from any other. */
+#define UNNAMED_ROWS_EACH 128
 
 /* What one CPU counted on one interface; in cache lines that no other one writes to. */
 struct protocol_counts {
@@ -37,13 +39,14 @@ struct {
 /* Set by user space before loading. */
 const volatile __u32 protocol_cpus = 1; /* that have counters in each block */
 const volatile __u8 protocol_slots[256]; /* by IP protocol; PROTOCOL_SLOTS and more: none */
+const volatile __u8 named_ethertypes[(1 << 16) / 8]; /* bitmap */
 
 enum other_kind {
 	OTHER_PROTOCOL, /* number is an IP protocol */
 	OTHER_ETHERTYPE, /* number is an ethertype: not IP, or broken before the IP protocol */
 	OTHER_MALFORMED, /* packets that are counted elsewhere, too */
 	OTHER_REST,	    /* what the table has no room for; user space makes its rows */
-	OTHER_ROWS,	    /* packets is how many rows there are */
+	OTHER_ROWS,	    /* packets is how many rows of ethertypes without a name there are */
 };
 
 struct other_key {
@@ -68,15 +71,17 @@ static __always_inline void traffic_add_atomic(struct traffic *t, __u64 packets,
 	__sync_fetch_and_add(&t->bytes, bytes);
 }
 
-/* Whether an interface may have one row more in a direction. */
+/* Whether a row may be added. Those of a kind that has few always may. */
 static __always_inline bool other_may_add(struct other_key key)
 {
 	struct traffic *rows;
 
+	if (key.kind != OTHER_ETHERTYPE || named_ethertypes[key.number / 8] & 1 << key.number % 8)
+		return true;
 	key.kind = OTHER_ROWS;
 	key.number = 0;
 	rows = bpf_map_lookup_elem(&others, &key);
-	if (!rows || rows->packets >= OTHER_ROWS_EACH)
+	if (!rows || rows->packets >= UNNAMED_ROWS_EACH)
 		return false;
 	__sync_fetch_and_add(&rows->packets, 1);
 	return true;

@@ -142,6 +142,7 @@ func (p *Program) configure(o Options) error {
 		spec.Variables[bpf.PacketsVarNetworkNamespace].Set(o.Namespace),
 		spec.Variables[bpf.PacketsVarProtocolCpus].Set(uint32(cpus)),
 		spec.Variables[bpf.PacketsVarProtocolSlots].Set(protocolSlotsByNumber()),
+		spec.Variables[bpf.PacketsVarNamedEthertypes].Set(namedEthertypes()),
 	)
 }
 
