@@ -11,8 +11,8 @@
  * To find a row takes a call, and calls are most of what a packet costs. Packets
  * of a connection come in bursts, so each CPU has a few slots, in which it counts
  * on for the connections that it saw last: a row is looked up when its connection
- * enters a slot, and when it leaves with something to add. User space adds what
- * the slots hold to the rows: nothing is lost or late.
+ * enters a slot, once a tick meanwhile, and when it leaves with something to add.
+ * User space adds what the slots hold to the rows: nothing is lost or late.
  */
 #ifndef EBPFTOP_CONNECTIONS_H
 #define EBPFTOP_CONNECTIONS_H
@@ -269,8 +269,8 @@ is_key_of(const struct connection_slot *slot, const __u64 *key, __u32 words)
 	return !difference;
 }
 
-/* Gives a slot to another connection, whose first frame is this, and which has a
- * row from now on. */
+/* Gives a slot to a connection, or to the same one anew, of which this frame counts in its
+ * row at once, and which has one from now on. */
 static __always_inline void
 slot_enter(struct connection_slot *slot, __u32 number, void *table, const __u64 *key, __u32 words,
 	   const struct frame *f, enum direction direction, const struct traffic *more, __u64 time)
@@ -283,7 +283,7 @@ slot_enter(struct connection_slot *slot, __u32 number, void *table, const __u64 
 		slot_settle(number);
 	slot_empty(slot);
 	__builtin_memcpy(&slot->key, key, words * sizeof(*key));
-	slot->more.first_seen = time;
+	slot->more.first_seen = slot->more.last_seen = time;
 	row = bpf_map_lookup_elem(table, &slot->key);
 	if (row) {
 		connection_add(row, direction, more->packets, more->bytes, f->tcp_flags, time);
@@ -306,7 +306,9 @@ connection_count(__u32 number, void *table, const __u64 *key, __u32 words, const
 
 	if (!slot)
 		return;
-	if (is_key_of(slot, key, words))
+	/* Once a tick, a connection that stays in its slot has its row looked up, because the
+	 * table makes room by what was not looked up for longest; and made, should it be gone. */
+	if (is_key_of(slot, key, words) && slot->more.last_seen == time)
 		slot_count(slot, f, direction, more, time);
 	else
 		slot_enter(slot, number, table, key, words, f, direction, more, time);

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/ebpftop/ebpftop/bpf"
@@ -147,4 +148,36 @@ func TestPortFilter(t *testing.T) {
 	if row.RXPackets != 3 || len(rows) != 1 || rows[0].Local.String() != "10.0.0.2:80" {
 		t.Errorf("%d frames counted, tracked %+v", row.RXPackets, rows)
 	}
+}
+
+// TestBusyConnectionStays has tuples that come twice, and never again, fill the table many
+// times over, while a connection goes on in a slot of its CPU: that keeps its row.
+func TestBusyConnectionStays(t *testing.T) {
+	const size, rounds, each = 4096, 200, 200
+	r := newRig(t, probes.HookTC, size)
+	wire, err := r.peer.Open(peerInterface)
+	r.check(err)
+	defer wire.Close()
+	busy := udp4Frame()
+	_, busyEnd := (&frameKind{ports: true}).ends()
+	for round := range rounds {
+		r.check(wire.Send(busy))
+		for n := range each {
+			frame := tupleFrame((each*round + n) << 8) // of one port: none is in the other's slot
+			r.check(wire.Send(frame, frame))
+		}
+		time.Sleep(5 * time.Millisecond) // a tick of the kernel's is to pass, at least at 250 Hz
+	}
+	r.await(rounds * (1 + 2*each))
+	rows, _, lost, err := r.connections.Poll(r.watched.Name)
+	r.check(err)
+	if lost.ConnectionsEvicted < rounds*each-size {
+		t.Errorf("lost %+v: the table was not full", lost)
+	}
+	for _, row := range rows {
+		if row.Remote == busyEnd && row.RXPackets == rounds {
+			return
+		}
+	}
+	t.Errorf("no row of the connection with %d frames among %d", rounds, len(rows))
 }
