@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -67,13 +68,24 @@ func withInspector(fn func(*inspect.Inspector) error) (err error) {
 	return fn(inspector)
 }
 
+// errNotStartedByUs is for who calls a command that is asked through a pipe.
+func errNotStartedByUs(name string) error {
+	if stat, err := os.Stdin.Stat(); err != nil || stat.Mode()&os.ModeNamedPipe == 0 {
+		return wrongUse(fmt.Errorf("%s is for ebpftop itself, which starts it when there is something to ask", name))
+	}
+	return nil
+}
+
 // newSuperviseCommand is for withInspector alone.
 func newSuperviseCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    superviseCommand,
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArguments,
 		RunE: func(*cobra.Command, []string) error {
+			if err := errNotStartedByUs(superviseCommand); err != nil {
+				return err
+			}
 			if err := confine.Process(confine.Needs{Capabilities: confine.Inspecting, PassedOn: true}); err != nil {
 				return err
 			}
@@ -87,8 +99,11 @@ func newInspectCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    inspectCommand,
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArguments,
 		RunE: func(*cobra.Command, []string) error {
+			if err := errNotStartedByUs(inspectCommand); err != nil {
+				return err
+			}
 			// No Landlock: it would close the processes of others to us.
 			if err := confine.Process(confine.Needs{Capabilities: confine.Inspecting}); err != nil {
 				return err

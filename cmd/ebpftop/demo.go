@@ -26,7 +26,7 @@ func newDemoCommand() *cobra.Command {
 Left and right ping each other in vain: press a, connect to-left with to-right.
 No packet leaves the lab, nothing remains of it. Programs are the whole host's.`,
 		Example: `  sudo ebpftop demo --stats --duration 10s | jq .execs.total`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts, err := watch.options()
 			if err != nil {
@@ -36,7 +36,7 @@ No packet leaves the lab, nothing remains of it. Programs are the whole host's.`
 				return wrongUse(fmt.Errorf("--duration %v: use 0 or more", duration))
 			}
 			if err := lab.Isolate(); err != nil {
-				return fmt.Errorf("demo: %w", err)
+				return fmt.Errorf("demo: %w: run it as root", err)
 			}
 			ctx := cmd.Context()
 			if duration > 0 {

@@ -21,7 +21,7 @@ func newDoctorCommand() *cobra.Command {
 		Long: `doctor tries, one by one, the things that ebpftop relies on, and says of each
 that does not work what it costs you and how to get it. It touches none of the
 host's interfaces. The exit status is 1 where the dashboard cannot run.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			findings := doctor.Diagnose()
 			show := showFindings

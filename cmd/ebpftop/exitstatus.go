@@ -5,6 +5,8 @@ import (
 	"path"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ebpftop/ebpftop/probes/packets"
 )
 
 // exitStatus ends the command with this status where all has been said.
@@ -56,7 +58,9 @@ func exitStatusOf(err error, started bool) exitStatus {
 		return status
 	}
 	_, marked := errors.AsType[wrongUseError](err)
-	if marked || !started || errors.Is(err, path.ErrBadPattern) { // of -i, where no interface has that name
+	// Of -i, where no interface has that name.
+	isNoName := errors.Is(err, path.ErrBadPattern) || errors.Is(err, packets.ErrEmptyName)
+	if marked || !started || isNoName {
 		return exitWrongUse
 	}
 	return exitFailed

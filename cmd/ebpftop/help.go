@@ -41,5 +41,5 @@ func shortenHelp(root *cobra.Command) {
 	root.PersistentFlags().BoolP("help", "h", false, "show help")
 	root.PersistentFlags().Lookup("help").Hidden = true // who reads it knows
 	root.SetUsageFunc(usage)
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	root.SetHelpCommand(newHelpCommand())
 }

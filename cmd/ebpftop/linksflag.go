@@ -22,12 +22,6 @@ func trustFlag(cmd *cobra.Command, file *linksfile.File) {
 	cmd.Flags().BoolVar(&file.Trusted, "trust-file", false, "use FILE even if other users may write to it")
 }
 
-func requireFile(cmd *cobra.Command) {
-	if err := cmd.MarkFlagRequired("file"); err != nil {
-		panic(err) // only if there is no such flag
-	}
-}
-
 // readLinks reads a file, or the standard input. It also returns what to call that.
 func readLinks(ctx context.Context, file linksfile.File, in io.Reader) (name string, data []byte, err error) {
 	if file.Path != standardInput {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ func newRootCommand() *cobra.Command {
 		Use:           "ebpftop",
 		Short:         "See live what the Linux kernel sees",
 		Long:          "ebpftop shows live what the Linux kernel sees, and connects interfaces in pairs.",
-		Args:          cobra.NoArgs,
+		Args:          noArguments,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -27,7 +28,7 @@ func newRootCommand() *cobra.Command {
 				return err
 			}
 			opts, err := watch.options()
-			if err != nil {
+			if err := cmp.Or(err, errEmpty(cmd, "links")); err != nil {
 				return err
 			}
 			opts.Links = links
@@ -49,6 +50,7 @@ func newRootCommand() *cobra.Command {
 	root.Flags().Lookup("yes").Hidden = true // for want of a line: whoever needs it is told
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for ebpftop")
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
 	shortenHelp(root)
 	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newVersionCommand(),
 		newSuperviseCommand(), newInspectCommand())

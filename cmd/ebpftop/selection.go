@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -20,9 +22,14 @@ func (c *selection) register(cmd *cobra.Command) {
 	flags.BoolVar(&c.active, "active", false, "only connections with traffic in the interval")
 	flags.UintVar(&c.top, "top", 0, "only the `N` connections with most traffic in it")
 	flags.StringVar(&c.filter, "filter", "", "only connections with all of these `WORDS`")
-	for _, other := range []string{"active", "top", "filter"} {
-		cmd.MarkFlagsMutuallyExclusive("no-connections", other)
+}
+
+// check checks the flags.
+func (c *selection) check(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("top") && c.top == 0 {
+		return wrongUse(errors.New("--top 0: use 1 or more, or --no-connections"))
 	}
+	return errTogether(cmd, "no-connections", "active", "top", "filter")
 }
 
 // of returns the connections of a sample to print, the busiest first unless all are.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,11 +32,14 @@ func newStatsCommand() *cobra.Command {
 		Long: `Print what the dashboard shows, once an interval. Totals count from the start of
 the command; *_bps are bits per second.`,
 		Example: `  sudo ebpftop stats --json --top 9 --count 1 | jq '.connections[].remote'`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts, err := watch.options()
-			if err != nil {
+			if err := cmp.Or(err, selected.check(cmd), errTogether(cmd, "events", "json", "top", "active")); err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("count") && count == 0 {
+				return wrongUse(errors.New("--count 0: use 1 or more, or leave it out"))
 			}
 			write := printTable
 			switch {
@@ -58,9 +62,6 @@ the command; *_bps are bits per second.`,
 	selected.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object an interval, each on a line")
 	cmd.Flags().BoolVar(&asEvents, "events", false, "one JSON object for what opens, closes, runs, drops")
-	for _, other := range []string{"json", "top", "active"} {
-		cmd.MarkFlagsMutuallyExclusive("events", other)
-	}
 	cmd.Flags().UintVar(&count, "count", 0, "stop after `N` intervals")
 	return cmd
 }

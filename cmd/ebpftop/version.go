@@ -22,7 +22,7 @@ func newVersionCommand() *cobra.Command {
 		Use:    "version",
 		Hidden: true, // --version is in the help
 		Short:  "Print the version",
-		Args:   cobra.NoArgs,
+		Args:   noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "ebpftop %s %s %s/%s\n",
 				version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,11 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 	if opts.Hook, err = probes.ParseHook(w.hook); err != nil {
 		return opts, fmt.Errorf("--hook: %w", err)
 	}
+	for _, name := range w.interfaces {
+		if strings.Trim(name, ", ") == "" {
+			return opts, fmt.Errorf("-i %q: name an interface, or leave -i out to watch all that are up", name)
+		}
+	}
 	for _, port := range w.ports {
 		if port < 1 || port > 65535 {
 			return opts, fmt.Errorf("--port %d: use a port from 1 to 65535", port)
@@ -67,7 +73,7 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 		return opts, fmt.Errorf("--max-connections %d: use 1 to %d", w.maxConnections, mostMaxConnections)
 	}
 	if w.interval < shortestInterval || w.interval > longestInterval {
-		return opts, fmt.Errorf("--interval %v: use %v to %v", w.interval, shortestInterval, longestInterval)
+		return opts, fmt.Errorf("--interval %v: use %v to 1h", w.interval, shortestInterval)
 	}
 	if opts.Ageing, err = ageing(w.idle); err != nil {
 		return opts, err

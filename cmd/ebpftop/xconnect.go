@@ -29,16 +29,19 @@ the next boot, in the network namespace they run in; the dashboard shows it.`,
   sudo ebpftop xconnect add eth1 eth2 --trial 30s && ssh router uptime &&
       sudo ebpftop xconnect confirm
   sudo ebpftop xconnect run -f links.yaml`,
-		Args: cobra.NoArgs, // looked at only because it can be run
+		Args: noArguments, // looked at only because it can be run
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newXconnectAdd(), newXconnectDel(), newXconnectApply(), newXconnectList(), newXconnectStatus(),
+	cmd.AddCommand(newHelpCommand(), newXconnectAdd(), newXconnectDel(), newXconnectApply(), newXconnectList(), newXconnectStatus(),
 		newXconnectConfirm(), newXconnectRollback(), newXconnectRun())
 	return cmd
 }
 
 // withKept calls fn with the pairs that are kept.
 func withKept(ctx context.Context, fn func(*crossconnect.PairSet) error) (err error) {
+	if err := errNoRights(); err != nil {
+		return err
+	}
 	kept, err := crossconnect.OpenKept()
 	if err != nil {
 		return err
@@ -46,6 +49,14 @@ func withKept(ctx context.Context, fn func(*crossconnect.PairSet) error) (err er
 	kept.Stop = ctx.Done()
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	return fn(kept)
+}
+
+// changeKept is withKept for what changes them.
+func changeKept(ctx context.Context, fn func(*crossconnect.PairSet) error) error {
+	if err := errCannotKeep(); err != nil {
+		return err
+	}
+	return withKept(ctx, fn)
 }
 
 // interfaceNames fails on an argument that no interface can be called.
@@ -90,13 +101,13 @@ func newXconnectAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add A B",
 		Short: "Connect A and B; A and A sends back what A receives",
-		Args:  cobra.MatchAll(cobra.ExactArgs(2), interfaceNames),
+		Args:  onePair,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wish, err := crossconnect.ParseDatapath(datapath)
 			if err != nil {
 				return wrongUse(fmt.Errorf("--datapath: %w", err))
 			}
-			if err := trial.check(cmd); err != nil {
+			if err := cmp.Or(trial.check(cmd), errCannotKeep()); err != nil {
 				return err
 			}
 			pair := crossconnect.Pair{A: args[0], B: args[1], AToB: wish, BToA: wish, Wait: wait}
@@ -127,9 +138,9 @@ func newXconnectDel() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "del A [B]",
 		Short: "Disconnect A",
-		Args:  cobra.MatchAll(cobra.RangeArgs(1, 2), interfaceNames),
+		Args:  pairOrEnd,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := trial.check(cmd); err != nil {
+			if err := cmp.Or(trial.check(cmd), errCannotKeep()); err != nil {
 				return err
 			}
 			err := withKept(cmd.Context(), func(kept *crossconnect.PairSet) error {
@@ -199,9 +210,9 @@ func newXconnectConfirm() *cobra.Command {
 	return &cobra.Command{
 		Use:   "confirm",
 		Short: "Make what is on trial stay",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withKept(cmd.Context(), (*crossconnect.PairSet).Confirm)
+			return changeKept(cmd.Context(), (*crossconnect.PairSet).Confirm)
 		},
 	}
 }
@@ -210,9 +221,9 @@ func newXconnectRollback() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rollback",
 		Short: "Take back what is on trial now",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withKept(cmd.Context(), (*crossconnect.PairSet).Rollback)
+			return changeKept(cmd.Context(), (*crossconnect.PairSet).Rollback)
 		},
 	}
 }
@@ -222,7 +233,7 @@ func newXconnectList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the pairs, those of running ebpftops included",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var list []crossconnect.Status
 			err := withKept(cmd.Context(), func(kept *crossconnect.PairSet) (err error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,9 +19,9 @@ func newXconnectApply() *cobra.Command {
 		Short: "Make the pairs of a file the kept ones, all or none",
 		Long: `apply makes the pairs of a file the kept ones: all of them and no others, or it
 changes nothing. With -f - it reads them from its standard input.`,
-		Args: cobra.NoArgs,
+		Args: oneFile(&file.Path),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := trial.check(cmd); err != nil {
+			if err := cmp.Or(trial.check(cmd), errCannotKeep()); err != nil {
 				return err
 			}
 			name, data, err := readLinks(cmd.Context(), file, cmd.InOrStdin())
@@ -52,7 +53,6 @@ changes nothing. With -f - it reads them from its standard input.`,
 		},
 	}
 	fileFlags(cmd, &file)
-	requireFile(cmd)
 	trial.register(cmd)
 	guard.register(cmd, adviseTrial)
 	return cmd

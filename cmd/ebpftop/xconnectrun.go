@@ -37,10 +37,13 @@ goes on. SIGHUP has it read the file again.
   links:
     eth1: eth2
     eth3: {peer: eth4, datapath: tc, wait: true}`,
-		Args: cobra.NoArgs,
+		Args: oneFile(&file.Path),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file.Path == standardInput {
 				return wrongUse(errors.New("-f -: run follows a file, which the standard input is not: name one"))
+			}
+			if err := errNoRights(); err != nil {
+				return err
 			}
 			out, errOut := newBacklog(cmd.OutOrStdout()), newBacklog(cmd.ErrOrStderr())
 			defer out.Close()
@@ -72,7 +75,6 @@ goes on. SIGHUP has it read the file again.
 		},
 	}
 	fileFlags(cmd, &file)
-	requireFile(cmd)
 	guard.register(cmd, adviseYes)
 	logs.register(cmd)
 	return cmd

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
@@ -31,6 +32,9 @@ file (-f). With --check, the exit status says so, in place of the ones below:
 What it finds is on the standard output, why it failed on the standard error.`,
 		Args: cobra.MatchAll(pairOrNone, interfaceNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errEmpty(cmd, "file"); err != nil {
+				return err
+			}
 			if len(args) > 0 && check.file.Path != "" {
 				return wrongUse(errors.New("a pair and a file: name one of them"))
 			}
@@ -55,6 +59,9 @@ What it finds is on the standard output, why it failed on the standard error.`,
 }
 
 func pairOrNone(_ *cobra.Command, args []string) error {
+	if len(args) == 1 && args[0] == helpWord {
+		return pflag.ErrHelp
+	}
 	if len(args) != 0 && len(args) != 2 {
 		return errors.New("name both interfaces of a pair, or none for all pairs")
 	}

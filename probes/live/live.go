@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -96,7 +97,7 @@ func New(ctx context.Context, opts Options) (*Live, error) {
 		return nil, err
 	}
 	if _, err := doctor.Capabilities(); err != nil {
-		return nil, fmt.Errorf("%w: run as root, or see `ebpftop doctor`", err)
+		return nil, fmt.Errorf("%w: run it as root, or see `ebpftop doctor`", err)
 	}
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", explain(err))
@@ -129,7 +130,11 @@ func New(ctx context.Context, opts Options) (*Live, error) {
 
 // explain adds to an error of the kernel what the user can do about it.
 func explain(err error) error {
+	_, isLinks := errors.AsType[linksError](err)
+	_, isFile := errors.AsType[*fs.PathError](err)
 	switch {
+	case isFile || isLinks && errors.Is(err, unix.EACCES):
+		return err // it is about the mode of a file
 	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w: %s, see `ebpftop doctor`", err, doctor.WhyForbidden())
 	case errors.Is(err, ebpf.ErrNotSupported):
@@ -137,6 +142,11 @@ func explain(err error) error {
 	}
 	return err
 }
+
+// linksError is about the file of links.
+type linksError struct{ error }
+
+func (e linksError) Unwrap() error { return e.error }
 
 // events are what the probes follow at once, without waiting for a sample.
 type events struct {
@@ -189,7 +199,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 		return e, err
 	}
 	if e.links, err = l.pairs.followFile(ctx, opts.Links); err != nil {
-		return e, err
+		return e, linksError{err}
 	}
 	if err := l.follow(); err != nil {
 		return e, err

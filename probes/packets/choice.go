@@ -2,6 +2,7 @@ package packets
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net"
 	"path"
@@ -18,6 +19,9 @@ type choice struct {
 	text     string
 	patterns []string
 }
+
+// ErrEmptyName is wrapped by the error about a list of interfaces with a comma too many.
+var ErrEmptyName = errors.New("a name is empty")
 
 func choiceOf(text string) choice {
 	patterns, err := csv.NewReader(strings.NewReader(text)).Read()
@@ -54,8 +58,11 @@ func (c choice) check(links []netlink.Link) error {
 		return nil
 	}
 	for _, pattern := range c.patterns {
+		if strings.TrimSpace(pattern) == "" {
+			return fmt.Errorf("interfaces %q: %w: leave out the comma", c.text, ErrEmptyName)
+		}
 		if _, err := path.Match(pattern, ""); err != nil {
-			return fmt.Errorf("interface pattern %q: %w", pattern, err)
+			return fmt.Errorf("interface pattern %q: %w: close the bracket, or write \\[ for one", pattern, err)
 		}
 		exists := slices.ContainsFunc(links, func(l netlink.Link) bool { return matches(pattern, l.Attrs()) })
 		if !exists && !strings.ContainsAny(pattern, `*?[\`) {

@@ -47,7 +47,7 @@ func TestChoice(t *testing.T) {
 		{"eth0,eth2", []string{"eth0"}, `no interface "eth2"`},
 		{"eth2@eth0", nil, `no interface "eth2@eth0"`},
 		{"[a", nil, `interface pattern "[a"`},
-		{"", nil, `no interface ""`},
+		{"", nil, "a name is empty"},
 	} {
 		chosen := choiceOf(c.text)
 		var got []string

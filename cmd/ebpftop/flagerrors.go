@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// flagError says what is wrong with a flag in words of the command line. The library's name
+// the functions of Go that the value was given to.
+func flagError(cmd *cobra.Command, err error) error {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		name := "--" + unknown.GetSpecifiedName()
+		if unknown.GetSpecifiedShortnames() != "" {
+			name = "-" + unknown.GetSpecifiedName()
+		}
+		return fmt.Errorf("unknown flag %s: `%s --help` lists those there are", name, cmd.CommandPath())
+	}
+	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		value, _ := pflag.UnquoteUsage(missing.GetFlag())
+		return fmt.Errorf("%s needs a value: %[1]s %s", flagName(missing.GetFlag()), value)
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return fmt.Errorf("%s %q: %s", flagName(invalid.GetFlag()), invalid.GetValue(), remedyFor(invalid))
+	}
+	if malformed, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
+		return fmt.Errorf("%q is no flag: `%s --help` lists those there are", malformed.GetSpecifiedFlag(), cmd.CommandPath())
+	}
+	return err
+}
+
+// flagName is how people write the flag: by its letter if it has one.
+func flagName(flag *pflag.Flag) string {
+	if flag.Shorthand != "" {
+		return "-" + flag.Shorthand
+	}
+	return "--" + flag.Name
+}
+
+// remedyFor says what values the flag takes.
+func remedyFor(err *pflag.InvalidValueError) string {
+	switch kind := err.GetFlag().Value.Type(); {
+	case kind == "duration":
+		return "use a time with its unit, such as 500ms, 5s or 2m"
+	case kind == "bool":
+		return "it takes no value"
+	case kind == "intSlice":
+		return "use numbers from 1 to 65535, such as 443 or 80,443"
+	case kind == "stringToString":
+		return "use NAME=TIME, such as tcp=5m"
+	case errors.Is(err, strconv.ErrRange):
+		return "the number is too large: use a smaller one"
+	}
+	return "use a whole number from 1 on"
+}
+
+// errTogether returns an error if a flag was given along with one of others that it makes no
+// sense with.
+func errTogether(cmd *cobra.Command, name string, others ...string) error {
+	if !cmd.Flags().Changed(name) {
+		return nil
+	}
+	for _, other := range others {
+		if cmd.Flags().Changed(other) {
+			return wrongUse(fmt.Errorf("--%s and --%s: use one of them", name, other))
+		}
+	}
+	return nil
+}
+
+// errEmpty returns an error if a flag was given an empty value, as by a script whose variable
+// is not set.
+func errEmpty(cmd *cobra.Command, name string) error {
+	flag := cmd.Flags().Lookup(name)
+	if !flag.Changed || strings.TrimSpace(flag.Value.String()) != "" {
+		return nil
+	}
+	value, _ := pflag.UnquoteUsage(flag)
+	return wrongUse(fmt.Errorf("%s \"\": it needs a %s, or leave it out", flagName(flag), value))
+}
