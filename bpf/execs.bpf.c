@@ -13,6 +13,9 @@
  *   tell failed calls. Needs tracefs.
  * - exec_kprobe: knows who and when; the rest is for user space to look up.
  *
+ * Arguments can hold secrets. Whose name begins with bare_ does without: it reads
+ * no argument, and uses no map that could hold one.
+ *
  * The tracepoint sched_process_exec fires once for every exec that succeeded,
  * whatever the syscall, 32-bit ones and the kernel's own helpers included
  * (exec_binprm() in fs/exec.c).
@@ -142,8 +145,7 @@ static __always_inline __u64 read_filename(struct exec_record *r, const void *fr
 	return n > EXEC_FILENAME_MAX ? 0 : n;
 }
 
-SEC("tp_btf/sched_process_exec")
-int exec_btf(__u64 *ctx) /* TP_PROTO(task, old_pid, bprm) */
+static __always_inline int executed(__u64 *ctx, bool with_args) /* TP_PROTO(task, old_pid, bprm) */
 {
 	struct task_struct *task = (void *)ctx[0];
 	struct linux_binprm *bprm = (void *)ctx[2];
@@ -154,7 +156,11 @@ int exec_btf(__u64 *ctx) /* TP_PROTO(task, old_pid, bprm) */
 		return 0;
 	r->event.ppid = BPF_CORE_READ(task, real_parent, tgid);
 	n = read_filename(r, BPF_CORE_READ(bprm, filename));
-
+	if (!with_args) {
+		r->event.flags = EXEC_ARGS_TRUNCATED;
+		submit(r, n, 0, wakeup_at_half());
+		return 0;
+	}
 	start = BPF_CORE_READ(task, mm, arg_start);
 	len = BPF_CORE_READ(task, mm, arg_end) - start;
 	if (len > EXEC_ARGS_MAX) {
@@ -168,6 +174,18 @@ int exec_btf(__u64 *ctx) /* TP_PROTO(task, old_pid, bprm) */
 	}
 	submit(r, n, len, wakeup_at_half());
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int exec_btf(__u64 *ctx)
+{
+	return executed(ctx, true);
+}
+
+SEC("tp_btf/sched_process_exec")
+int bare_btf(__u64 *ctx)
+{
+	return executed(ctx, false);
 }
 
 /* Contexts of the tracepoints, as events/.../format in tracefs lays them out.
@@ -232,13 +250,19 @@ static __always_inline int execve_enter(const char *const *argv)
 	return 0;
 }
 
-static __always_inline int execve_exit(const struct sys_exit *ctx)
+static __always_inline void count_failure(const struct sys_exit *ctx)
 {
-	__u64 task = bpf_get_current_task();
 	struct exec_counters *c = mine(&exec_counters);
 
 	if (ctx->ret < 0 && c)
 		c->failed++;
+}
+
+static __always_inline int execve_exit(const struct sys_exit *ctx)
+{
+	__u64 task = bpf_get_current_task();
+
+	count_failure(ctx);
 	bpf_map_delete_elem(&exec_pending, &task);
 	return 0;
 }
@@ -267,6 +291,20 @@ int exit_execveat(struct sys_exit *ctx)
 	return execve_exit(ctx);
 }
 
+SEC("tracepoint/syscalls/sys_exit_execve")
+int bare_execve(struct sys_exit *ctx)
+{
+	count_failure(ctx);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_execveat")
+int bare_execveat(struct sys_exit *ctx)
+{
+	count_failure(ctx);
+	return 0;
+}
+
 /* The parent, and arguments that could not be read, are for user space to look
  * up while the process lives, so it is woken at once. */
 SEC("tracepoint/sched/sched_process_exec")
@@ -291,6 +329,20 @@ int exec_tracepoint(struct sched_process_exec *ctx)
 		r->event.flags = EXEC_ARGS_TRUNCATED;
 	}
 	submit(r, n, len, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+SEC("tracepoint/sched/sched_process_exec")
+int bare_tracepoint(struct sched_process_exec *ctx)
+{
+	struct exec_record *r = begin();
+	__u64 n;
+
+	if (!r)
+		return 0;
+	r->event.flags = EXEC_ARGS_TRUNCATED;
+	n = read_filename(r, (void *)ctx + (ctx->filename & 0xffff));
+	submit(r, n, 0, BPF_RB_FORCE_WAKEUP);
 	return 0;
 }
 

@@ -66,6 +66,10 @@ const (
 	ExecsMapExecPending     = "exec_pending"
 	ExecsMapExecRecord      = "exec_record"
 	ExecsMapExecScratch     = "exec_scratch"
+	ExecsProgBareBtf        = "bare_btf"
+	ExecsProgBareExecve     = "bare_execve"
+	ExecsProgBareExecveat   = "bare_execveat"
+	ExecsProgBareTracepoint = "bare_tracepoint"
 	ExecsProgEnterExecve    = "enter_execve"
 	ExecsProgEnterExecveat  = "enter_execveat"
 	ExecsProgExecBtf        = "exec_btf"
@@ -117,6 +121,10 @@ type ExecsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ExecsProgramSpecs struct {
+	BareBtf        *ebpf.ProgramSpec `ebpf:"bare_btf"`
+	BareExecve     *ebpf.ProgramSpec `ebpf:"bare_execve"`
+	BareExecveat   *ebpf.ProgramSpec `ebpf:"bare_execveat"`
+	BareTracepoint *ebpf.ProgramSpec `ebpf:"bare_tracepoint"`
 	EnterExecve    *ebpf.ProgramSpec `ebpf:"enter_execve"`
 	EnterExecveat  *ebpf.ProgramSpec `ebpf:"enter_execveat"`
 	ExecBtf        *ebpf.ProgramSpec `ebpf:"exec_btf"`
@@ -190,6 +198,10 @@ type ExecsVariables struct {
 //
 // It can be passed to LoadExecsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ExecsPrograms struct {
+	BareBtf        *ebpf.Program `ebpf:"bare_btf"`
+	BareExecve     *ebpf.Program `ebpf:"bare_execve"`
+	BareExecveat   *ebpf.Program `ebpf:"bare_execveat"`
+	BareTracepoint *ebpf.Program `ebpf:"bare_tracepoint"`
 	EnterExecve    *ebpf.Program `ebpf:"enter_execve"`
 	EnterExecveat  *ebpf.Program `ebpf:"enter_execveat"`
 	ExecBtf        *ebpf.Program `ebpf:"exec_btf"`
@@ -201,6 +213,10 @@ type ExecsPrograms struct {
 
 func (p *ExecsPrograms) Close() error {
 	return _ExecsClose(
+		p.BareBtf,
+		p.BareExecve,
+		p.BareExecveat,
+		p.BareTracepoint,
 		p.EnterExecve,
 		p.EnterExecveat,
 		p.ExecBtf,

@@ -222,6 +222,11 @@ type Connection struct {
 
 // Execs are the programs executed on the host, in all its containers.
 type Execs struct {
+	// LeftOut says that nobody wants to know them: no program is attached, nothing else
+	// is set.
+	LeftOut bool `json:"-"`
+	// ArgsLeftOut says that nobody wants to know their arguments: Args is nil in all.
+	ArgsLeftOut bool `json:"-"`
 	// Hook says how they are seen: "btf raw tracepoint", "syscall tracepoint",
 	// "kprobe", or "" where the kernel offers none (HookReason says why).
 	Hook       string `json:"hook"`
@@ -244,8 +249,9 @@ type Exec struct {
 	UID      uint32    `json:"uid"`
 	Comm     string    `json:"comm"`
 	Filename string    `json:"filename"`
-	Args     []string  `json:"args"`
-	// ArgsTruncated says that the arguments were longer than what is kept.
+	Args     []string  `json:"args"` // nil if they are left out
+	// ArgsTruncated says that not all of the arguments are there: they were longer than
+	// what is kept, or are left out.
 	ArgsTruncated bool `json:"args_truncated"`
 }
 

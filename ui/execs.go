@@ -46,6 +46,10 @@ func (p *execsPane) Update(msg tea.Msg) tea.Cmd {
 // columns for a pane of this width, which no command needs more of than a few
 // times over.
 func (p *execsPane) columns(width int) []column[snapshot.Exec] {
+	command := "program and arguments"
+	if p.shown.ArgsLeftOut {
+		command = "program"
+	}
 	return []column[snapshot.Exec]{
 		{title: "time", width: 8, cell: faint(func(e *snapshot.Exec) string { return e.Time.In(p.zone).Format(time.TimeOnly) })},
 		{title: "pid", width: 7, right: true, cell: faint(func(e *snapshot.Exec) string { return strconv.FormatUint(uint64(e.PID), 10) })},
@@ -54,7 +58,7 @@ func (p *execsPane) columns(width int) []column[snapshot.Exec] {
 		{title: "comm", width: 15, drop: 5, cell: func(at slot, e *snapshot.Exec) cell {
 			return cell{text: e.Comm, ink: at.styles.Strong}
 		}},
-		{title: "program and arguments", width: 24, grow: 1, cell: func(at slot, e *snapshot.Exec) cell {
+		{title: command, width: 24, grow: 1, cell: func(at slot, e *snapshot.Exec) cell {
 			return cell{text: at.styles.Command(e.Filename, e.Args, e.ArgsTruncated, 4*width), ink: at.styles.Text}
 		}},
 	}
@@ -64,6 +68,8 @@ func (p *execsPane) View(a area) view {
 	v := view{Title: p.Name()}
 	switch {
 	case !p.list.fresh:
+	case p.shown.LeftOut:
+		v.Lines = empty(a, "not watched, because of --no-execs")
 	case p.shown.Hook == "":
 		v.Lines = empty(a, "not available: "+a.Styles.Escape(orNone(p.shown.HookReason)))
 	case p.list.total == 0:
@@ -104,9 +110,13 @@ func (p *execsPane) describe(a area, e *snapshot.Exec) [][2]string {
 	who := s.Escape(e.Comm) + ", pid " + strconv.FormatUint(uint64(e.PID), 10) +
 		", parent " + parent(e.PPID) + ", uid " + strconv.FormatUint(uint64(e.UID), 10) +
 		", at " + e.Time.In(p.zone).Format("15:04:05.000")
+	command := s.Command(e.Filename, e.Args, e.ArgsTruncated, a.Width*a.Height)
+	if p.shown.ArgsLeftOut {
+		command = s.Faint.Paint("not known, because of --no-args")
+	}
 	return [][2]string{
 		{"program", who},
 		{"file", s.Escape(e.Filename)},
-		{"command", s.Command(e.Filename, e.Args, e.ArgsTruncated, a.Width*a.Height)},
+		{"command", command},
 	}
 }

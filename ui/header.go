@@ -64,7 +64,10 @@ func (h *header) hooks(s *Styles, shown *snapshot.Snapshot) string {
 		packets = s.Warn.Paint("none")
 	}
 	execs := s.Escape(shown.Execs.Hook)
-	if execs == "" {
+	switch {
+	case shown.Execs.LeftOut:
+		execs = s.Faint.Paint("left out")
+	case execs == "":
 		execs = s.Warn.Paint("none")
 	}
 	return s.Faint.Paint("hooks ") + packets + s.Faint.Paint("  exec ") + execs

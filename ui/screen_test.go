@@ -63,6 +63,14 @@ func TestScreenStates(t *testing.T) {
 		u.waitForText("not available: no tracepoints, no kprobes")
 		u.waitForText("exec none")
 	})
+	t.Run("programs left out", func(t *testing.T) {
+		u := start(t, 80, 24)
+		s := sample
+		s.Execs = probes.Execs{LeftOut: true}
+		u.feed(s)
+		u.waitForText("not watched, because of --no-execs")
+		u.waitForText("exec left out")
+	})
 	t.Run("lost", func(t *testing.T) {
 		u := start(t, 80, 24)
 		s := sample

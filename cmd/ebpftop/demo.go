@@ -22,7 +22,6 @@ func newDemoCommand() *cobra.Command {
 
   client --- to-client [br0] to-server --- server
   left   --- to-left         to-right  --- right
-
 Left and right ping each other in vain: press a, connect to-left with to-right.
 No packet leaves the lab, nothing remains of it. Programs are the whole host's.`,
 		Example: `  sudo ebpftop demo --stats --duration 10s | jq .execs.total`,

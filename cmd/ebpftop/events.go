@@ -35,7 +35,7 @@ type event struct {
 	Exec   *probes.Exec         `json:"exec,omitempty"`
 	Pair   *probes.CrossConnect `json:"pair,omitempty"`
 	Drop   *drop                `json:"drop,omitempty"`
-	Lost   *probes.Lost         `json:"lost,omitempty"`
+	Lost   *lostObject          `json:"lost,omitempty"`
 }
 
 // drop counts the frames that entered one end of a pair in an interval and did not leave by
@@ -63,7 +63,8 @@ func (p *eventPrinter) print(out io.Writer, s *probes.Sample, connections []prob
 	lost.ConnectionsEnded = 0 // what ended is told as closed
 	if lost != p.lost {
 		p.lost = lost
-		events = append(events, event{Time: s.Time, Event: "lost", Lost: &s.Lost})
+		object := lostOf(s)
+		events = append(events, event{Time: s.Time, Event: "lost", Lost: &object})
 	}
 	for i := range events {
 		line, err := encodeJSON(&events[i], "")

@@ -20,7 +20,7 @@ func usage(cmd *cobra.Command) error {
 	}
 	fmt.Fprintln(&b, exitStatusHelp)
 	if cmd.HasExample() {
-		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
+		writeExample(&b, cmd.Example)
 	}
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString("\nCommands, each with its own --help:\n")
@@ -35,6 +35,15 @@ func usage(cmd *cobra.Command) error {
 	}
 	_, err := fmt.Fprint(cmd.OutOrStderr(), b.String())
 	return err
+}
+
+// writeExample writes one that is a line on the line of its heading.
+func writeExample(b *strings.Builder, example string) {
+	if strings.Contains(example, "\n") {
+		fmt.Fprintf(b, "\nExamples:\n%s\n", example)
+		return
+	}
+	fmt.Fprintf(b, "\nExample: %s\n", strings.TrimSpace(example))
 }
 
 func shortenHelp(root *cobra.Command) {

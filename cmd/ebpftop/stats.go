@@ -27,11 +27,10 @@ func newStatsCommand() *cobra.Command {
 	var asJSON, asEvents bool
 	var count uint
 	cmd := &cobra.Command{
-		Use:   "stats",
-		Short: "Print the same numbers without a screen",
-		Long: `Print what the dashboard shows, once an interval. Totals count from the start of
-the command; *_bps are bits per second.`,
-		Example: `  sudo ebpftop stats --json --top 9 --count 1 | jq '.connections[].remote'`,
+		Use:     "stats",
+		Short:   "Print the same numbers without a screen",
+		Long:    "Print what the dashboard shows, once an interval; totals count from the start.",
+		Example: `  sudo ebpftop stats --json --top 9 --count 1 | jq .connections`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts, err := watch.options()
@@ -106,8 +105,21 @@ type statsObject struct {
 	ConnectionsTotal int                   `json:"connections_total"`
 	CrossConnects    []probes.CrossConnect `json:"cross_connects"`
 	OthersUnknown    string                `json:"others_unknown"`
-	Execs            probes.Execs          `json:"execs"`
-	Lost             probes.Lost           `json:"lost"`
+	Execs            *probes.Execs         `json:"execs"` // null if they are left out
+	Lost             lostObject            `json:"lost"`
+}
+
+// lostObject is what was lost, null in place of the exec events where none are looked for.
+type lostObject struct {
+	probes.Lost
+	ExecEvents *uint64 `json:"exec_events"` // hides the field of the same name
+}
+
+func lostOf(s *probes.Sample) lostObject {
+	if s.Execs.LeftOut {
+		return lostObject{Lost: s.Lost}
+	}
+	return lostObject{Lost: s.Lost, ExecEvents: &s.Lost.ExecEvents}
 }
 
 // jsonPrinter prints a sample as a JSON object on a line.
@@ -123,10 +135,12 @@ func (p *jsonPrinter) print(out io.Writer, s *probes.Sample, connections []probe
 		ConnectionsTotal: len(s.Connections),
 		CrossConnects:    notNil(s.CrossConnects),
 		OthersUnknown:    s.OthersUnknown,
-		Execs:            s.Execs,
-		Lost:             s.Lost,
+		Lost:             lostOf(s),
 	}
-	object.Execs.Events = notNil(object.Execs.Events)
+	if execs := s.Execs; !execs.LeftOut {
+		execs.Events = notNil(execs.Events)
+		object.Execs = &execs
+	}
 	rest, err := encodeJSON(object, "")
 	if err != nil {
 		return err
@@ -152,8 +166,13 @@ func printTable(out io.Writer, s *probes.Sample, _ []probes.Connection) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%d connections, %d new; %d programs executed, %s/s; lost %d connection and %d exec events, evicted %d connections, %d ended\n\n",
-		len(s.Connections), s.NewConnections, s.Execs.Total, ui.SI(s.Execs.PerSecond),
-		s.Lost.ConnectionEvents, s.Lost.ExecEvents, s.Lost.ConnectionsEvicted, s.Lost.ConnectionsEnded)
+	executed := fmt.Sprintf("%d programs executed, %s/s", s.Execs.Total, ui.SI(s.Execs.PerSecond))
+	lost := fmt.Sprintf("%d connection and %d exec events", s.Lost.ConnectionEvents, s.Lost.ExecEvents)
+	if s.Execs.LeftOut {
+		executed = "programs left out"
+		lost = fmt.Sprintf("%d connection events", s.Lost.ConnectionEvents)
+	}
+	_, err := fmt.Fprintf(out, "%d connections, %d new; %s; lost %s, evicted %d connections, %d ended\n\n",
+		len(s.Connections), s.NewConnections, executed, lost, s.Lost.ConnectionsEvicted, s.Lost.ConnectionsEnded)
 	return err
 }

@@ -29,6 +29,8 @@ type watchFlags struct {
 	hook           string
 	ports          []int
 	protocolsOnly  bool
+	noArgs         bool
+	noExecs        bool
 	maxConnections uint32
 	idle           map[string]string
 	interval       time.Duration
@@ -44,6 +46,8 @@ func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 	flags.IntSliceVar(&w.ports, "port", nil,
 		"track connections of local port `N` only, repeatable")
 	flags.BoolVar(&w.protocolsOnly, "protocols-only", false, "count no connections")
+	flags.BoolVar(&w.noArgs, "no-args", false, "list programs without their arguments")
+	flags.BoolVar(&w.noExecs, "no-execs", false, "neither watch nor list programs executed")
 	flags.Uint32Var(&w.maxConnections, "max-connections", defaultMaxConnections,
 		"at most `N` for IPv4 and N for IPv6")
 	flags.StringToStringVar(&w.idle, "idle", nil,
@@ -80,6 +84,7 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 	}
 	opts.Interfaces = w.interfaces
 	opts.ProtocolsOnly = w.protocolsOnly
+	opts.NoArgs, opts.NoExecs = w.noArgs, w.noExecs
 	opts.MaxConnections = w.maxConnections
 	opts.Interval = w.interval
 	return opts, nil

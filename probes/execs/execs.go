@@ -35,14 +35,24 @@ type Probe struct {
 	lost   uint64 // here, since the start
 }
 
+// Options choose what is known of a program executed.
+type Options struct {
+	// NoArgs has no argument read anywhere, in the kernel or here.
+	NoArgs bool
+}
+
 // New attaches to the first hook that the kernel offers. That there is
 // none is no error: polls then tell why.
-func New(clock *kernel.Clock) (*Probe, error) {
+func New(clock *kernel.Clock, opts Options) (*Probe, error) {
 	spec, err := bpf.LoadExecs()
 	if err != nil {
 		return nil, fmt.Errorf("read the exec programs: %w", err)
 	}
-	return attachExecs(spec, execHooks, clock)
+	hooks := execHooks
+	if opts.NoArgs {
+		hooks = bareExecHooks()
+	}
+	return attachExecs(spec, hooks, clock)
 }
 
 func attachExecs(spec *ebpf.CollectionSpec, hooks []execHook, clock *kernel.Clock) (*Probe, error) {
@@ -71,7 +81,9 @@ func (e *Probe) open(clock *kernel.Clock) (err error) {
 	if e.counts, err = kernel.NewPerCPUArray[bpf.ExecsExecCounters](1); err != nil {
 		return err
 	}
-	decode := execDecoder{clock: clock, complete: e.hook.incomplete && hostPIDs()}
+	decode := execDecoder{
+		clock: clock, complete: e.hook.incomplete && hostPIDs(), withoutArgs: e.hook.withoutArgs,
+	}
 	e.ring, err = kernel.NewRing(e.hook.collection.Maps[bpf.ExecsMapExecEvents], decode.add)
 	if err != nil {
 		return fmt.Errorf("read exec events: %w", err)
@@ -96,6 +108,7 @@ func (e *Probe) Poll(interval time.Duration) (probes.Execs, uint64, error) {
 		return result, 0, err
 	}
 	result.Hook = e.hook.name
+	result.ArgsLeftOut = e.hook.withoutArgs
 	result.Total = counters.Total
 	if e.hook.failures {
 		result.Failed = &counters.Failed
@@ -150,6 +163,8 @@ type execDecoder struct {
 	clock *kernel.Clock
 	// complete says to look up in /proc what the hook left out.
 	complete bool
+	// withoutArgs says that arguments are not wanted.
+	withoutArgs bool
 }
 
 // add adds an event to those of an interval.
@@ -189,8 +204,11 @@ func (d execDecoder) decode(record []byte) (probes.Exec, error) {
 		Args:          splitArgs(args),
 		ArgsTruncated: event.Flags&bpf.ExecsExecFlagsEXEC_ARGS_TRUNCATED != 0,
 	}
+	if d.withoutArgs {
+		exec.Args = nil // unknown, not none
+	}
 	if d.complete {
-		completeExec(&exec)
+		completeExec(&exec, !d.withoutArgs)
 	}
 	return exec, nil
 }

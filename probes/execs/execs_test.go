@@ -1,6 +1,7 @@
 package execs
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
@@ -80,6 +82,7 @@ func runExecTests(t *testing.T, hook execHook, tests []execTest) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, openExecs(t, hook)) })
 	}
+	t.Run("arguments left out", func(t *testing.T) { argumentsLeftOut(t, openExecs(t, hook.leaveOutArgs())) })
 	t.Run("overflow", func(t *testing.T) { overflow(t, hook) })
 	t.Run("filling up", func(t *testing.T) { fillingUp(t, hook) })
 }
@@ -214,6 +217,49 @@ func everyRunHasArguments(t *testing.T, e *Probe) {
 	for i, event := range own {
 		if want := []string{path, "one", "", "three"}; !slices.Equal(event.Args, want) || event.ArgsTruncated {
 			t.Errorf("run %d: arguments %q, truncated %v, not %q", i, event.Args, event.ArgsTruncated, want)
+		}
+	}
+}
+
+// argumentsLeftOut looks for a secret in what it is told, and in all the maps that can be
+// read, while the program runs: /proc would know its arguments, too.
+func argumentsLeftOut(t *testing.T, e *Probe) {
+	const secret = "password-hunter2"
+	path := labtest.Program(t, "/bin/cat")
+	file := filepath.Join(t.TempDir(), secret) // which cat takes
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := pollExecs(t, e)
+	end := begin(t, exec.Command(path, "-", file))
+	result, lost := pollExecs(t, e)
+	end()
+	if !result.ArgsLeftOut || result.Total == before.Total || lost != 0 {
+		t.Errorf("%+v, %d lost", result, lost)
+	}
+	seen := false
+	for _, event := range result.Events {
+		seen = seen || event.Comm == filepath.Base(path)
+		if event.Args != nil || !event.ArgsTruncated {
+			t.Errorf("%q has arguments %q, truncated %v", event.Comm, event.Args, event.ArgsTruncated)
+		}
+	}
+	if !seen {
+		t.Error("the program is not listed")
+	}
+	for name, m := range e.hook.collection.Maps {
+		switch m.Type() {
+		case ebpf.RingBuf: // what was in there was looked at
+		case ebpf.PerCPUArray:
+			var content [][]byte
+			if err := m.Lookup(uint32(0), &content); err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(bytes.Join(content, nil), []byte(secret)) {
+				t.Errorf("map %s has the secret", name)
+			}
+		default:
+			t.Errorf("a map for arguments: %s", name)
 		}
 	}
 }
@@ -428,8 +474,8 @@ func TestCompleteExec(t *testing.T) {
 	end := begin(t, cmd)
 	seen := probes.Exec{PID: uint32(cmd.Process.Pid), Comm: "ebpftop-cat", ArgsTruncated: true}
 	other := probes.Exec{PID: seen.PID, Comm: "another", ArgsTruncated: true}
-	completeExec(&seen)
-	completeExec(&other)
+	completeExec(&seen, true)
+	completeExec(&other, true)
 	end()
 	if seen.PPID != uint32(os.Getpid()) || seen.Filename != cat || seen.ArgsTruncated ||
 		!slices.Equal(seen.Args, []string{cat, "-", "/dev/null"}) {

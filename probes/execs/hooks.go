@@ -19,9 +19,12 @@ import (
 type execHook struct {
 	name       string
 	programs   []string // in the order to attach; the first counts the execs
+	bare       []string // these instead, where arguments are not wanted: they read none
 	failures   bool     // sees failed calls
 	incomplete bool     // leaves out things that /proc may know
-	remedy     string   // what to do where the kernel does not offer it
+	// withoutArgs says that arguments are not wanted, nor looked up.
+	withoutArgs bool
+	remedy      string // what to do where the kernel does not offer it
 }
 
 // execHooks are all, the best first.
@@ -29,6 +32,7 @@ var execHooks = []execHook{
 	{
 		name:     "btf raw tracepoint",
 		programs: []string{bpf.ExecsProgExecBtf},
+		bare:     []string{bpf.ExecsProgBareBtf},
 		remedy:   "Use a kernel built with CONFIG_DEBUG_INFO_BTF=y.",
 	},
 	{
@@ -38,6 +42,7 @@ var execHooks = []execHook{
 			bpf.ExecsProgExitExecve, bpf.ExecsProgExitExecveat,
 			bpf.ExecsProgEnterExecve, bpf.ExecsProgEnterExecveat,
 		},
+		bare:       []string{bpf.ExecsProgBareTracepoint, bpf.ExecsProgBareExecve, bpf.ExecsProgBareExecveat},
 		failures:   true,
 		incomplete: true,
 		remedy:     "Run: mount -t tracefs tracefs /sys/kernel/tracing",
@@ -45,9 +50,23 @@ var execHooks = []execHook{
 	{
 		name:       "kprobe",
 		programs:   []string{bpf.ExecsProgExecKprobe},
+		bare:       []string{bpf.ExecsProgExecKprobe}, // which reads none anyway
 		incomplete: true,
 		remedy:     "Use a kernel built with CONFIG_KPROBES=y.",
 	},
+}
+
+// bareExecHooks returns execHooks as they are where arguments are not wanted.
+func bareExecHooks() (hooks []execHook) {
+	for _, hook := range execHooks {
+		hooks = append(hooks, hook.leaveOutArgs())
+	}
+	return hooks
+}
+
+func (h execHook) leaveOutArgs() execHook {
+	h.programs, h.withoutArgs = h.bare, true
+	return h
 }
 
 // attachedExecHook is a hook with its programs loaded and attached.

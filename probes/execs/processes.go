@@ -19,9 +19,10 @@ func hostPIDs() bool {
 	return err == nil && namespace == "pid:[4026531836]"
 }
 
-// completeExec looks up in /proc what the hook left out of e. The process may
-// have ended since, or gone on to another program: its name has to match.
-func completeExec(e *probes.Exec) {
+// completeExec looks up in /proc what the hook left out of e, its arguments if they are
+// wanted. The process may have ended since, or gone on to another program: its name has to
+// match.
+func completeExec(e *probes.Exec, wantArgs bool) {
 	process := filepath.Join("/proc", strconv.FormatUint(uint64(e.PID), 10))
 	comm, ppid, ok := procfs.ReadStat(process)
 	if !ok || comm != e.Comm {
@@ -33,7 +34,7 @@ func completeExec(e *probes.Exec) {
 	if e.Filename == "" {
 		e.Filename, _ = os.Readlink(filepath.Join(process, "exe"))
 	}
-	if e.ArgsTruncated {
+	if wantArgs && e.ArgsTruncated {
 		completeArgs(e, filepath.Join(process, "cmdline"))
 	}
 }

@@ -39,6 +39,10 @@ type Options struct {
 	Ports []uint16
 	// ProtocolsOnly leaves connections out: a frame then costs less.
 	ProtocolsOnly bool
+	// NoArgs lists programs executed without their arguments, which are not even read.
+	NoArgs bool
+	// NoExecs leaves programs executed out: none of ours is attached to see them.
+	NoExecs bool
 	// MaxConnections bounds the table of each of IPv4 and IPv6. It must be at least 1,
 	// unless ProtocolsOnly.
 	MaxConnections uint32
@@ -61,7 +65,7 @@ type Live struct {
 	packets     *packets.Program
 	interfaces  *packets.Interfaces
 	connections *packets.Connections
-	execs       *execs.Probe
+	execs       *execs.Probe // nil with NoExecs
 	pairs       *pairManager
 	self        self
 	inspector   *inspect.Inspector
@@ -216,10 +220,12 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 func (l *Live) openPrograms(opts Options, namespace uint32, interfaces int) error {
 	var group errgroup.Group
 	group.Go(func() error { return l.openPackets(opts, namespace, interfaces) })
-	group.Go(func() (err error) {
-		l.execs, err = execs.New(l.clock)
-		return err
-	})
+	if !opts.NoExecs {
+		group.Go(func() (err error) {
+			l.execs, err = execs.New(l.clock, execs.Options{NoArgs: opts.NoArgs})
+			return err
+		})
+	}
 	return group.Wait()
 }
 
@@ -387,7 +393,9 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	}
 	l.rates.measure(&s)
 	l.seen = s.Connections
-	if s.Execs, s.Lost.ExecEvents, err = l.execs.Poll(interval); err != nil {
+	if l.execs == nil {
+		s.Execs.LeftOut = true
+	} else if s.Execs, s.Lost.ExecEvents, err = l.execs.Poll(interval); err != nil {
 		return s, err
 	}
 	s.Self, err = l.self.poll(interval)

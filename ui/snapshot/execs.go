@@ -4,6 +4,8 @@ import "github.com/ebpftop/ebpftop/probes"
 
 // Execs is the latest programs, oldest first.
 type Execs struct {
+	LeftOut          bool // programs are not watched
+	ArgsLeftOut      bool
 	Hook, HookReason string
 	Total            uint64
 	Failed           *uint64
