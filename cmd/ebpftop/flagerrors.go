@@ -61,15 +61,21 @@ func remedyFor(err *pflag.InvalidValueError) string {
 // errTogether returns an error if a flag was given along with one of others that it makes no
 // sense with.
 func errTogether(cmd *cobra.Command, name string, others ...string) error {
-	if !cmd.Flags().Changed(name) {
+	if !isGiven(cmd, name) {
 		return nil
 	}
 	for _, other := range others {
-		if cmd.Flags().Changed(other) {
+		if isGiven(cmd, other) {
 			return wrongUse(fmt.Errorf("--%s and --%s: use one of them", name, other))
 		}
 	}
 	return nil
+}
+
+// isGiven tells whether a flag was given, and not to say no (--json=false).
+func isGiven(cmd *cobra.Command, name string) bool {
+	flag := cmd.Flags().Lookup(name)
+	return flag.Changed && (flag.Value.Type() != "bool" || flag.Value.String() != "false")
 }
 
 // errEmpty returns an error if a flag was given an empty value, as by a script whose variable

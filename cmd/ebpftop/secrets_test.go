@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,8 +57,8 @@ func execute(path string) error {
 	return err
 }
 
-// TestNoArgs lists programs without their arguments: what is secret in them is nowhere, if
-// only that is asked for.
+// TestNoArgs lists programs without their arguments: a secret that is among them is nowhere,
+// and no program of ours is loaded that reads any.
 func TestNoArgs(t *testing.T) {
 	host, _ := pair(t)
 	path := executeAgain(t)
@@ -73,6 +74,15 @@ func TestNoArgs(t *testing.T) {
 		{[]string{"--json", "--no-args", "--no-execs"}, []string{`"execs":null`}, []string{path, secret}},
 	} {
 		wantInOutput(t, host, test.args, test.has, test.lacks)
+	}
+	for _, isLeftOut := range []bool{false, true} {
+		s := openStats(t, host, fmt.Sprintf("--no-args=%v", isLeftOut))
+		found := execPrograms(t, s.cmd.Process.Pid)
+		reads := slices.ContainsFunc(found, func(name string) bool { return !strings.HasPrefix(name, "bare_") })
+		if len(found) == 0 || reads == isLeftOut {
+			t.Errorf("arguments left out: %v, loaded are %q", isLeftOut, found)
+		}
+		s.stop(syscall.SIGTERM)
 	}
 	t.Run("screen", func(t *testing.T) {
 		for _, isLeftOut := range []bool{false, true} {
