@@ -18,7 +18,7 @@ import (
 
 // demoNeeds: besides watching, the demo goes on to enter its namespaces and to
 // execute programs in them.
-var demoNeeds = confine.Needs{Capabilities: append(slices.Clone(confine.Watching), libcap.SYS_ADMIN)}
+var demoNeeds = confine.Needs{Capabilities: append(slices.Clone(confine.Watching), libcap.SYS_ADMIN), AnyCall: true}
 
 // watchingNeeds are those of the commands that watch, and follow a file of
 // links unless that is empty.

@@ -18,13 +18,15 @@ type Needs struct {
 	// PassedOn gives them also to the programs that the process executes, whoever runs
 	// it; root's programs have them anyway.
 	PassedOn bool
-	// Files it still opens. Nil leaves files, network and signals alone, for a
-	// process that goes on to execute programs.
+	// Files it still opens. Nil leaves files to its capabilities, for a process that looks
+	// at others, or executes programs.
 	Files *Files
+	// AnyCall leaves system calls alone, for a process that executes the programs of others.
+	AnyCall bool
 }
 
 // Process confines all threads of the process, and all that it may execute. A
-// kernel without Landlock confines no files.
+// kernel without Landlock confines no files, and one without seccomp no system calls.
 func Process(needs Needs) error {
 	// The time zone is read from a file, the first time it is asked for.
 	_ = time.Local.String()
@@ -34,11 +36,13 @@ func Process(needs Needs) error {
 	if _, err := libcap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("forgo new privileges: %w", err)
 	}
-	if needs.Files == nil {
+	if needs.Files != nil {
+		if err := needs.Files.restrict(); err != nil {
+			return fmt.Errorf("restrict to the files needed: %w", err)
+		}
+	}
+	if needs.AnyCall {
 		return nil
 	}
-	if err := needs.Files.restrict(); err != nil {
-		return fmt.Errorf("restrict to the files needed: %w", err)
-	}
-	return nil
+	return restrictCalls(needs.calls())
 }

@@ -3,18 +3,21 @@ package confine
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
@@ -24,13 +27,13 @@ import (
 // back.
 const (
 	attemptsVariable = "EBPFTOP_TEST_ATTEMPTS" // in this folder
-	confinedVariable = "EBPFTOP_TEST_CONFINED" // and confined
+	confinedVariable = "EBPFTOP_TEST_CONFINED" // as this kind
 	executeVariable  = "EBPFTOP_TEST_EXECUTE"  // confined, but for files
 )
 
 func TestMain(m *testing.M) {
 	if folder := os.Getenv(attemptsVariable); folder != "" {
-		makeAttempts(folder, os.Getenv(confinedVariable) != "")
+		makeAttempts(folder, os.Getenv(confinedVariable))
 		return
 	}
 	if os.Getenv(executeVariable) != "" {
@@ -43,7 +46,7 @@ func TestMain(m *testing.M) {
 // executeConfined has another program say what a process may do that a confined
 // one executes.
 func executeConfined() {
-	if err := Process(Needs{Capabilities: Watching}); err != nil {
+	if err := Process(Needs{Capabilities: Watching, AnyCall: true}); err != nil {
 		panic(err)
 	}
 	cmd := exec.Command("cat", "/proc/self/status")
@@ -75,71 +78,109 @@ func TestExecuteGainsNothing(t *testing.T) {
 	}
 }
 
-// attempt is something that a confined process may do or not.
+// kind is a kind of process of ebpftop, with what it keeps.
+type kind struct {
+	initial byte // in attempt.may
+	title   string
+	needs   func(folder string) Needs
+}
+
+var kinds = []kind{
+	{'w', "dashboard, `stats`, `xconnect run`", func(folder string) Needs {
+		return Needs{Capabilities: Watching, Files: &Files{Read: []string{folder + "/read"}, Change: []string{folder + "/change"}}}
+	}},
+	{'i', "inspector", func(string) Needs { return Needs{Capabilities: Inspecting} }},
+	{'s', "supervisor", func(string) Needs { return Needs{Capabilities: Inspecting, PassedOn: true} }},
+	{'d', "`demo`", func(string) Needs {
+		return Needs{Capabilities: append(slices.Clone(Watching), libcap.SYS_ADMIN), AnyCall: true}
+	}},
+}
+
+// attempt is something that a confined process may do or not. Root may do it all.
 type attempt struct {
-	name    string
-	allowed bool
-	// landlock is the version that it takes to forbid it, 0 if capabilities do.
+	name string
+	may  string // initials of kinds
+	// landlock is the version that it takes to forbid it, 0 if seccomp and capabilities do.
 	landlock int
 	do       func(folder string) error
 }
 
 var attempts = []attempt{
-	{"read what the kernel tells", true, 0, func(string) error { return read("/proc/self/status") }},
-	{"read a file that is needed", true, 0, func(folder string) error { return read(folder + "/read/file") }},
-	{"make a directory where it may", true, 0, func(folder string) error { return os.MkdirAll(folder+"/change/new/in", 0o700) }},
-	{"remove it", true, 0, func(folder string) error { return os.RemoveAll(folder + "/change/new") }},
-	{"make a map", true, 0, makeMap},
-	{"open a packet socket", true, 0, func(string) error {
-		return closed(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0))
-	}},
-
-	{"read another file", false, 1, func(folder string) error { return read(folder + "/other") }},
-	{"write to a file that is needed", false, 1, func(folder string) error {
-		return os.WriteFile(folder+"/read/file", nil, 0o600)
-	}},
-	{"write to what the kernel tells", false, 1, func(string) error {
-		return os.WriteFile("/proc/self/comm", []byte("other"), 0)
-	}},
-	{"make a file elsewhere", false, 1, func(folder string) error {
-		return os.WriteFile(folder+"/file", nil, 0o600)
-	}},
-	{"execute a program", false, 1, func(string) error { return exec.Command("/bin/true").Run() }},
-	{"look into another process", false, 1, func(string) error {
+	{"read what the kernel tells", "wisd", 0, func(string) error { return read("/proc/self/status") }},
+	{"read a file that is needed", "wisd", 0, func(folder string) error { return read(folder + "/read/file") }},
+	{"read another file", "isd", 1, func(folder string) error { return read(folder + "/other") }},
+	{"look into another process", "is", 1, func(string) error {
 		_, err := os.Readlink("/proc/" + strconv.Itoa(os.Getppid()) + "/exe")
 		return err
 	}},
-	{"talk TCP", false, 4, func(string) error {
-		conn, err := net.Dial("tcp4", "127.0.0.1:1")
-		if errors.Is(err, unix.ECONNREFUSED) {
-			return nil // nobody is there, but that was said over TCP
-		}
-		if err != nil {
+	{"make a directory where kept pairs are, and remove it", "wd", 0, func(folder string) error {
+		if err := os.MkdirAll(folder+"/change/new/in", 0o700); err != nil {
 			return err
 		}
-		return conn.Close()
+		return os.RemoveAll(folder + "/change/new")
 	}},
-	{"signal another process", false, 6, func(string) error { return unix.Kill(os.Getppid(), 0) }},
-
-	{"own another's file", false, 0, func(folder string) error { return os.Chown(folder+"/read/file", 1, 1) }},
-	{"open programs by number", false, 0, func(string) error {
+	{"make a directory elsewhere", "d", 1, func(folder string) error {
+		if err := os.Mkdir(folder+"/new", 0o700); err != nil {
+			return err
+		}
+		return os.Remove(folder + "/new")
+	}},
+	{"make a file", "d", 0, func(folder string) error { return os.WriteFile(folder+"/file", nil, 0o600) }},
+	{"write to a file", "d", 0, func(folder string) error { return os.WriteFile(folder+"/read/file", nil, 0o600) }},
+	{"write to what the kernel tells", "d", 0, func(string) error {
+		return os.WriteFile("/proc/self/comm", []byte("other"), 0)
+	}},
+	{"make a file one that gives its owner's rights (chmod u+s)", "d", 0, func(folder string) error {
+		return os.Chmod(folder+"/other", 0o700|os.ModeSetuid)
+	}},
+	{"give a file away (chown)", "", 0, func(folder string) error { return os.Chown(folder+"/read/file", 1, 1) }},
+	{"make a map", "wisd", 0, makeMap},
+	{"open maps and programs of others by number", "isd", 0, func(string) error {
 		_, err := ebpf.NewProgramFromID(1)
 		return missingIsFine(err)
 	}},
-	{"mount", false, 0, func(folder string) error {
+	{"open a packet socket", "wd", 0, func(string) error { return closed(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)) }},
+	{"talk TCP", "d", 0, func(string) error { return dial("tcp4", "127.0.0.1:1") }},
+	{"talk UDP", "d", 0, func(string) error { return dial("udp4", "127.0.0.1:1") }},
+	{"connect to the socket of a service", "d", 0, func(folder string) error { return dial("unix", folder+"/socket") }},
+	{"signal another process", "sd", 0, func(string) error { return unix.Kill(os.Getppid(), unix.SIGCONT) }},
+	{"trace another process (ptrace)", "", 0, func(string) error {
+		const seize = 0x4206 // PTRACE_SEIZE in linux/ptrace.h, which does not stop it; it ends with the thread
+		_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, seize, uintptr(os.Getppid()), 0, 0, 0, 0)
+		return errorOf(errno)
+	}},
+	{"execute a program", "sd", 0, func(string) error { return exec.Command("/bin/true").Run() }},
+	{"make a file in memory that can be executed", "d", 0, func(string) error { return closed(unix.MemfdCreate("x", 0)) }},
+	{"mount", "d", 0, func(folder string) error {
 		if err := unix.Mount("tmpfs", folder+"/read", "tmpfs", 0, ""); err != nil {
 			return err
 		}
 		return unix.Unmount(folder+"/read", 0)
 	}},
-	{"make a network namespace", false, 0, func(string) error { return unix.Unshare(unix.CLONE_NEWNET) }},
-	{"become another user", false, 0, func(string) error {
+	{"make a network namespace", "d", 0, func(string) error { return unix.Unshare(unix.CLONE_NEWNET) }},
+	{"become another user", "", 0, func(string) error {
 		_, _, errno := unix.RawSyscall(unix.SYS_SETUID, 1, 0, 0) // of this thread alone
-		if errno != 0 {
-			return errno
-		}
-		return nil
+		return errorOf(errno)
 	}},
+}
+
+func errorOf(errno unix.Errno) error {
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// dial connects, or is told that nobody is there, which takes the same rights.
+func dial(network, address string) error {
+	conn, err := net.Dial(network, address)
+	if errors.Is(err, unix.ECONNREFUSED) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 func read(path string) error {
@@ -171,7 +212,9 @@ func makeMap(string) error {
 
 // makeAttempts prints why each attempt failed, on a thread that was there
 // before the process was confined.
-func makeAttempts(folder string, confined bool) {
+// makeAttempts makes them on a thread that was there before the process was confined as a
+// kind is; empty is unconfined.
+func makeAttempts(folder, initial string) {
 	confine, failures := make(chan struct{}), make(chan []string)
 	go func() {
 		runtime.LockOSThread() // to the end: it may have become another user's
@@ -186,13 +229,11 @@ func makeAttempts(folder string, confined bool) {
 		}
 		failures <- list
 	}()
-	if confined {
-		err := Process(Needs{
-			Capabilities: Watching,
-			Files:        &Files{Read: []string{folder + "/read"}, Change: []string{folder + "/change"}},
-		})
-		if err != nil {
-			panic(err)
+	for _, k := range kinds {
+		if string(k.initial) == initial {
+			if err := Process(k.needs(folder)); err != nil {
+				panic(err)
+			}
 		}
 	}
 	close(confine)
@@ -201,7 +242,7 @@ func makeAttempts(folder string, confined bool) {
 	}
 }
 
-func tryAll(t *testing.T, confined string) (failures []string) {
+func tryAll(t *testing.T, initial string) (failures []string) {
 	t.Helper()
 	n := labtest.Namespace(t)
 	folder := t.TempDir()
@@ -215,8 +256,13 @@ func tryAll(t *testing.T, confined string) (failures []string) {
 			t.Fatal(err)
 		}
 	}
+	service, err := net.Listen("unix", folder+"/socket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), attemptsVariable+"="+folder, confinedVariable+"="+confined)
+	cmd.Env = append(os.Environ(), attemptsVariable+"="+folder, confinedVariable+"="+initial)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -234,7 +280,7 @@ func tryAll(t *testing.T, confined string) (failures []string) {
 	return failures
 }
 
-// TestUnconfined shows that all attempts succeed, but for the confinement.
+// TestUnconfined: root may do all of it, or the attempts show nothing.
 func TestUnconfined(t *testing.T) {
 	for i, failure := range tryAll(t, "") {
 		if failure != "" {
@@ -243,20 +289,73 @@ func TestUnconfined(t *testing.T) {
 	}
 }
 
+// TestConfined makes each attempt as each kind of process.
 func TestConfined(t *testing.T) {
 	version, _, err := Landlock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, failure := range tryAll(t, "1") {
-		a := attempts[i]
-		switch {
-		case a.landlock > version:
-			t.Logf("%s: needs Landlock %d, the kernel has %d", a.name, a.landlock, version)
-		case a.allowed && failure != "":
-			t.Errorf("%s: %s", a.name, failure)
-		case !a.allowed && failure == "":
-			t.Errorf("%s: is possible", a.name)
+	for _, k := range kinds {
+		for i, failure := range tryAll(t, string(k.initial)) {
+			a := attempts[i]
+			may := strings.IndexByte(a.may, k.initial) >= 0
+			switch {
+			case !may && a.landlock > version:
+				t.Logf("%s: needs Landlock %d, the kernel has %d", a.name, a.landlock, version)
+			case may && failure != "":
+				t.Errorf("%s: %s: %s", k.title, a.name, failure)
+			case !may && failure == "":
+				t.Errorf("%s: %s: is possible", k.title, a.name)
+			}
 		}
 	}
+}
+
+var write = flag.Bool("write", false, "write the table of docs/security.md")
+
+// TestSecurityTable: docs/security.md says what TestConfined tries.
+func TestSecurityTable(t *testing.T) {
+	const path = "../../docs/security.md"
+	const begin, end = "<!-- what each process may do: made by TestSecurityTable -->\n", "<!-- end -->\n"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Skip("the sources are not here")
+	}
+	before, rest, isThere := strings.Cut(string(text), begin)
+	_, after, hasEnd := strings.Cut(rest, end)
+	if !isThere || !hasEnd {
+		t.Fatalf("%s has no place for the table", path)
+	}
+	want := before + begin + securityTable() + end + after
+	if *write {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(text) {
+		t.Errorf("%s is not what is tried: go test ./probes/confine -run TestSecurityTable -write", path)
+	}
+}
+
+func securityTable() string {
+	head, line := "| may it", "|---"
+	for _, k := range kinds {
+		head += " | " + k.title
+		line += "|---"
+	}
+	table := head + " |\n" + line + "|\n"
+	for _, a := range attempts {
+		row := "| " + a.name
+		for _, k := range kinds {
+			switch {
+			case strings.IndexByte(a.may, k.initial) >= 0:
+				row += " | yes"
+			case a.landlock > 0:
+				row += " | no, by Landlock"
+			default:
+				row += " | no"
+			}
+		}
+		table += row + " |\n"
+	}
+	return table
 }

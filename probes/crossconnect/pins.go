@@ -39,7 +39,7 @@ func keptPins() (pins, error) {
 // never gives out twice, are to be had from Linux 5.14; before, the inode number
 // must do, which a later namespace may get again.
 func namespaceName() (string, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return "", fmt.Errorf("open a socket: %w", err)
 	}
