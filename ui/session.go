@@ -87,14 +87,24 @@ func (s *session) options(profile colorprofile.Profile, environ []string) []tea.
 				}
 			case tea.WindowSizeMsg:
 				s.screen.Forget()
-				if msg.Width == 0 || msg.Height == 0 {
-					// A serial line does not know its size: take the usual one.
-					return tea.WindowSizeMsg{Width: fullWidth, Height: fullHeight}
-				}
+				return drawable(msg)
 			}
 			return msg
 		}),
 	}
+}
+
+// The largest screen that is drawn, in cells; the rest of a larger one stays empty. A
+// terminal can say that it has 65,535 columns and lines, for which no memory is enough.
+const maxWidth, maxHeight = 1000, 400
+
+// drawable is a size that can be drawn, for one that a terminal says it has.
+func drawable(size tea.WindowSizeMsg) tea.WindowSizeMsg {
+	if size.Width <= 0 || size.Height <= 0 {
+		// A serial line does not know its size: take the usual one.
+		return tea.WindowSizeMsg{Width: fullWidth, Height: fullHeight}
+	}
+	return tea.WindowSizeMsg{Width: min(size.Width, maxWidth), Height: min(size.Height, maxHeight)}
 }
 
 // start brings the screen up.
