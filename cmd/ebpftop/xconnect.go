@@ -228,6 +228,10 @@ func newXconnectRollback() *cobra.Command {
 	}
 }
 
+// listPatience is how long a list, which also puts things right, waits for a process that
+// changes them.
+const listPatience = 300 * time.Millisecond
+
 func newXconnectList() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -236,10 +240,12 @@ func newXconnectList() *cobra.Command {
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var list []crossconnect.Status
+			var locked error
 			err := withKept(cmd.Context(), func(kept *crossconnect.PairSet) (err error) {
+				kept.Patience = listPatience
 				// Whatever became of devices and processes meanwhile, it is put right.
-				if err := kept.Reconcile(); err != nil {
-					return err
+				if locked = kept.Reconcile(); locked != nil && !errors.Is(locked, crossconnect.ErrLocked) {
+					return locked
 				}
 				list, err = kept.Status()
 				return err
@@ -259,7 +265,7 @@ func newXconnectList() *cobra.Command {
 			if unknown != nil {
 				unknown = fmt.Errorf("kept pairs and %w: run it as root", unknown)
 			}
-			return cmp.Or(err, unknown)
+			return cmp.Or(err, unknown, locked)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as a JSON array")

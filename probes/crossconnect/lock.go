@@ -18,18 +18,24 @@ import (
 // could not be unmounted else.
 type lock struct{ dir *os.File }
 
-// open makes and opens the directory. It returns false for a process that may not, or
-// where there is no bpffs: it then must find out from the kernel what others changed.
-func (l *lock) open() bool {
-	if _, err := MakePinRoot(); err != nil {
-		return false
+// open makes and opens the directory. For a process that may not, or where there is no
+// bpffs, nothing is open then: it must find out from the kernel what others changed.
+// It returns an error if it may, and lacks descriptors or memory.
+func (l *lock) open() error {
+	_, err := MakePinRoot()
+	if err == nil {
+		l.dir, err = os.OpenFile(pinRoot, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	}
-	dir, err := os.OpenFile(pinRoot, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	l.dir = dir
-	return err == nil
+	for _, lack := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
+		if errors.Is(err, lack) {
+			return fmt.Errorf("lock cross-connects: %w", err)
+		}
+	}
+	return nil
 }
 
-func (l *lock) isHeld() bool { return l.dir != nil }
+// isOpen tells whether there is a directory to lock.
+func (l *lock) isOpen() bool { return l.dir != nil }
 
 // lockRetry is the pause between two attempts.
 const lockRetry = 10 * time.Millisecond
@@ -37,8 +43,8 @@ const lockRetry = 10 * time.Millisecond
 // take waits for the lock, at most for patience, or until stop is closed. It returns
 // ErrLocked, with the process that holds it, if it cannot be had.
 func (l *lock) take(patience time.Duration, stop <-chan struct{}) error {
-	if !l.open() {
-		return nil
+	if err := l.open(); err != nil || !l.isOpen() {
+		return err
 	}
 	err := l.await(time.Now().Add(patience), stop)
 	if err != nil {
@@ -70,7 +76,7 @@ func (l *lock) await(deadline time.Time, stop <-chan struct{}) error {
 
 // release lets others change cross-connects.
 func (l *lock) release() error {
-	if !l.isHeld() {
+	if !l.isOpen() {
 		return nil
 	}
 	dir := l.dir

@@ -42,6 +42,32 @@ func TestLockHeld(t *testing.T) {
 	b.check(b.hub.Do(func() error { return kept.Set(nil, 0) }))
 }
 
+// TestTrialEndsWithoutTheLock: whoever has the lock, a trial is confirmed, and taken back.
+func TestTrialEndsWithoutTheLock(t *testing.T) {
+	b := newBench(t, 3)
+	kept := b.kept()
+	var other lock
+	for _, end := range []struct {
+		by   func() error
+		want Pair
+	}{{kept.Confirm, pair(1, 2)}, {kept.Rollback, pair(0, 1)}} {
+		b.check(b.hub.Do(func() error {
+			err := errors.Join(kept.Set([]Pair{pair(0, 1)}, 0), kept.Set([]Pair{pair(1, 2)}, time.Hour), other.take(patience, nil))
+			if err != nil {
+				return err
+			}
+			err = end.by()
+			left, errLeft := kept.Trial()
+			pairs, errPairs := kept.Pairs()
+			if left != 0 || len(pairs) != 1 || !pairs[0].Joins(end.want.A, end.want.B) {
+				t.Errorf("a trial of %v, pairs %v, want none, %v", left, pairs, end.want)
+			}
+			return errors.Join(err, errLeft, errPairs, other.release())
+		}))
+	}
+	b.check(b.hub.Do(func() error { return kept.Set(nil, 0) }))
+}
+
 // TestNamespaceLocked has somebody lock what every user may open.
 func TestNamespaceLocked(t *testing.T) {
 	b := newBench(t, 2)

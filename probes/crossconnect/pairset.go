@@ -90,23 +90,35 @@ func (s *PairSet) Edit(trial time.Duration, edit func([]Pair) ([]Pair, error)) e
 }
 
 // Confirm makes the pairs on trial stay. It returns ErrNoTrial if there is none.
-func (s *PairSet) Confirm() error {
-	return s.change(func(c *change) error {
-		if !c.isOnTrial() {
-			return ErrNoTrial
-		}
-		return c.set.commit(c.active())
-	})
-}
+func (s *PairSet) Confirm() error { return s.endTrial(moment.active) }
 
 // Rollback ends a trial before its time: the pairs before it are back. It returns
 // ErrNoTrial if there is none.
 func (s *PairSet) Rollback() error {
-	return s.change(func(c *change) error {
+	return s.endTrial(func(m moment) int { return 1 - m.active() })
+}
+
+// trialPatience is how long the end of a trial waits for another process.
+const trialPatience = 300 * time.Millisecond
+
+// endTrial makes a generation count for good. Because a trial does not wait, this does not
+// wait for another process that does not get done with a change, either: then it only
+// stores the control word, and the next change removes what is not needed any more.
+func (s *PairSet) endTrial(generation func(moment) int) error {
+	err := s.changeWithin(min(trialPatience, s.Patience), func(c *change) error {
 		if !c.isOnTrial() {
 			return ErrNoTrial
 		}
-		return c.set.commit(1 - c.active())
+		return c.set.commit(generation(c.moment))
+	})
+	if !errors.Is(err, ErrLocked) {
+		return err
+	}
+	return s.look(func(m moment) error {
+		if !m.isOnTrial() {
+			return ErrNoTrial
+		}
+		return s.inKernel.put(newControlWord(generation(m), 0))
 	})
 }
 
@@ -207,11 +219,14 @@ func (s *PairSet) Close() error {
 }
 
 // change calls fn with what there is now. Until fn returns, nobody else changes it.
-func (s *PairSet) change(fn func(*change) error) (err error) {
+func (s *PairSet) change(fn func(*change) error) error { return s.changeWithin(s.Patience, fn) }
+
+// changeWithin is change, with a patience of its own.
+func (s *PairSet) changeWithin(patience time.Duration, fn func(*change) error) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer kernel.KeepTypes()() // for all programs that the change takes
-	if err := s.lock.take(s.Patience, s.Stop); err != nil {
+	if err := s.lock.take(patience, s.Stop); err != nil {
 		return err
 	}
 	defer func() { err = inOneLine(errors.Join(err, s.lock.release())) }()
