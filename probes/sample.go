@@ -5,6 +5,7 @@ package probes
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -38,6 +39,9 @@ type Sample struct {
 	Totals      Totals       // of all interfaces
 	Protocols   []Protocol   // by interface, direction, then packets, most first
 	Connections []Connection // in no particular order
+	// Passages are those of Connections that pass more than one interface, as each one
+	// counted them.
+	Passages []Connection
 	// CrossConnects are all pairs in the namespace, by name, those of other
 	// processes included.
 	CrossConnects []CrossConnect
@@ -201,10 +205,15 @@ func (e Endpoint) MarshalText() ([]byte, error) { return e.AppendTo(nil), nil }
 // TCPFlags is a set of TCP flag bits as in octet 13 of the header.
 type TCPFlags uint8
 
-// Connection is one 5-tuple on one interface, both directions in one row. The
-// local end is the destination of received and the source of sent frames.
+// Connection is one 5-tuple, both directions in one row. The local end is the
+// destination of received and the source of sent frames. Where the host forwards, it is the
+// end in a container, and frames count once: where they came in, or where they left if
+// that is more.
 type Connection struct {
-	Interface string    `json:"interface"`
+	Interface string `json:"interface"` // the first one of Path
+	// Path is the interfaces that it passes, from the local end to the remote one. Nil:
+	// this is what Interface alone counted of one that passes others, too.
+	Path      []string  `json:"path"`
 	Protocol  string    `json:"protocol"`
 	Local     Endpoint  `json:"local"`
 	Remote    Endpoint  `json:"remote"`
@@ -218,6 +227,11 @@ type Connection struct {
 	LastSeen  time.Time `json:"last_seen"`
 	RXFlags   TCPFlags  `json:"rx_tcp_flags"` // all flags seen so far
 	TXFlags   TCPFlags  `json:"tx_tcp_flags"`
+}
+
+// Passes tells whether an interface is on the path.
+func (c *Connection) Passes(iface string) bool {
+	return c.Interface == iface || slices.Contains(c.Path, iface)
 }
 
 // Execs are the programs executed on the host, in all its containers.

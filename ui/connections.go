@@ -22,6 +22,7 @@ type connectionsPane struct {
 	list  list[snapshot.ConnectionKey, probes.Connection]
 	shown snapshot.Connections
 	now   time.Time
+	wide  int // cells of the longest path
 	order snapshot.Order
 	input input
 }
@@ -78,6 +79,7 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.shown, p.now = msg.Connections, msg.Time
+		p.wide = longestPath(p.shown.Rows)
 		p.list.show(p.shown.Rows, p.shown.Matching)
 	case tea.PasteMsg:
 		return p.typed(msg)
@@ -126,13 +128,32 @@ func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 		{title: "age", width: 3, right: true, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
 		{title: "idle", width: 4, right: true, drop: 5, cell: p.idle},
 		{title: "flags", width: 6, drop: 6, cell: faint(tcpFlags)},
-		{title: "interface", width: 9, grow: 2, limit: 15, drop: 7, cell: faint(func(c *probes.Connection) string { return c.Interface })},
+		{title: "interface", width: 9, grow: 2, limit: min(max(15, p.wide), 40), drop: 7, cell: path},
 	}
 }
 
 func endpoint(at slot, e probes.Endpoint) cell {
 	s := at.styles
 	return cell{safe: fitMiddle(s.Escape(e.String()), at.width, s.Glyphs.Ellipsis), ink: s.Text}
+}
+
+// path is the interfaces that a connection passes; where they have no room, the first and
+// the last one.
+func path(at slot, c *probes.Connection) cell {
+	s := at.styles
+	if len(c.Path) <= 1 {
+		return cell{text: c.Interface, ink: s.Faint}
+	}
+	return cell{safe: fitMiddle(s.Escape(strings.Join(c.Path, ">")), at.width, s.Glyphs.Ellipsis), ink: s.Faint}
+}
+
+func longestPath(rows []probes.Connection) (wide int) {
+	for i := range rows {
+		if path := rows[i].Path; len(path) > 1 {
+			wide = max(wide, cells(strings.Join(path, ">")))
+		}
+	}
+	return wide
 }
 
 func (p *connectionsPane) idle(at slot, c *probes.Connection) cell {
@@ -200,8 +221,12 @@ func (p *connectionsPane) filterLine(a area) string {
 // describe is all that is known of one connection.
 func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
 	s := a.Styles
+	by := []string{c.Interface}
+	if len(c.Path) > 1 {
+		by = c.Path
+	}
 	pairs := [][2]string{
-		{"connection", s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + c.Interface)},
+		{"connection", s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + strings.Join(by, " > "))},
 		{"received", totals("", c.RXPackets, c.RXBytes) + ", now " + siUnit(c.RXBPS, "bit/s")},
 		{"sent", totals("", c.TXPackets, c.TXBytes) + ", now " + siUnit(c.TXBPS, "bit/s")},
 		{"seen", "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},

@@ -48,7 +48,7 @@ type drop struct {
 }
 
 func (p *eventPrinter) print(out io.Writer, s *probes.Sample, connections []probes.Connection) error {
-	p.lines, p.names = p.lines[:0], make(jsonStrings)
+	p.lines, p.names = p.lines[:0], newJSONStrings()
 	p.connections.since(connections, func(c *probes.Connection) {
 		p.connection(c.FirstSeen, "opened", c)
 	}, func(c *probes.Connection) {
@@ -140,7 +140,7 @@ type connectionChanges struct {
 
 // since calls opened for connections that were not there before, and closed for those that
 // no longer are, with what they last counted. One that counts less than before was closed
-// and opened.
+// and opened; which of its ends is local may change.
 func (c *connectionChanges) since(rows []probes.Connection, opened, closed func(*probes.Connection)) {
 	if c.at == nil {
 		c.seed, c.at, c.next = maphash.MakeSeed(), make(map[uint64]int32), make(map[uint64]int32)
@@ -164,5 +164,5 @@ func (c *connectionChanges) since(rows []probes.Connection, opened, closed func(
 }
 
 func isSame(before, now *probes.Connection) bool {
-	return now.RXPackets >= before.RXPackets && now.TXPackets >= before.TXPackets
+	return now.RXPackets+now.TXPackets >= before.RXPackets+before.TXPackets
 }

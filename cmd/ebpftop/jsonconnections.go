@@ -8,14 +8,27 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// jsonStrings are strings as JSON. Those of interfaces and protocols come again and again.
-type jsonStrings map[string][]byte
+// jsonStrings are strings as JSON. Those of interfaces and protocols come again and again,
+// and so do paths, which those who take the same share.
+type jsonStrings struct {
+	strings map[string][]byte
+	paths   map[sharedPath][]byte
+}
+
+type sharedPath struct {
+	first *string
+	names int
+}
+
+func newJSONStrings() jsonStrings {
+	return jsonStrings{strings: make(map[string][]byte), paths: make(map[sharedPath][]byte)}
+}
 
 // appendConnections appends an array of connections. Because encoding/json takes ten times
 // as long for a full table, a third of each second, the rows are written here; their
 // fields are those of the type.
 func appendConnections(b []byte, rows []probes.Connection) []byte {
-	names := make(jsonStrings)
+	names := newJSONStrings()
 	b = append(b, '[')
 	for i := range rows {
 		if i > 0 {
@@ -28,6 +41,7 @@ func appendConnections(b []byte, rows []probes.Connection) []byte {
 
 func appendConnection(b []byte, c *probes.Connection, names jsonStrings) []byte {
 	b = append(append(b, `{"interface":`...), names.of(c.Interface)...)
+	b = append(append(b, `,"path":`...), names.ofPath(c.Path)...)
 	b = append(append(b, `,"protocol":`...), names.of(c.Protocol)...)
 	b = append(c.Local.AppendTo(append(b, `,"local":"`...)), '"')
 	b = append(c.Remote.AppendTo(append(b, `,"remote":"`...)), '"')
@@ -46,10 +60,24 @@ func appendConnection(b []byte, c *probes.Connection, names jsonStrings) []byte 
 
 // of returns a string as JSON, with nothing in it that a terminal would obey.
 func (j jsonStrings) of(s string) []byte {
-	text, ok := j[s]
+	text, ok := j.strings[s]
 	if !ok {
 		text, _ = encodeJSON(s, "") // a string can always be written
-		j[s] = text
+		j.strings[s] = text
+	}
+	return text
+}
+
+// ofPath returns a path as a JSON array.
+func (j jsonStrings) ofPath(path []string) []byte {
+	if len(path) == 0 {
+		return []byte("[]")
+	}
+	shared := sharedPath{&path[0], len(path)}
+	text, ok := j.paths[shared]
+	if !ok {
+		text, _ = encodeJSON(path, "")
+		j.paths[shared] = text
 	}
 	return text
 }

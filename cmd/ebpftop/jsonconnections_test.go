@@ -29,7 +29,7 @@ func TestConnectionsJSON(t *testing.T) {
 	rows := []probes.Connection{}
 	for range 1000 {
 		rows = append(rows, probes.Connection{
-			Interface: names[r.IntN(len(names))], Protocol: names[r.IntN(len(names))], Local: endpoint(), Remote: endpoint(),
+			Interface: names[r.IntN(len(names))], Path: names[r.IntN(3):][:1+r.IntN(3)], Protocol: names[r.IntN(len(names))], Local: endpoint(), Remote: endpoint(),
 			RXPackets: r.Uint64(), RXBytes: r.Uint64() >> r.IntN(64), TXPackets: r.Uint64(), TXBytes: r.Uint64(),
 			RXBPS: rate(), TXBPS: rate(), FirstSeen: time.Unix(r.Int64N(1<<33), r.Int64N(1e9)), LastSeen: time.Unix(r.Int64N(1<<33), 0).UTC(),
 			RXFlags: probes.TCPFlags(r.Uint32()), TXFlags: probes.TCPFlags(r.Uint32()),

@@ -14,10 +14,11 @@ import (
 // manyConnections are made up; number n has n bits per second, every other none.
 func manyConnections(count int) []probes.Connection {
 	rows := make([]probes.Connection, count)
+	path := []string{"eth0"}
 	for n := range rows {
 		address := netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
 		rows[n] = probes.Connection{
-			Interface: "eth0", Protocol: "tcp",
+			Interface: "eth0", Path: path, Protocol: "tcp",
 			Local:     probes.Endpoint(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 1}), 443)),
 			Remote:    probes.Endpoint(netip.AddrPortFrom(address, 1024)),
 			RXPackets: uint64(n), RXBytes: 1000 * uint64(n), RXBPS: float64(n * (n % 2)),

@@ -79,7 +79,7 @@ func TestStatsFields(t *testing.T) {
 	wantFields(t, "connections", first(t, object, "connections"), map[string]any{
 		"interface": "host0", "protocol": "udp", "local": "10.0.0.2:53", "remote": "10.0.0.1:4000",
 		"rx_packets": 3.0, "rx_bytes": 300.0, "tx_packets": 0.0, "tx_bytes": 0.0, "rx_bps": 0.0, "tx_bps": 0.0,
-	}, "first_seen", "last_seen", "rx_tcp_flags", "tx_tcp_flags")
+	}, "path", "first_seen", "last_seen", "rx_tcp_flags", "tx_tcp_flags")
 	wantFields(t, "execs", object["execs"].(map[string]any), nil, "total", "per_second", "events")
 	wantFields(t, "lost", object["lost"].(map[string]any), map[string]any{
 		"connection_events": 0.0, "exec_events": 0.0, "connections_evicted": 0.0, "connections_ended": 0.0,

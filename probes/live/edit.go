@@ -47,7 +47,7 @@ func (l *Live) Impact(c probes.Change) (told probes.Impact, err error) {
 func (l *Live) connectionsOn(iface string) (n int) {
 	now := l.clock.Wall(uint64(kernel.Monotonic()))
 	for i := range l.seen {
-		if c := &l.seen[i]; c.Interface == iface && now.Sub(c.LastSeen) < time.Minute {
+		if c := &l.seen[i]; c.Passes(iface) && now.Sub(c.LastSeen) < time.Minute {
 			n++
 		}
 	}

@@ -70,7 +70,6 @@ type Live struct {
 	self        self
 	inspector   *inspect.Inspector
 	seen        []probes.Connection // of the last sample
-	rates       rateMeter
 	known       rtnl.Known
 	begun       bool // all that was there at the start is attached, or tried
 	clock       *kernel.Clock
@@ -388,10 +387,11 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	}
 	s.LinksProblem = l.pairs.problem()
 	s.OthersUnknown, s.InspectorNews = l.unknown()
-	if s.Connections, s.NewConnections, s.Lost, err = l.connections.Poll(l.interfaces.Name); err != nil {
+	polled, err := l.connections.Poll(l.interfaces.Standing, interval)
+	if err != nil {
 		return s, err
 	}
-	l.rates.measure(&s)
+	s.Connections, s.Passages, s.NewConnections, s.Lost = polled.Connections, polled.Passages, polled.New, polled.Lost
 	l.seen = s.Connections
 	if l.execs == nil {
 		s.Execs.LeftOut = true

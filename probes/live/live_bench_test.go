@@ -65,7 +65,7 @@ func (l load) measure(b *testing.B) (err error) {
 		if err != nil {
 			return err
 		}
-		got := load{l.interfaces, len(s.Interfaces), len(s.Connections), len(s.CrossConnects)}
+		got := load{l.interfaces, len(s.Interfaces), len(s.Passages), len(s.CrossConnects)}
 		if got != l {
 			return fmt.Errorf("sampled %v, want %v", got, l)
 		}

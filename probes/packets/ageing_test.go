@@ -33,7 +33,8 @@ func TestConnectionsEnd(t *testing.T) {
 	r.check(peer.Inject(peerInterface, frames...))
 	r.await(uint64(len(frames)))
 	r.eventually(func() error {
-		rows, _, lost, err := r.connections.Poll(r.watched.Name)
+		polled, err := r.connections.Poll(r.watched.Standing, 0)
+		rows, lost := polled.Connections, polled.Lost
 		switch {
 		case err != nil:
 			return err
@@ -51,7 +52,7 @@ func TestConnectionsEnd(t *testing.T) {
 		}
 		return nil
 	})
-	_, _, _, err := r.connections.Poll(r.watched.Name)
+	_, err := r.connections.Poll(r.watched.Standing, 0)
 	r.check(err)
 	present := r.connections.ipv4.present
 	if most := uint64(each + connectionSlots*r.packets.counters.cpus); present > most {
@@ -60,7 +61,8 @@ func TestConnectionsEnd(t *testing.T) {
 	// One that was over goes on.
 	r.check(peer.Inject(peerInterface, tupleFrame(0)))
 	r.eventually(func() error {
-		rows, _, _, err := r.connections.Poll(r.watched.Name)
+		polled, err := r.connections.Poll(r.watched.Standing, 0)
+		rows := polled.Connections
 		if err == nil && !slices.ContainsFunc(rows, func(c probes.Connection) bool { return c.Protocol == "udp" }) {
 			err = fmt.Errorf("no UDP among %d rows", len(rows))
 		}

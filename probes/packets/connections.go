@@ -25,7 +25,18 @@ type Connections struct {
 	events *kernel.Ring[uint64]
 	maps   map[string]*ebpf.Map
 	times  connectionTimes
+	read   readRows // of the last poll; what has room is used again
+	rates  rateMeter
+	joiner joiner
 	lost   probes.Lost
+}
+
+// Polled is what a poll finds of connections.
+type Polled struct {
+	Connections []probes.Connection
+	Passages    []probes.Connection // as in probes.Sample
+	New         uint64              // since the last poll, as the kernel announced them
+	Lost        probes.Lost
 }
 
 // connectionTimes turns ticks into wall clock time, and tells what is over.
@@ -34,6 +45,7 @@ type connectionTimes struct {
 	ticks  kernel.Jiffies
 	ageing probes.Ageing
 	now    time.Time // of the reading
+	before uint64    // ticks at the one before
 }
 
 func (t connectionTimes) isOver(c *probes.Connection) bool { return t.ageing.IsOver(c, t.now) }
@@ -59,8 +71,8 @@ func NewConnections(p *Program, clock *kernel.Clock, ageing probes.Ageing) (*Con
 		return nil, fmt.Errorf("read connection events: %w", err)
 	}
 	return &Connections{
-		ipv4:   newConnectionTable(p.shared[bpf.PacketsMapConnections4], 0, connectionOf4),
-		ipv6:   newConnectionTable(p.shared[bpf.PacketsMapConnections6], connectionSlots, connectionOf6),
+		ipv4:   newConnectionTable(p.shared[bpf.PacketsMapConnections4], 0, connectionOf4, tupleOf4),
+		ipv6:   newConnectionTable(p.shared[bpf.PacketsMapConnections6], connectionSlots, connectionOf6, tupleOf6),
 		slots:  slots,
 		totals: totals,
 		events: events,
@@ -72,9 +84,6 @@ func NewConnections(p *Program, clock *kernel.Clock, ageing probes.Ageing) (*Con
 // Close stops the reading of events.
 func (c *Connections) Close() error { return c.events.Close() }
 
-// interfaceNames gives the name of an interface id; false if it is gone.
-type interfaceNames func(id uint32) (string, bool)
-
 // countEvent counts new rows, which a ring tells of one by one. What they are is
 // in the table, or not any more: to keep it here costs most where nobody could
 // read it, in a flood.
@@ -83,16 +92,16 @@ func countEvent(announced *uint64, _ []byte) error {
 	return nil
 }
 
-// Poll returns all connections, and how many were announced since the last poll.
-func (c *Connections) Poll(names interfaceNames) (rows []probes.Connection, announced uint64, lost probes.Lost, err error) {
-	announced, err = c.events.Drain()
+// Poll returns all connections, with rates over the interval since the last poll.
+func (c *Connections) Poll(standings Standings, interval time.Duration) (Polled, error) {
+	announced, err := c.events.Drain()
 	if err != nil {
-		return nil, 0, c.lost, fmt.Errorf("read connection events: %w", err)
+		return Polled{}, fmt.Errorf("read connection events: %w", err)
 	}
 	// Read before the rows: a row made meanwhile can then only hide an
 	// eviction until the next poll, never invent one.
 	if err := c.totals.Read(c.maps[bpf.PacketsMapConnectionTotals]); err != nil {
-		return nil, 0, c.lost, fmt.Errorf("read connection totals: %w", err)
+		return Polled{}, fmt.Errorf("read connection totals: %w", err)
 	}
 	var created, refused, eventsLost uint64
 	for _, count := range c.totals.Of(0) {
@@ -100,49 +109,55 @@ func (c *Connections) Poll(names interfaceNames) (rows []probes.Connection, anno
 		refused += count.Refused
 		eventsLost += count.EventsLost
 	}
-	rows, hidden, err := c.pollTables(names)
+	staying, err := c.pollTables(standings)
 	if err != nil {
-		return nil, 0, c.lost, err
+		return Polled{}, err
 	}
 	c.lost.ConnectionEvents = eventsLost
 	evicted := max(created, c.ipv4.made()+c.ipv6.made()) - c.ipv4.made() - c.ipv6.made()
 	c.lost.ConnectionsEvicted = max(c.lost.ConnectionsEvicted, evicted+refused)
-	c.lost.ConnectionsEnded = max(c.lost.ConnectionsEnded, c.ipv4.ended+c.ipv6.ended+hidden)
-	return rows, announced, c.lost, errors.Join(c.ipv4.removeLeaving(), c.ipv6.removeLeaving())
+	c.lost.ConnectionsEnded = max(c.lost.ConnectionsEnded, c.ipv4.ended+c.ipv6.ended+staying)
+	if err := errors.Join(c.ipv4.removeLeaving(), c.ipv6.removeLeaving()); err != nil {
+		return Polled{}, err
+	}
+	c.rates.measure(c.read.rows, c.times.now, interval)
+	out := Polled{New: announced, Lost: c.lost}
+	c.joiner.standings = standings
+	out.Connections = c.joiner.join(&c.read)
+	out.Passages = c.joiner.passed
+	out.New -= min(out.New, c.joiner.again)
+	c.read.rows, c.joiner.passed = nil, nil
+	return out, nil
 }
 
 // pollTables reads the tables between two looks at the slots: the first tells
 // which rows to remember, the second what to add to them. What is in a slot then
 // was in no table when that was read, so nothing is counted twice.
-// It returns how many rows it hides because they are over, too.
-func (c *Connections) pollTables(names interfaceNames) (rows []probes.Connection, hidden uint64, err error) {
-	c.times.now = c.times.clock.Wall(uint64(kernel.Monotonic()))
+// It returns how many connections that are over have rows yet.
+func (c *Connections) pollTables(standings Standings) (staying uint64, err error) {
+	now := kernel.Monotonic()
+	c.times.now = c.times.clock.Wall(uint64(now))
 	if err := c.readSlots(); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	c.ipv4.expect(c.slots)
 	c.ipv6.expect(c.slots)
 	before := c.ipv4.present + c.ipv6.present
-	rows = make([]probes.Connection, 0, before+before/8) // as a rule, that will do
-	if rows, err = c.ipv4.read(rows, names, c.times); err != nil {
-		return nil, 0, fmt.Errorf("read IPv4 connections: %w", err)
+	c.read.rows = make([]probes.Connection, 0, before+before/8) // as a rule, that will do
+	c.read.passages, c.read.shared = c.read.passages[:0], 0
+	if err := c.ipv4.read(&c.read, standings, c.times); err != nil {
+		return 0, fmt.Errorf("read IPv4 connections: %w", err)
 	}
-	if rows, err = c.ipv6.read(rows, names, c.times); err != nil {
-		return nil, 0, fmt.Errorf("read IPv6 connections: %w", err)
+	if err := c.ipv6.read(&c.read, standings, c.times); err != nil {
+		return 0, fmt.Errorf("read IPv6 connections: %w", err)
 	}
 	if err := c.readSlots(); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	c.ipv4.add(rows, c.slots, c.times)
-	c.ipv6.add(rows, c.slots, c.times)
-	over := append(c.ipv4.hidden, c.ipv6.hidden...)
-	slices.SortFunc(over, func(a, b int) int { return b - a })
-	for _, row := range over { // the last first, so that what takes its place stays
-		rows[row] = rows[len(rows)-1]
-		rows = rows[:len(rows)-1]
-	}
-	c.ipv4.hidden, c.ipv6.hidden = c.ipv4.hidden[:0], c.ipv6.hidden[:0]
-	return rows, uint64(len(over)), nil
+	c.ipv4.add(c.read.rows, c.slots, c.times)
+	c.ipv6.add(c.read.rows, c.slots, c.times)
+	c.times.before = c.times.ticks.Ticks(time.Duration(now))
+	return c.ipv4.leaveOver(&c.read, c.times) + c.ipv6.leaveOver(&c.read, c.times), nil
 }
 
 func (c *Connections) readSlots() error {
@@ -152,26 +167,48 @@ func (c *Connections) readSlots() error {
 	return nil
 }
 
-func connectionOf4(key *bpf.PacketsConnectionKey4, names interfaceNames) (probes.Connection, bool) {
+func connectionOf4(key *bpf.PacketsConnectionKey4, standings Standings) (probes.Connection, uint32, bool) {
 	return connectionOf(
 		address4(key.Local), address4(key.Remote),
-		key.LocalPort, key.RemotePort, key.InterfaceProtocol, names)
+		key.LocalPort, key.RemotePort, key.InterfaceProtocol, standings)
 }
 
-func connectionOf6(key *bpf.PacketsConnectionKey6, names interfaceNames) (probes.Connection, bool) {
+func connectionOf6(key *bpf.PacketsConnectionKey6, standings Standings) (probes.Connection, uint32, bool) {
 	return connectionOf(
 		address6(key.Local), address6(key.Remote),
-		key.LocalPort, key.RemotePort, key.InterfaceProtocol, names)
+		key.LocalPort, key.RemotePort, key.InterfaceProtocol, standings)
 }
 
-func connectionOf(local, remote netip.Addr, localPort, remotePort uint16, interfaceProtocol uint32, names interfaceNames) (probes.Connection, bool) {
-	name, ok := names(interfaceProtocol >> 8)
+func connectionOf(local, remote netip.Addr, localPort, remotePort uint16, interfaceProtocol uint32, standings Standings) (probes.Connection, uint32, bool) {
+	iface := interfaceProtocol >> 8
+	standing, ok := standings(iface)
 	return probes.Connection{
-		Interface: name,
+		Interface: standing.Name,
 		Protocol:  ipProtocolName(uint8(interfaceProtocol)),
 		Local:     probes.Endpoint(netip.AddrPortFrom(local, fromNetwork(localPort))),
 		Remote:    probes.Endpoint(netip.AddrPortFrom(remote, fromNetwork(remotePort))),
-	}, ok
+	}, iface, ok
+}
+
+func tupleOf4(key bpf.PacketsConnectionKey4) (bpf.PacketsConnectionKey4, bool) {
+	isFlipped := key.Local > key.Remote || key.Local == key.Remote && key.LocalPort > key.RemotePort
+	if isFlipped {
+		key.Local, key.Remote = key.Remote, key.Local
+		key.LocalPort, key.RemotePort = key.RemotePort, key.LocalPort
+	}
+	key.InterfaceProtocol &= 0xff
+	return key, isFlipped
+}
+
+func tupleOf6(key bpf.PacketsConnectionKey6) (bpf.PacketsConnectionKey6, bool) {
+	order := slices.Compare(key.Local[:], key.Remote[:])
+	isFlipped := order > 0 || order == 0 && key.LocalPort > key.RemotePort
+	if isFlipped {
+		key.Local, key.Remote = key.Remote, key.Local
+		key.LocalPort, key.RemotePort = key.RemotePort, key.LocalPort
+	}
+	key.InterfaceProtocol &= 0xff
+	return key, isFlipped
 }
 
 // Addresses and ports are in network order in memory, whatever the machine's.

@@ -31,7 +31,7 @@ func (r *rig) announcements() map[string]int {
 	var err error
 	c.events, err = kernel.NewRing(c.maps[bpf.PacketsMapConnectionEvents], func(n *uint64, record []byte) error {
 		event := (*bpf.PacketsConnectionEvent)(unsafe.Pointer(unsafe.SliceData(record)))
-		row, _ := connectionOf4((*bpf.PacketsConnectionKey4)(unsafe.Pointer(&event.Key)), r.watched.Name)
+		row, _, _ := connectionOf4((*bpf.PacketsConnectionKey4)(unsafe.Pointer(&event.Key)), r.watched.Standing)
 		tuples[row.Remote.String()]++
 		return countEvent(n, record)
 	})
@@ -58,10 +58,10 @@ func TestTenThousandTuples(t *testing.T) {
 			r.check(r.peer.Inject(peerInterface, frames...))
 			r.await(uint64(len(frames)))
 
-			rows, announced, lost, err := r.connections.Poll(r.watched.Name)
-			r.check(err)
-			if len(rows) != count || announced != count || len(tuples) != count || lost != (probes.Lost{}) {
-				t.Errorf("%d rows, %d announced of %d tuples, lost %+v, want %d", len(rows), announced, len(tuples), lost, count)
+			polled := r.pollConnections()
+			rows := polled.Connections
+			if len(rows) != count || polled.New != count || len(tuples) != count || polled.Lost != (probes.Lost{}) {
+				t.Errorf("%d rows, %d announced of %d tuples, lost %+v, want %d", len(rows), polled.New, len(tuples), polled.Lost, count)
 			}
 			for _, row := range rows {
 				remote := row.Remote.String()
@@ -84,13 +84,13 @@ func TestEvictionsCounted(t *testing.T) {
 	}
 	r.check(r.peer.Inject(peerInterface, frames...))
 	row, _ := r.await(tuples)
-	rows, announced, lost, err := r.connections.Poll(r.watched.Name)
-	r.check(err)
-	if row.RXPackets != tuples || announced != tuples {
-		t.Errorf("%d frames counted, %d connections announced, want %d", row.RXPackets, announced, tuples)
+	polled := r.pollConnections()
+	rows := polled.Connections
+	if row.RXPackets != tuples || polled.New != tuples {
+		t.Errorf("%d frames counted, %d connections announced, want %d", row.RXPackets, polled.New, tuples)
 	}
-	if len(rows) > room || lost.ConnectionsEvicted != uint64(tuples-len(rows)) {
-		t.Errorf("%d rows, %d evicted, want %d together", len(rows), lost.ConnectionsEvicted, tuples)
+	if len(rows) > room || polled.Lost.ConnectionsEvicted != uint64(tuples-len(rows)) {
+		t.Errorf("%d rows, %d evicted, want %d together", len(rows), polled.Lost.ConnectionsEvicted, tuples)
 	}
 }
 
@@ -129,9 +129,7 @@ func TestRefusedCounted(t *testing.T) {
 	counts := c.totals.Of(0)
 	counts[0].Refused += 3
 	r.check(c.maps[bpf.PacketsMapConnectionTotals].Put(uint32(0), counts))
-	_, _, lost, err := c.Poll(r.watched.Name)
-	r.check(err)
-	if lost.ConnectionsEvicted != 3 {
+	if lost := r.pollConnections().Lost; lost.ConnectionsEvicted != 3 {
 		t.Errorf("3 rows refused, none evicted: %+v", lost)
 	}
 }
@@ -143,8 +141,7 @@ func TestPortFilter(t *testing.T) {
 	other[40], other[41] = 0, 0
 	r.check(r.peer.Inject(peerInterface, udp4Frame(), other, fragmentKinds()[1].frame))
 	row, _ := r.await(3)
-	rows, _, _, err := r.connections.Poll(r.watched.Name)
-	r.check(err)
+	rows := r.pollConnections().Connections
 	if row.RXPackets != 3 || len(rows) != 1 || rows[0].Local.String() != "10.0.0.2:80" {
 		t.Errorf("%d frames counted, tracked %+v", row.RXPackets, rows)
 	}
@@ -169,15 +166,14 @@ func TestBusyConnectionStays(t *testing.T) {
 		time.Sleep(5 * time.Millisecond) // a tick of the kernel's is to pass, at least at 250 Hz
 	}
 	r.await(rounds * (1 + 2*each))
-	rows, _, lost, err := r.connections.Poll(r.watched.Name)
-	r.check(err)
-	if lost.ConnectionsEvicted < rounds*each-size {
-		t.Errorf("lost %+v: the table was not full", lost)
+	polled := r.pollConnections()
+	if polled.Lost.ConnectionsEvicted < rounds*each-size {
+		t.Errorf("lost %+v: the table was not full", polled.Lost)
 	}
-	for _, row := range rows {
+	for _, row := range polled.Connections {
 		if row.Remote == busyEnd && row.RXPackets == rounds {
 			return
 		}
 	}
-	t.Errorf("no row of the connection with %d frames among %d", rounds, len(rows))
+	t.Errorf("no row of the connection with %d frames among %d", rounds, len(polled.Connections))
 }

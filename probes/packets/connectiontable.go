@@ -20,7 +20,9 @@ const connectionSlots = 32
 type connectionTable[K comparable] struct {
 	m         *ebpf.Map
 	firstSlot int // of its slots, among those of both tables
-	rowOf     func(*K, interfaceNames) (probes.Connection, bool)
+	rowOf     func(*K, Standings) (row probes.Connection, iface uint32, ok bool)
+
+	tupleOf tupleOf[K]
 
 	keys   []K
 	values []bpf.PacketsConnection
@@ -28,11 +30,26 @@ type connectionTable[K comparable] struct {
 	present uint64 // rows at the last reading, those of gone interfaces too
 	removed uint64 // rows deleted by us
 	leaving []K    // rows to delete: of interfaces that are gone, or over
-	ended   uint64 // rows that were over
-	hidden  []int  // rows of those read that are over, but in slots
+	ended   uint64 // connections that were over
+
+	from    int         // the first of our rows
+	rowKeys []K         // of these
+	last    map[K]int32 // the last of the rows of a connection, by its tuple
 
 	// Connections that are in slots, and those that were at the last reading.
 	slotted, slottedBefore map[K]slotted
+}
+
+// tupleOf gives the tuple of a key, the same for both ends, and whether these were exchanged
+// for it.
+type tupleOf[K comparable] func(K) (tuple K, isFlipped bool)
+
+// readRows are the rows of both tables as they were read.
+type readRows struct {
+	rows     []probes.Connection
+	passages []passage // of each
+	shared   int       // rows of connections that have several
+	aged     probes.Connection
 }
 
 // slotted is a connection in a slot.
@@ -41,12 +58,12 @@ type slotted struct {
 	total bpf.PacketsConnection
 }
 
-func newConnectionTable[K comparable](m *ebpf.Map, firstSlot int, rowOf func(*K, interfaceNames) (probes.Connection, bool)) *connectionTable[K] {
+func newConnectionTable[K comparable](m *ebpf.Map, firstSlot int, rowOf func(*K, Standings) (probes.Connection, uint32, bool), tupleOf tupleOf[K]) *connectionTable[K] {
 	const batch = 4096 // larger than any hash bucket, small enough to reuse
 	return &connectionTable[K]{
-		m: m, firstSlot: firstSlot, rowOf: rowOf,
+		m: m, firstSlot: firstSlot, rowOf: rowOf, tupleOf: tupleOf,
 		keys: make([]K, batch), values: make([]bpf.PacketsConnection, batch),
-		slotted: make(map[K]slotted), slottedBefore: make(map[K]slotted),
+		slotted: make(map[K]slotted), slottedBefore: make(map[K]slotted), last: make(map[K]int32),
 	}
 }
 
@@ -61,42 +78,59 @@ func (t *connectionTable[K]) expect(slots *kernel.PerCPUArray[bpf.PacketsConnect
 	t.eachSlot(slots, func(key K, slot *bpf.PacketsConnectionSlot) { t.slotted[key] = slotted{row: -1} })
 }
 
-// read appends all rows but those that are over. Batches never show a row twice, as walking key by key
-// does when rows are evicted meanwhile; hash tables have them from Linux 5.6.
-func (t *connectionTable[K]) read(rows []probes.Connection, names interfaceNames, times connectionTimes) ([]probes.Connection, error) {
+// read appends all rows. Batches never show a row twice, as walking key by key does when
+// rows are evicted meanwhile; hash tables have them from Linux 5.6.
+func (t *connectionTable[K]) read(to *readRows, standings Standings, times connectionTimes) error {
 	t.present = 0
+	t.from, t.rowKeys = len(to.rows), t.rowKeys[:0]
+	clear(t.last)
 	var cursor ebpf.MapBatchCursor
 	for {
 		n, err := t.m.BatchLookup(&cursor, t.keys, t.values, nil)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return nil, err
+			return err
 		}
 		t.present += uint64(n)
 		for i := range n {
-			key := &t.keys[i]
-			row, ok := t.rowOf(key, names)
-			if !ok {
-				t.leaving = append(t.leaving, *key)
-				continue
-			}
-			row = counting(row, &t.values[i], times)
-			if _, ok := t.slotted[*key]; ok {
-				t.slotted[*key] = slotted{row: len(rows), total: t.values[i]}
-			} else if times.isOver(&row) {
-				t.leaving = append(t.leaving, *key)
-				t.ended++
-				continue
-			}
-			rows = append(rows, row)
+			t.take(to, &t.keys[i], &t.values[i], standings, times)
 		}
 		if err != nil {
-			return rows, nil
+			return nil
 		}
 	}
 }
 
-// add adds to rows what is in slots. Those that are over it only hides: a row must stay
-// while a slot counts for it.
+// take appends a row, and chains it to those of the same connection.
+func (t *connectionTable[K]) take(to *readRows, key *K, value *bpf.PacketsConnection, standings Standings, times connectionTimes) {
+	row, iface, ok := t.rowOf(key, standings)
+	if !ok {
+		t.leaving = append(t.leaving, *key)
+		return
+	}
+	at := int32(len(to.rows))
+	_, isSlotted := t.slotted[*key]
+	if isSlotted {
+		t.slotted[*key] = slotted{row: int(at), total: *value}
+	}
+	tuple, isFlipped := t.tupleOf(*key)
+	before, hasBefore := t.last[tuple]
+	if hasBefore {
+		to.passages[before].next = at
+		to.shared++
+		if to.passages[before].isFirst {
+			to.shared++
+		}
+	}
+	t.last[tuple] = at
+	t.rowKeys = append(t.rowKeys, *key)
+	to.rows = append(to.rows, counting(row, value, times))
+	to.passages = append(to.passages, passage{
+		iface: iface, isFirst: !hasBefore, isFlipped: isFlipped,
+		isNew: value.FirstSeen > times.before, isSlotted: isSlotted,
+	})
+}
+
+// add adds to rows what is in slots.
 func (t *connectionTable[K]) add(rows []probes.Connection, slots *kernel.PerCPUArray[bpf.PacketsConnectionSlot], times connectionTimes) {
 	t.eachSlot(slots, func(key K, slot *bpf.PacketsConnectionSlot) {
 		if s, ok := t.slotted[key]; ok && slot.Entered == slot.Left {
@@ -115,10 +149,34 @@ func (t *connectionTable[K]) add(rows []probes.Connection, slots *kernel.PerCPUA
 			t.slotted[key] = s
 		}
 		rows[s.row] = counting(rows[s.row], &s.total, times)
-		if times.isOver(&rows[s.row]) {
-			t.hidden = append(t.hidden, s.row)
+	}
+}
+
+// leaveOver takes connections that are over from the list, on all interfaces at once, and
+// has their rows leave. It returns how many have a row that must stay because a slot counts
+// for it.
+func (t *connectionTable[K]) leaveOver(of *readRows, times connectionTimes) (staying uint64) {
+	for i := range t.rowKeys {
+		first := int32(t.from + i)
+		if !of.passages[first].isFirst || !times.isOver(of.age(first)) {
+			continue
+		}
+		of.passages[first].isFirst = false
+		stays := false
+		for at := range of.each(first) {
+			if of.passages[at].isSlotted {
+				stays = true
+			} else {
+				t.leaving = append(t.leaving, t.rowKeys[int(at)-t.from])
+			}
+		}
+		if stays {
+			staying++
+		} else {
+			t.ended++
 		}
 	}
+	return staying
 }
 
 func addTraffic(to, more *bpf.PacketsConnection) {

@@ -56,9 +56,8 @@ func onOneCPU(t *testing.T) {
 // received polls, and gives the frames counted of each neighbour.
 func (r *rig) received() (frames map[int]uint64, announced uint64) {
 	r.t.Helper()
-	rows, announced, _, err := r.connections.Poll(r.watched.Name)
-	r.check(err)
-	return byNeighbour(rows), announced
+	polled := r.pollConnections()
+	return byNeighbour(polled.Connections), polled.New
 }
 
 func byNeighbour(rows []probes.Connection) map[int]uint64 {
@@ -108,8 +107,9 @@ func TestSlotEmptiedMeanwhile(t *testing.T) {
 	c := r.connections
 	r.check(c.readSlots())
 	c.ipv4.expect(c.slots)
-	rows, err := c.ipv4.read(nil, r.watched.Name, c.times)
-	r.check(err)
+	var read readRows
+	r.check(c.ipv4.read(&read, r.watched.Standing, c.times))
+	rows := read.rows
 	r.check(r.peer.Inject(peerInterface, neighbour(1)))
 	r.await(4)
 	r.check(c.readSlots())

@@ -132,9 +132,7 @@ func testHeadersOutsideLinearMemory(t *testing.T, at probes.Hook) {
 			t.Errorf("counted as %s: %+v", p.Name, protocols)
 		}
 	}
-	rows, _, _, err := r.connections.Poll(r.watched.Name)
-	r.check(err)
-	for _, row := range rows {
+	for _, row := range r.pollConnections().Connections {
 		if row.RXPackets > 0 && row.Local.String() != "10.0.0.2:80" && row.Local.String() != "[fd00::2]:80" {
 			t.Errorf("connection %+v", row)
 		}

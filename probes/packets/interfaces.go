@@ -32,10 +32,12 @@ type watched struct {
 	refusal error        // why it is not attached; or not where it should be
 	// beside is the number of the XDP program that was there when it was
 	// refused, 0 for none.
-	beside  uint32
-	past    *tally
-	unseen  unseen
-	inTotal bool
+	beside    uint32
+	past      *tally
+	unseen    unseen
+	inTotal   bool
+	height    int  // as in Standing
+	leadsAway bool // as in Standing
 
 	lookTime time.Time
 	foreign  []string
@@ -58,7 +60,7 @@ type Interfaces struct {
 	chosen choices
 
 	byIndex map[int]*watched
-	names   map[uint32]string // of interfaces by id
+	byID    map[uint32]*watched
 	// gone holds the interfaces that went since the last poll: the next one still reads
 	// what they counted.
 	gone     []*watched
@@ -81,15 +83,18 @@ func NewInterfaces(p *Program, wish probes.Hook, chosen []string) *Interfaces {
 		wish:     wish,
 		chosen:   choicesOf(chosen),
 		byIndex:  make(map[int]*watched),
-		names:    make(map[uint32]string),
+		byID:     make(map[uint32]*watched),
 		totals:   newTotals(),
 	}
 }
 
-// Name is an interfaceNames.
-func (i *Interfaces) Name(id uint32) (string, bool) {
-	name, ok := i.names[id]
-	return name, ok
+// Standing is a Standings.
+func (i *Interfaces) Standing(id uint32) (Standing, bool) {
+	w := i.byID[id]
+	if w == nil {
+		return Standing{}, false
+	}
+	return Standing{Name: w.name, InTotal: w.inTotal, Height: w.height, LeadsAway: w.leadsAway}, true
 }
 
 // Check fails if the user chose an interface that is not there.
@@ -117,7 +122,7 @@ func (i *Interfaces) Reconcile(links []netlink.Link) error {
 		present[attrs.Index] = true
 		w := i.byIndex[attrs.Index]
 		if w != nil {
-			i.rename(w, attrs.Name)
+			w.name = attrs.Name
 		}
 		if w == nil && i.chosen.mean(attrs) || w != nil && w.wantsAnew(attrs, ports[attrs.Index]) {
 			i.watch(l, ports[attrs.Index])
@@ -172,16 +177,6 @@ func (i *Interfaces) YieldXDP(ifindex int) bool {
 	return w != nil && w.probe != nil && w.probe.yieldXDP()
 }
 
-func (i *Interfaces) rename(w *watched, name string) {
-	if w.name == name {
-		return
-	}
-	w.name = name
-	if w.probe != nil {
-		i.names[w.probe.id] = name
-	}
-}
-
 // Refused fails if there are interfaces to watch, but none lets itself be: a
 // matter of permission or of the kernel, not of an interface.
 func (i *Interfaces) Refused() error {
@@ -210,7 +205,7 @@ func (i *Interfaces) watch(l netlink.Link, port crossconnect.XDPIngress) {
 			return
 		}
 		w.past = i.packets.counters.newTally(w.probe.block)
-		i.names[w.probe.id] = attrs.Name
+		i.byID[w.probe.id] = w
 	}
 	hooks, why := hooksToTry(i.wish, factsOf(l))
 	w.pending = true
@@ -223,7 +218,7 @@ func (i *Interfaces) unwatch(ifindex int, w *watched) error {
 	if w.probe == nil {
 		return nil
 	}
-	delete(i.names, w.probe.id)
+	delete(i.byID, w.probe.id)
 	i.gone = append(i.gone, w)
 	if err := w.probe.leave(); err != nil {
 		return fmt.Errorf("detach from %s: %w", w.name, err)

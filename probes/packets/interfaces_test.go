@@ -127,8 +127,7 @@ func TestInterfacesComeAndGo(t *testing.T) {
 	if row, protocols := r.poll(); row.Name != "hostname" || row.RXPackets != 1 || protocols[0].Interface != "hostname" {
 		t.Errorf("after a rename: %+v %+v", row, protocols)
 	}
-	rows, _, _, err := r.connections.Poll(r.watched.Name)
-	r.check(err)
+	rows := r.pollConnections().Connections
 	if len(rows) != 1 || rows[0].Interface != "hostname" {
 		t.Errorf("connections after a rename: %+v", rows)
 	}
@@ -141,10 +140,10 @@ func TestInterfacesComeAndGo(t *testing.T) {
 	if row, _ := r.await(2); row.Name != "host1" || row.RXPackets != 2 {
 		t.Errorf("the newcomer: %+v", row)
 	}
-	rows, _, lost, err := r.connections.Poll(r.watched.Name)
-	r.check(err)
-	if len(rows) != 1 || rows[0].Interface != "host1" || lost != (probes.Lost{}) {
-		t.Errorf("connections of the newcomer: %+v, lost %+v", rows, lost)
+	polled := r.pollConnections()
+	rows = polled.Connections
+	if len(rows) != 1 || rows[0].Interface != "host1" || polled.Lost != (probes.Lost{}) {
+		t.Errorf("connections of the newcomer: %+v, lost %+v", rows, polled.Lost)
 	}
 }
 

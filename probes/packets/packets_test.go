@@ -104,6 +104,13 @@ func (r *rig) reconcile() {
 	}))
 }
 
+func (r *rig) pollConnections() Polled {
+	r.t.Helper()
+	polled, err := r.connections.Poll(r.watched.Standing, 0)
+	r.check(err)
+	return polled
+}
+
 // poll reads what was counted on the first watched interface.
 func (r *rig) poll() (row probes.Interface, protocols []probes.Protocol) {
 	r.t.Helper()
@@ -198,16 +205,16 @@ func testFrameCounted(r *rig, hook probes.Hook, kind frameKind) {
 // the same frame sent and received has its ends the other way round.
 func (r *rig) checkConnections(kind frameKind, received, sent uint64) {
 	r.t.Helper()
-	rows, announced, lost, err := r.connections.Poll(r.watched.Name)
-	r.check(err)
+	polled := r.pollConnections()
+	rows := polled.Passages // the frame goes both ways, as if the host forwarded it
 	if !kind.connection {
 		if len(rows) != 0 {
 			r.t.Errorf("tracked as %+v", rows)
 		}
 		return
 	}
-	if len(rows) != 2 || announced != 2 || lost != (probes.Lost{}) {
-		r.t.Fatalf("%d rows, %d new, lost %+v", len(rows), announced, lost)
+	if len(rows) != 2 || len(polled.Connections) != 1 || polled.New != 1 || polled.Lost != (probes.Lost{}) {
+		r.t.Fatalf("%d rows of %d connections, %d new, lost %+v", len(rows), len(polled.Connections), polled.New, polled.Lost)
 	}
 	local, remote := kind.ends()
 	size := uint64(len(kind.frame))

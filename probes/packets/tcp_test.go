@@ -218,9 +218,7 @@ func all(connections []probes.Connection, is func(probes.Connection) bool) bool 
 
 func (r *rig) tcpConnections() (connections []probes.Connection) {
 	r.t.Helper()
-	rows, _, _, err := r.connections.Poll(r.watched.Name)
-	r.check(err)
-	for _, row := range rows {
+	for _, row := range r.pollConnections().Connections {
 		if row.Protocol == "tcp" {
 			connections = append(connections, row)
 		}

@@ -23,10 +23,12 @@ var pairKinds = []string{"veth", "netkit", "vxcan"}
 type topology struct {
 	names map[int]string // by ifindex
 	lower map[int][]int  // what an interface stands on, by ifindex
+
+	heights map[int]int // those that were asked for, by ifindex
 }
 
 func topologyOf(links []netlink.Link) topology {
-	t := topology{names: make(map[int]string, len(links)), lower: make(map[int][]int)}
+	t := topology{names: make(map[int]string, len(links)), lower: make(map[int][]int), heights: make(map[int]int)}
 	for _, l := range links {
 		attrs := l.Attrs()
 		t.names[attrs.Index] = attrs.Name
@@ -53,6 +55,20 @@ func (t topology) reaches(ifindex int, those func(int) bool, depth int) bool {
 	return depth > 0 && slices.ContainsFunc(t.lower[ifindex], func(lower int) bool {
 		return those(lower) || t.reaches(lower, those, depth-1)
 	})
+}
+
+// height is 0 if an interface stands on no other one, else one more than the highest of
+// those, no more than depth.
+func (t topology) height(ifindex, depth int) int {
+	height, isKnown := t.heights[ifindex]
+	if isKnown || depth == 0 {
+		return height
+	}
+	for _, lower := range t.lower[ifindex] {
+		height = max(height, 1+t.height(lower, depth-1))
+	}
+	t.heights[ifindex] = height
+	return height
 }
 
 // describe fills in where an interface stands among the others.
@@ -89,8 +105,16 @@ func (i *Interfaces) chooseTotal(links []netlink.Link) {
 	for _, l := range links {
 		if w := i.byIndex[l.Attrs().Index]; w != nil {
 			w.inTotal = counted(l.Attrs().Index) && !(bare && wraps(l)) && !i.topology.standsOn(l.Attrs().Index, counted)
+			w.height, w.leadsAway = i.topology.height(l.Attrs().Index, deepest), leadsAway(l)
 		}
 	}
+}
+
+// leadsAway tells whether the interface leads to a container or a virtual machine.
+func leadsAway(l netlink.Link) bool {
+	isPair := slices.Contains(pairKinds, l.Type()) && l.Attrs().NetNsID >= 0
+	isTap := l.Type() == "tuntap" && len(l.Attrs().HardwareAddr) > 0
+	return isPair || isTap
 }
 
 // wraps tells whether what is counted on the interface is counted on others, too, or

@@ -1,6 +1,10 @@
 package snapshot
 
-import "github.com/ebpftop/ebpftop/probes"
+import (
+	"net/netip"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
 
 // Connections is the part of the connection table that may be looked at.
 type Connections struct {
@@ -17,9 +21,35 @@ type ConnectionKey struct {
 	local, remote   probes.Endpoint
 }
 
-// KeyOf identifies the row of a connection in every snapshot.
+// KeyOf identifies the row of a connection in every snapshot, whatever path it takes now and
+// whichever end is local.
 func KeyOf(c *probes.Connection) ConnectionKey {
-	return ConnectionKey{iface: c.Interface, protocol: c.Protocol, local: c.Local, remote: c.Remote}
+	if c.Path == nil {
+		return ConnectionKey{iface: c.Interface, protocol: c.Protocol, local: c.Local, remote: c.Remote}
+	}
+	key := ConnectionKey{protocol: c.Protocol, local: c.Local, remote: c.Remote}
+	if netip.AddrPort(key.local).Compare(netip.AddrPort(key.remote)) > 0 {
+		key.local, key.remote = key.remote, key.local
+	}
+	return key
+}
+
+// on are the connections on one interface, with what it counted of them; all if it is "".
+func on(iface string, s *probes.Sample) (rows []probes.Connection) {
+	if iface == "" {
+		return s.Connections
+	}
+	for i := range s.Connections {
+		if c := &s.Connections[i]; c.Interface == iface && len(c.Path) <= 1 {
+			rows = append(rows, *c)
+		}
+	}
+	for i := range s.Passages {
+		if c := &s.Passages[i]; c.Interface == iface {
+			rows = append(rows, *c)
+		}
+	}
+	return rows
 }
 
 // SelectConnections answers q from one sample.
@@ -28,13 +58,13 @@ func SelectConnections(s *probes.Sample, q Query) Connections {
 	if s.Interval > 0 {
 		out.PerSecond = float64(s.NewConnections) / s.Interval.Seconds()
 	}
-	r := ranking{conns: s.Connections, by: q.Order}
-	rows := newMatcher(q.Scope, q.Filter).rows(s.Connections)
+	r := ranking{conns: on(q.Scope, s), by: q.Order}
+	rows := newMatcher(q.Filter).rows(r.conns)
 	out.Matching = len(rows)
 	need := q.Need
 	if q.Pinned {
 		for _, row := range rows {
-			if KeyOf(&s.Connections[row]) == q.Pin {
+			if KeyOf(&r.conns[row]) == q.Pin {
 				out.PinAt = r.position(rows, row)
 				need = max(need, out.PinAt+q.Page)
 				break
@@ -44,7 +74,7 @@ func SelectConnections(s *probes.Sample, q Query) Connections {
 	first := r.first(rows, min(need, len(rows)))
 	out.Rows = make([]probes.Connection, len(first))
 	for i, row := range first {
-		out.Rows[i] = s.Connections[row]
+		out.Rows[i] = r.conns[row]
 	}
 	return out
 }

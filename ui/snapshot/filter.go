@@ -8,15 +8,14 @@ import (
 )
 
 // matcher tells which connections a filter lets through: those that hold each
-// of its words somewhere in interface, protocol or addresses.
+// of its words somewhere in interfaces, protocol or addresses.
 type matcher struct {
-	scope string // only this interface, "" for all
 	words [][]byte
 	text  []byte // reused from row to row
 }
 
-func newMatcher(scope, filter string) *matcher {
-	m := &matcher{scope: scope}
+func newMatcher(filter string) *matcher {
+	m := &matcher{}
 	for _, word := range strings.Fields(strings.ToLower(filter)) {
 		m.words = append(m.words, []byte(word))
 	}
@@ -24,13 +23,13 @@ func newMatcher(scope, filter string) *matcher {
 }
 
 func (m *matcher) match(c *probes.Connection) bool {
-	if m.scope != "" && c.Interface != m.scope {
-		return false
-	}
 	if len(m.words) == 0 {
 		return true
 	}
 	t := append(m.text[:0], strings.ToLower(c.Interface)...)
+	for _, name := range c.Path[min(1, len(c.Path)):] {
+		t = append(append(t, ' '), strings.ToLower(name)...)
+	}
 	t = append(append(t, ' '), strings.ToLower(c.Protocol)...)
 	t = c.Local.AppendTo(append(t, ' '))
 	t = c.Remote.AppendTo(append(t, ' '))

@@ -16,7 +16,7 @@ func TestFirstRows(t *testing.T) {
 	}
 	for _, by := range []Order{Newest, Busiest} {
 		r := ranking{conns: s.Connections, by: by}
-		all := newMatcher("", "").rows(s.Connections)
+		all := newMatcher("").rows(s.Connections)
 		want := slices.Clone(all)
 		slices.SortFunc(want, r.compare)
 		for _, k := range []int{0, 1, 2, 100, 749, 750, 2999, 3000, 5000} {

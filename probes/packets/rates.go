@@ -1,4 +1,4 @@
-package live
+package packets
 
 import (
 	"hash/maphash"
@@ -32,41 +32,41 @@ type byteTotal struct{ rx, tx uint64 }
 // translated to wall time.
 const slack = 2 * time.Second
 
-// measure sets the rates of s.Connections, over s.Interval.
-func (m *rateMeter) measure(s *probes.Sample) {
+// measure sets the rates of rows, over the interval before now.
+func (m *rateMeter) measure(rows []probes.Connection, now time.Time, interval time.Duration) {
 	if m.seen == nil {
 		m.seed = maphash.MakeSeed()
 	}
-	if m.seen == nil || len(m.seen) > 2*len(s.Connections)+1024 {
-		m.forget(s)
+	if m.seen == nil || len(m.seen) > 2*len(rows)+1024 {
+		m.forget(rows)
 	}
-	seconds := s.Interval.Seconds()
+	seconds := interval.Seconds()
 	// The sample before by the wall clock of this one, which may have been set.
-	lately := s.Time.Add(-s.Interval - slack)
-	for i := range s.Connections {
-		c := &s.Connections[i]
+	lately := now.Add(-interval - slack)
+	for i := range rows {
+		c := &rows[i]
 		if c.LastSeen.Before(lately) {
 			continue
 		}
 		key := m.hash(c)
 		before, known := m.seen[key]
-		now := byteTotal{rx: c.RXBytes, tx: c.TXBytes}
-		if now != before || !known {
-			m.seen[key] = now
+		total := byteTotal{rx: c.RXBytes, tx: c.TXBytes}
+		if total != before || !known {
+			m.seen[key] = total
 		}
 		if seconds > 0 && (known || c.FirstSeen.After(lately)) {
-			c.RXBPS = float64(grown(before.rx, now.rx)) * 8 / seconds
-			c.TXBPS = float64(grown(before.tx, now.tx)) * 8 / seconds
+			c.RXBPS = float64(grown(before.rx, total.rx)) * 8 / seconds
+			c.TXBPS = float64(grown(before.tx, total.tx)) * 8 / seconds
 		}
 	}
 }
 
 // forget drops what is no longer in the table.
-func (m *rateMeter) forget(s *probes.Sample) {
-	kept := make(map[uint64]byteTotal, len(s.Connections))
+func (m *rateMeter) forget(rows []probes.Connection) {
+	kept := make(map[uint64]byteTotal, len(rows))
 	if len(m.seen) > 0 {
-		for i := range s.Connections {
-			key := m.hash(&s.Connections[i])
+		for i := range rows {
+			key := m.hash(&rows[i])
 			if t, ok := m.seen[key]; ok {
 				kept[key] = t
 			}

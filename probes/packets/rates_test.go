@@ -1,4 +1,4 @@
-package live
+package packets
 
 import (
 	"net/netip"
@@ -29,7 +29,7 @@ func TestRates(t *testing.T) {
 			interval = time.Second
 		}
 		last = now
-		m.measure(&probes.Sample{Time: second(now), Interval: interval, Connections: conns})
+		m.measure(conns, second(now), interval)
 		for _, c := range conns {
 			rates = append(rates, rate{c.RXBPS, c.TXBPS})
 		}
