@@ -28,6 +28,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 
+	out, errOut = endable(ctx, out), endable(ctx, errOut)
 	root := newRootCommand()
 	root.SetArgs(args)
 	root.SetIn(in)
