@@ -65,7 +65,8 @@ func (c *connector) errTakenMeanwhile(j *attachJob) error {
 	return c.errTaken(device)
 }
 
-// errTaken fails if the device is in a pair of another set of pairs.
+// errTaken fails if the device is in a pair of another set of pairs, or comes back into
+// one.
 func (c *connector) errTaken(device netlink.Link) error {
 	ingresses, err := findIngresses(device, c.lookAt)
 	if err != nil {
@@ -75,8 +76,12 @@ func (c *connector) errTaken(device netlink.Link) error {
 	if err != nil {
 		return err
 	}
+	now, err := monotonic()
+	if err != nil {
+		return err
+	}
 	for _, f := range ingresses {
-		if f.Control != own && f.isOwned() {
+		if f.Control != own && f.isOwned() && !f.isLeftOver(now) {
 			return refuse(ErrTaken, "%s is in a pair already: %s", device.Attrs().Name, f.advice())
 		}
 	}

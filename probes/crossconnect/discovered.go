@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -116,6 +117,14 @@ func (p *KernelIngress) isOurs() bool {
 // clsact qdisc outlives it.
 func (p *KernelIngress) isOwned() bool {
 	return p.isKept() || !processOf(p.Record.Owner).HasEnded()
+}
+
+// isLeftOver tells whether only a trial wanted the ingress, which is over. Because no
+// process is needed to end a trial, none may have removed it yet. One that is being made
+// is not left over, though no generation that counts wants it so far.
+func (p *KernelIngress) isLeftOver(now time.Duration) bool {
+	m := moment{word: p.Current, now: now}
+	return m.isTrialOver() && !isThere(&p.Record.Plans[m.active()])
 }
 
 // processOf reads a process out of a record.

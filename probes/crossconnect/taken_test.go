@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -87,6 +88,28 @@ func TestTakenMeanwhile(t *testing.T) {
 	b.set(one)
 	b.follow(two)
 	b.expectWires(-1, 2, 1)
+}
+
+// TestTakenOnTrial has another set want the interfaces of a trial, and those that it
+// disconnected, while it lasts and when it is over and nobody has put things right yet.
+func TestTakenOnTrial(t *testing.T) {
+	for name, open := range kindsOfSet {
+		t.Run(name, func(t *testing.T) {
+			b := newXDPBench(t, 5)
+			first, second := open(b), b.own()
+			b.set(first, pair(2, 3))
+			b.try(first, time.Second, pair(0, 1, XDP, TC))
+			b.refused(second, "p0 is in a pair already", pair(0, 4))
+			b.refused(second, "p2 is in a pair already", pair(2, 4))
+			b.await("the trial is over", func() bool { return b.leads(2, soon) == 3 })
+			b.refused(second, "p2 is in a pair already", pair(2, 4))
+			b.set(second, pair(0, 4))
+			b.expectWires(4, -1, 3, 2, 0)
+			b.follow(first)
+			b.expectWires(4, -1, 3, 2, 0)
+			b.refused(first, "p0 is in a pair already", pair(0, 1))
+		})
+	}
 }
 
 // TestTakenAtTheSameTime has two processes connect the same interface at the same time,
