@@ -237,3 +237,28 @@ func TestChangesBesideWatcher(t *testing.T) {
 	b.awaitBare(b.hub, port(0), port(1))
 	b.nothingPinned()
 }
+
+// TestPairBesideCounterOnTC has a pair made while tc counts, and tc count where there is a
+// pair. All that is redirected is counted.
+func TestPairBesideCounterOnTC(t *testing.T) {
+	const count = 100
+	for _, args := range [][]string{nil, {"--protocols-only"}} {
+		b := newBench(t, 2)
+		add := func() { b.run("add", port(0), port(1)) }
+		args = append([]string{"--hook", string(tcHook)}, args...)
+		s := openStats(t, b.hub, args...)
+		s.next()
+		add()
+		b.sendUDP(count)
+		s.until(func(sample) bool { return s.received(port(1)).udp == count })
+		s.stop(syscall.SIGINT)
+
+		s = openStats(t, b.hub, args...)
+		s.next()
+		b.run("list") // which puts pairs in front of programs of others
+		b.sendUDP(count)
+		s.until(func(sample) bool { return s.received(port(1)).udp == count })
+		s.stop(syscall.SIGINT)
+		b.run("del", port(0))
+	}
+}

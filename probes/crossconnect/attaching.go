@@ -12,7 +12,7 @@ import (
 
 // attach puts a program on a hook of a device. It first ends what the ingress has
 // there, because one XDP program fits on an interface, of one mode.
-func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int) error {
+func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int, behind link.ID) error {
 	place := p.attached.place(at)
 	if err := p.detach(place); err != nil {
 		return err
@@ -25,7 +25,7 @@ func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int) err
 	if err := p.maps.devices.setIngress(ifindex); err != nil {
 		return err
 	}
-	made, err := newAttachment(program, at, ifindex, p.isKept())
+	made, err := newAttachment(program, at, ifindex, p.isKept(), behind)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (p *ingress) replace(a *attachment, program *ebpf.Program) error {
 		return nil
 	}
 	// Because both redirect alike, the new filter can come first: no frame is lost.
-	made, err := newAttachment(program, a.hook, p.ifindex(), p.isKept())
+	made, err := newAttachment(program, a.hook, p.ifindex(), p.isKept(), 0)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (p *ingress) detach(a **attachment) error {
 	old := *a
 	*a = nil
 	p.changed = true
-	return errors.Join(old.end(), p.pins.drop(linkPin(old.hook)))
+	return errors.Join(old.end(), p.pins.drop(linkPin(old.hook)), p.pins.drop(newPin(linkPin(old.hook))))
 }
 
 // detachAll ends all attachments.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 )
 
@@ -14,6 +15,7 @@ type attachJob struct {
 	device, egress netlink.Link  // its own, and its peer's
 	try            []Datapath    // in this order
 	reason         string        // why the first of them
+	behind         link.ID       // that it goes behind on tcx, 0: none
 	loaded         chan struct{} // closed when the next two are set
 	program        *ebpf.Program // for the first of them, if it was loaded; once attached, that
 	err            error
@@ -58,7 +60,7 @@ func (j *attachJob) attachFirst(l *loader) error {
 			return err
 		}
 	}
-	if err := j.ingress.attach(program, l.hook(d), j.device.Attrs().Index); err != nil {
+	if err := j.ingress.attach(program, l.hook(d), j.device.Attrs().Index, j.behind); err != nil {
 		return errors.Join(err, program.Close())
 	}
 	j.program = program

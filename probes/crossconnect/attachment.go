@@ -19,10 +19,10 @@ type attachment struct {
 	link io.Closer // a link.Link, or on clsact a *attach.Filter
 }
 
-// newAttachment attaches a program for an ingress, which may be kept.
-// tc programs go behind all others of the hook, because those of ebpftop that count
-// come first, and what others filter out is not to be redirected.
-func newAttachment(program *ebpf.Program, at probes.Hook, ifindex int, isKept bool) (made *attachment, err error) {
+// newAttachment attaches a program for an ingress, which may be kept. On tcx it goes right
+// behind a link, or before all programs if behind is 0, because one that decides about a
+// frame keeps it from those that follow. Filters go behind all others.
+func newAttachment(program *ebpf.Program, at probes.Hook, ifindex int, isKept bool, behind link.ID) (made *attachment, err error) {
 	made = &attachment{hook: at}
 	switch at {
 	case probes.HookClsact:
@@ -32,7 +32,7 @@ func newAttachment(program *ebpf.Program, at probes.Hook, ifindex int, isKept bo
 		}
 		made.link, err = attach.AddFilter(program, ifindex, attach.Ingress, attach.LastPriority, name)
 	case probes.HookTC:
-		made.link, err = attach.LastTCX(program, ifindex)
+		made.link, err = attach.FirstTCX(program, ifindex, behind)
 	default:
 		made.link, err = attach.Receive(at, program, ifindex)
 	}

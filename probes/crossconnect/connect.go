@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // connector connects a generation of a set of pairs: it attaches what the generation
@@ -117,6 +118,11 @@ func (c *connector) load(jobs []*attachJob) {
 // attach attaches the program for the first datapath that the kernel grants, and
 // makes the ingress ready for frames.
 func (c *connector) attach(j *attachJob) error {
+	programs, err := attach.TCXIngress(j.device.Attrs().Index)
+	if err != nil {
+		return err
+	}
+	j.behind = c.lookAt.lastCounter(programs)
 	isFirst := !j.ingress.attached.any()
 	if err := j.attachAny(c.set.loader); err != nil {
 		return err

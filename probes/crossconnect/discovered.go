@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -24,6 +25,7 @@ type LookAt func(ebpf.ProgramID) (Program, error)
 type Program struct {
 	Name    string
 	Ingress *KernelIngress // that it serves, nil if it is none of ours
+	Counts  bool           // it counts frames for an ebpftop, and does nothing else with them
 }
 
 // LookAtProgram asks the kernel. It is a LookAt.
@@ -33,7 +35,25 @@ func LookAtProgram(id ebpf.ProgramID) (Program, error) {
 		return Program{}, err
 	}
 	ingress, err := m.read()
-	return Program{Name: info.Name, Ingress: ingress}, errors.Join(err, m.Close())
+	return Program{Name: info.Name, Ingress: ingress, Counts: isCounter(info)}, errors.Join(err, m.Close())
+}
+
+// isCounter tells whether a program is one that counts what tc receives for an ebpftop.
+// Anybody may call a program what we call ours, so it must have the map, too.
+func isCounter(info *ebpf.ProgramInfo) bool {
+	if info.Name != bpf.PacketsProgTcRx && info.Name != bpf.PacketsProgProtoTcRx {
+		return false
+	}
+	maps, _ := info.MapIDs() // without them, it is not ours
+	return slices.ContainsFunc(maps, func(id ebpf.MapID) bool {
+		m, err := ebpf.NewMapFromID(id)
+		if err != nil {
+			return false
+		}
+		defer m.Close()
+		info, err := m.Info()
+		return err == nil && info.Name == bpf.PacketsMapProtocols
+	})
 }
 
 // discovered is an ingress on a device.

@@ -23,6 +23,9 @@ type ingress struct {
 	legs     [generations]leg
 	attached attachments
 	past     pastTraffic
+
+	aheadBefore []ebpf.ProgramID // ran before its program when that was looked at last
+	obstacle    string           // those of them that may keep frames from it
 }
 
 // leg is what an ingress does in one generation.

@@ -96,6 +96,9 @@ func (s ingresses) isDue(m moment) (bool, error) {
 		if attached, err := p.attached.areAt(p.ifindex()); err != nil || !attached {
 			return true, err
 		}
+		if isNew, err := p.isAheadNew(); err != nil || isNew {
+			return true, err
+		}
 	}
 	return false, nil
 }

@@ -21,14 +21,15 @@ type kernelSet struct {
 	drops       *drops
 	dropsErr    error // why there are none
 	promiscuity promiscuity
-	revision    uint64 // of what was read of a kept set
+	revision    uint64         // of what was read of a kept set
+	overtaken   map[place]bool // where programs of others were ahead once
 }
 
 func newKernelSet(pins pins) kernelSet {
 	if pins == "" {
-		return kernelSet{promiscuity: &socketPromiscuity{}}
+		return kernelSet{promiscuity: &socketPromiscuity{}, overtaken: make(map[place]bool)}
 	}
-	return kernelSet{pins: pins, promiscuity: flagPromiscuity{}}
+	return kernelSet{pins: pins, promiscuity: flagPromiscuity{}, overtaken: make(map[place]bool)}
 }
 
 func (k *kernelSet) isKept() bool { return k.pins != "" }

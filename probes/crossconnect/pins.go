@@ -179,6 +179,26 @@ func (p pins) keep(name string, l io.Closer) error {
 	return nil
 }
 
+// replace pins a link under a name that another one may have.
+func (p pins) replace(name string, l io.Closer) error {
+	if p == "" {
+		return nil
+	}
+	if err := p.drop(newPin(name)); err != nil { // of a process that was killed
+		return err
+	}
+	if err := p.keep(newPin(name), l); err != nil {
+		return err
+	}
+	if err := os.Rename(p.path(newPin(name)), p.path(name)); err != nil {
+		return errors.Join(fmt.Errorf("rename pin: %w", err), p.drop(newPin(name)))
+	}
+	return nil
+}
+
+// newPin is the name of a pin that takes the place of another one.
+func newPin(name string) string { return name + "-new" }
+
 // drop removes one pin.
 func (p pins) drop(name string) error {
 	if p == "" {

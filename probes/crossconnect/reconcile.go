@@ -24,9 +24,9 @@ func (c *change) reconcile() error {
 	c.connector(c.active()).connect()
 	if c.isOnTrial() {
 		c.connector(1 - c.active()).connect()
-		return nil
+		return c.overtake()
 	}
-	return c.set.prune(c.active())
+	return errors.Join(c.set.prune(c.active()), c.overtake())
 }
 
 // followDevices makes ingresses lose devices that are gone, and take new names.

@@ -42,9 +42,26 @@ func Send(hook probes.Hook, program *ebpf.Program, ifindex int) (io.Closer, erro
 	return addCountFilter(program, ifindex, Egress)
 }
 
-// LastTCX attaches a program for received frames behind all that are there.
-func LastTCX(program *ebpf.Program, ifindex int) (io.Closer, error) {
-	return attachTCX(program, ifindex, ebpf.AttachTCXIngress, link.Tail())
+// FirstTCX attaches a program for received frames before all that are there, or, if behind
+// is not 0, right behind that link.
+func FirstTCX(program *ebpf.Program, ifindex int, behind link.ID) (io.Closer, error) {
+	if behind == 0 {
+		return attachTCX(program, ifindex, ebpf.AttachTCXIngress, link.Head())
+	}
+	return attachTCX(program, ifindex, ebpf.AttachTCXIngress, link.AfterLinkByID(behind))
+}
+
+// TCXIngress lists the programs for received frames on an interface, in the order they
+// run. It returns none where the kernel has no tcx.
+func TCXIngress(ifindex int) ([]link.AttachedProgram, error) {
+	result, err := link.QueryPrograms(link.QueryOptions{Target: ifindex, Attach: ebpf.AttachTCXIngress})
+	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENODEV) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list tcx programs: %w", err)
+	}
+	return result.Programs, nil
 }
 
 // IsAttached tells whether what Receive or Send made still is on the interface of
