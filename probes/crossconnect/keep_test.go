@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf/asm"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
 )
@@ -87,5 +88,31 @@ func TestKeepOnTrial(t *testing.T) {
 	b.try(own, time.Minute, pair(2, 3))
 	if err := b.hub.Do(func() error { return own.Keep(kept) }); !errors.Is(err, ErrTrial) {
 		t.Error(err)
+	}
+}
+
+// TestKeepInOwnMounts has a process keep pairs that has no bpffs but one that would end with
+// it, as `ip netns exec` has it.
+func TestKeepInOwnMounts(t *testing.T) {
+	b := newBench(t, 2)
+	w := b.kept()
+	b.fails("nothing can be kept here: no bpffs is mounted on /sys/fs/bpf", func() error {
+		return withOwnMounts(unmountBPFFS, func() error { return w.Set([]Pair{pair(0, 1)}, 0) })
+	})
+	b.expectAttached()
+	b.set(w, pair(0, 1))
+	b.expectWires(1, 0)
+}
+
+// unmountBPFFS unmounts all there are, one above the other.
+func unmountBPFFS() error {
+	for {
+		err := unix.Unmount(bpffs, unix.MNT_DETACH)
+		if errors.Is(err, unix.EINVAL) {
+			return nil // none is left
+		}
+		if err != nil {
+			return err
+		}
 	}
 }

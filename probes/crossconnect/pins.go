@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -131,13 +133,27 @@ func mountBPFFS() error {
 // errOwnMounts is for a process that mounts what nobody else sees, as one does
 // that `ip netns exec` started: it would go with the process, and the pins in it.
 func errOwnMounts() error {
-	own, errOwn := os.Readlink("/proc/self/ns/mnt")
-	first, errFirst := os.Readlink("/proc/1/ns/mnt")
-	if errOwn != nil || errFirst != nil || own == first {
+	own, errOwn := mountIDs("thread-self")
+	first, errFirst := mountIDs("1")
+	why := "this process's mounts end with it (in a network namespace, start it by nsenter --net=/run/netns/NAME)"
+	switch err := errors.Join(errOwn, errFirst); {
+	case err != nil:
+		why = fmt.Sprintf("whether this process's mounts stay is not known: mount -t bpf bpf %s (%v)", bpffs, inOneLine(err))
+	case slices.ContainsFunc(own, func(id string) bool { return slices.Contains(first, id) }):
 		return nil
 	}
-	return fmt.Errorf("nothing can be kept here: no bpffs is mounted on %s, and this process's mounts end with it "+
-		"(in a network namespace, start it by nsenter --net=/run/netns/NAME)", bpffs)
+	return fmt.Errorf("nothing can be kept here: no bpffs is mounted on %s, and %s", bpffs, why)
+}
+
+// mountIDs lists the numbers of the mounts that a process sees. No two mount namespaces
+// have one in common. To read the name of a namespace takes more: the right to trace.
+func mountIDs(process string) (ids []string, err error) {
+	info, err := os.ReadFile(filepath.Join("/proc", process, "mountinfo"))
+	for line := range strings.Lines(string(info)) {
+		id, _, _ := strings.Cut(line, " ")
+		ids = append(ids, id)
+	}
+	return ids, err
 }
 
 // newMap makes a map, pinned under its name if there are pins.

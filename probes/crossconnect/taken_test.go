@@ -1,7 +1,6 @@
 package crossconnect
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -166,6 +165,11 @@ func (b *bench) addFilter(iface string) {
 
 // withOtherBPFFS calls fn on a thread that has a bpffs of its own.
 func withOtherBPFFS(fn func() error) error {
+	return withOwnMounts(func() error { return unix.Mount("bpffs", bpffs, "bpf", 0, "mode=0700") }, fn)
+}
+
+// withOwnMounts calls fn on a thread that has mounts of its own, which prepare changes.
+func withOwnMounts(prepare, fn func() error) error {
 	result := make(chan error)
 	namespace, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
@@ -174,17 +178,19 @@ func withOtherBPFFS(fn func() error) error {
 	defer namespace.Close()
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		result <- cmp.Or(
-			unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET),
-			unix.Unshare(unix.CLONE_FS|unix.CLONE_NEWNS),
-			unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-			unix.Mount("bpffs", bpffs, "bpf", 0, "mode=0700"),
-		)
+		for _, do := range []func() error{
+			func() error { return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET) },
+			func() error { return unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS) },
+			func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") },
+			prepare,
+		} {
+			if err := do(); err != nil {
+				result <- err
+				return
+			}
+		}
 		result <- fn()
 	}()
-	if err := <-result; err != nil {
-		return err
-	}
 	return <-result
 }
 
