@@ -63,7 +63,7 @@ const (
 	OriginScreen Origin = "screen" // made on the screen: ends with ebpftop
 	OriginFile   Origin = "file"   // of a file of links: ends with ebpftop
 	OriginKept   Origin = "kept"   // stays without any process
-	OriginOther  Origin = "other"  // another process's: Owner is its pid
+	OriginOther  Origin = "other"  // another process's: Owner is its pid, or 0: kept by pins in another bpffs
 )
 
 // CrossConnect is a pair as it is.

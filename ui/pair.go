@@ -65,6 +65,8 @@ func datapaths(c *probes.CrossConnect) string {
 // pairOrigin is who wants the pair.
 func pairOrigin(c *probes.CrossConnect) string {
 	switch {
+	case c.Origin == probes.OriginOther && c.Kept:
+		return "another bpffs"
 	case c.Origin == probes.OriginOther:
 		return "process " + strconv.Itoa(c.Owner)
 	case c.Kept:

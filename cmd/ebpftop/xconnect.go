@@ -199,9 +199,13 @@ func errNotKept(names []string) error {
 		return err
 	}
 	for _, s := range others {
-		if s.A == names[0] || s.B == names[0] {
+		if s.A != names[0] && s.B != names[0] {
+			continue
+		}
+		if !s.Kept {
 			return fmt.Errorf("process %d connected %s: disconnect it there, or end that", s.Owner, names[0])
 		}
+		return fmt.Errorf("%s is kept by pins in another bpffs, as a container has one: disconnect it there", names[0])
 	}
 	return fmt.Errorf("%s: %w: `ebpftop xconnect list` shows those there are", strings.Join(names, " and "), errNoKeptPair)
 }
@@ -277,7 +281,9 @@ func printPairs(out io.Writer, list []crossconnect.Status) error {
 	fmt.Fprintln(table, "A\tB\tstate\torigin\tdatapath\tpackets\tbytes\tdropped\treason")
 	for _, s := range list {
 		origin := string(s.Origin)
-		if s.Origin == crossconnect.OriginOther {
+		if s.Origin == crossconnect.OriginOther && s.Kept {
+			origin = "another bpffs"
+		} else if s.Origin == crossconnect.OriginOther {
 			origin = fmt.Sprintf("process %d", s.Owner)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s/%s\t%d/%d\t%d/%d\t%d/%d\t%s\n",

@@ -82,7 +82,11 @@ func (c *connector) errTaken(device netlink.Link) error {
 	}
 	for _, f := range ingresses {
 		if f.Control != own && f.isOwned() && !f.isLeftOver(now) {
-			return refuse(ErrTaken, "%s is in a pair already: %s", device.Attrs().Name, f.advice())
+			advice := f.advice()
+			if f.isKeptElsewhere(device) {
+				advice = "it is kept by pins in another bpffs, as a container has one: `ebpftop xconnect del` there ends that"
+			}
+			return refuse(ErrTaken, "%s is in a pair already: %s", device.Attrs().Name, advice)
 		}
 	}
 	return nil

@@ -18,7 +18,7 @@ import (
 )
 
 // Others lists the pairs of other processes in the network namespace that end
-// with them, again and again.
+// with them, and those kept by pins in another bpffs, again and again.
 type Others struct {
 	readIngresses ReadIngresses
 	// passed are programs that are no ingress of another process. What they are
@@ -115,8 +115,9 @@ func (o *Others) ingresses(programs map[ebpf.ProgramID]Datapath) (map[ebpf.Progr
 	if err != nil {
 		return nil, err
 	}
+	here, known := keptHere()
 	for id, p := range ingresses {
-		if p == nil || p.isKept() || p.isOurs() {
+		if p == nil || p.isKept() && (!known || p.Control == here) || p.isOurs() {
 			passed[id] = true
 			delete(ingresses, id)
 		}
@@ -198,7 +199,7 @@ func (f *discovered) leads(now time.Duration) bool {
 func (f *discovered) status(peer *discovered, now time.Duration, links links) Status {
 	plan, owner := f.plan(now), int(f.Record.Owner.Pid)
 	s := Status{
-		A: text(f.Record.Name), B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner,
+		A: text(f.Record.Name), B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner, Kept: f.isKept(),
 		Reason: strings.Join(missing(links, text(f.Record.Name), text(plan.Peer)), "; "),
 		AToB:   f.leg(now), BToA: Leg{Requested: wish(plan.PeerWish)},
 	}

@@ -1,6 +1,7 @@
 package crossconnect
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -130,6 +131,41 @@ func TestTakenAtTheSameTime(t *testing.T) {
 		}
 		b.refused(one, "p0 is in a pair already", pair(0, 2, TC))
 		b.expectWires(1, 0, -1)
+	}
+}
+
+// TestKeptElsewhere has pairs kept by pins in another bpffs, beside those that are kept
+// here.
+func TestKeptElsewhere(t *testing.T) {
+	needsLinks(t)
+	b := newXDPBench(t, 5)
+	here, own := b.kept(), b.own()
+	b.do(func() error {
+		return withOtherBPFFS(func() error {
+			elsewhere, err := OpenKept()
+			if err != nil {
+				return err
+			}
+			if err := elsewhere.Set([]Pair{pair(0, 1, XDP, TC)}, 0); err != nil {
+				return err
+			}
+			for range 2 { // without any pair here, and with one
+				b.refused(own, "p0 is in a pair already: it is kept by pins in another bpffs", pair(0, 4))
+				b.refused(here, "p1 is in a pair already: it is kept by pins in another bpffs", pair(1, 4))
+				if got := described(b.others()); !slices.Equal(got, []string{"p0-p1 active xdp/tc"}) {
+					t.Errorf("others: %q", got)
+				}
+				b.set(here, pair(2, 3))
+			}
+			if s := b.others()[0]; !s.Kept || s.Owner != 0 || s.Origin != OriginOther {
+				t.Errorf("%+v", s)
+			}
+			b.expectWires(1, 0, 3, 2)
+			return errors.Join(elsewhere.Set(nil, 0), elsewhere.Close())
+		})
+	})
+	if got := b.others(); len(got) > 0 {
+		t.Errorf("others: %+v", got)
 	}
 }
 
