@@ -16,6 +16,7 @@ type device struct {
 	name        string
 	kind        string // hardware, or what it is made of: veth, tun, bridge, ...
 	isLoopback  bool
+	noWire      string // why it cannot be an end of a wire, empty if it can
 	hasEthernet bool   // frames begin with an Ethernet header
 	foreignXDP  bool   // someone else's XDP program is attached
 	xdpProgram  string // its name, if that could be asked for
@@ -66,6 +67,7 @@ func describe(link netlink.Link) device {
 		name:        attrs.Name,
 		kind:        link.Type(),
 		isLoopback:  attrs.Flags&net.FlagLoopback != 0,
+		noWire:      noWire(link),
 		hasEthernet: attrs.EncapType == "ether",
 		foreignXDP:  attrs.Xdp != nil && attrs.Xdp.Attached,
 		mtu:         attrs.MTU,
@@ -120,6 +122,9 @@ func errConnect(ingress, egress device) error {
 		if err := errLoopback(d); err != nil {
 			return err
 		}
+		if d.noWire != "" {
+			return fmt.Errorf("%s (%s) cannot be an end of a wire: %s", d.name, d.kind, d.noWire)
+		}
 	}
 	if ingress.hasEthernet != egress.hasEthernet {
 		with, without := ingress, egress
@@ -130,6 +135,48 @@ func errConnect(ingress, egress device) error {
 			without.name, without.kind, with.name)
 	}
 	return nil
+}
+
+// noWire says why an interface does not take or does not send any frame, empty if it does.
+func noWire(link netlink.Link) string {
+	const (
+		ownMAC   = "it receives only what is for its own address: connect what it is on, or make it with mode passthru"
+		ownIP    = "it receives only what is for its own IP addresses: connect what it is on"
+		needsKey = "it sends only what has the key of a tunnel, which a frame of another interface does not have"
+	)
+	switch l := link.(type) {
+	case *netlink.Macvlan:
+		if l.Mode != netlink.MACVLAN_MODE_PASSTHRU {
+			return ownMAC
+		}
+	case *netlink.Macvtap:
+		if l.Mode != netlink.MACVLAN_MODE_PASSTHRU {
+			return ownMAC
+		}
+	case *netlink.IPVlan, *netlink.IPVtap:
+		return ownIP
+	case *netlink.Vxlan:
+		if l.FlowBased {
+			return needsKey
+		}
+	case *netlink.Geneve:
+		if l.FlowBased {
+			return needsKey
+		}
+	case *netlink.Gretap:
+		if l.FlowBased {
+			return needsKey
+		}
+	}
+	switch link.Type() {
+	case "dummy":
+		return "it drops all that it is to send"
+	case "ifb":
+		return "it takes only what a filter redirects to it (act_mirred)"
+	case "vrf":
+		return "it is a routing table: connect the interfaces that are in it"
+	}
+	return ""
 }
 
 func errLoopback(d device) error {

@@ -1,11 +1,13 @@
 package crossconnect
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/lab"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
@@ -91,6 +93,51 @@ func TestDatapathsToTry(t *testing.T) {
 				t.Errorf("says %q, want %q", says, test.says)
 			}
 		})
+	}
+}
+
+// TestNoWires is refused interfaces that lose frames, of those that the kernel has.
+func TestNoWires(t *testing.T) {
+	b := newBench(t, 2)
+	w := b.own()
+	on := b.link("p1").Attrs().Index
+	attrs := func(on int) netlink.LinkAttrs { return netlink.LinkAttrs{Name: "end", ParentIndex: on} }
+	macvlan := func(mode netlink.MacvlanMode) netlink.Macvlan {
+		return netlink.Macvlan{LinkAttrs: attrs(on), Mode: mode}
+	}
+	for name, test := range map[string]struct {
+		device netlink.Link
+		says   string
+	}{
+		"macvlan, bridge":    {new(macvlan(netlink.MACVLAN_MODE_BRIDGE)), "only what is for its own address"},
+		"macvlan, private":   {new(macvlan(netlink.MACVLAN_MODE_PRIVATE)), "only what is for its own address"},
+		"macvlan, vepa":      {new(macvlan(netlink.MACVLAN_MODE_VEPA)), "only what is for its own address"},
+		"macvlan, passthru":  {new(macvlan(netlink.MACVLAN_MODE_PASSTHRU)), ""},
+		"macvtap, bridge":    {&netlink.Macvtap{Macvlan: macvlan(netlink.MACVLAN_MODE_BRIDGE)}, "only what is for its own address"},
+		"ipvlan":             {&netlink.IPVlan{LinkAttrs: attrs(on)}, "its own IP addresses"},
+		"ifb":                {&netlink.Ifb{LinkAttrs: attrs(0)}, "act_mirred"},
+		"dummy":              {&netlink.Dummy{LinkAttrs: attrs(0)}, "drops all"},
+		"vrf":                {&netlink.Vrf{LinkAttrs: attrs(0), Table: 9}, "routing table"},
+		"tunnels of any key": {&netlink.Vxlan{LinkAttrs: attrs(0), FlowBased: true, Port: 4789}, "the key of a tunnel"},
+	} {
+		err := b.hub.Do(func() error { return netlink.LinkAdd(test.device) })
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			t.Logf("%s: this kernel has none", name)
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, d := range []Datapath{Auto, TC} {
+			if wire := (Pair{A: "p0", B: "end", AToB: d, BToA: d}); test.says == "" {
+				b.set(w, wire)
+			} else {
+				b.refused(w, test.says, wire)
+			}
+		}
+		b.set(w)
+		b.check(b.hub.DeleteLink("end"))
 	}
 }
 
