@@ -265,6 +265,53 @@ func TestExactCounters(t *testing.T) {
 	})
 }
 
+// TestChecksumsLeftOpen sends UDP by native XDP from a host that leaves checksums to its
+// device, and follows the advice.
+func TestChecksumsLeftOpen(t *testing.T) {
+	b := newBench(t, 2)
+	if b.isBefore(5, 13) {
+		t.Skip("a veth takes no XDP frames by GRO before Linux 5.13")
+	}
+	for i, host := range b.hosts {
+		b.check(host.AddAddress("net0", address(i).String()+"/24"))
+		b.check(host.SetOffload("net0", lab.GRO, true))
+	}
+	b.acquaint(0, 1)
+	b.acquaint(1, 0)
+	to := netip.AddrPortFrom(address(1), 4000)
+	var received, sent *net.UDPConn
+	b.check(b.hosts[1].Do(func() (err error) {
+		received, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(to))
+		return err
+	}))
+	defer received.Close()
+	b.check(b.hosts[0].Do(func() (err error) {
+		sent, err = net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to))
+		return err
+	}))
+	defer sent.Close()
+	arrives := func() bool {
+		_, err := sent.Write([]byte("checksum"))
+		b.check(err)
+		b.check(received.SetReadDeadline(time.Now().Add(500 * time.Millisecond)))
+		_, err = received.Read(make([]byte, 100))
+		return err == nil
+	}
+	for _, datapath := range []crossconnect.Datapath{crossconnect.TC, crossconnect.XDP} {
+		b.run("add", port(0), port(1), "--datapath", string(datapath))
+		says := strings.Contains(b.only().AToB.DatapathReason, "the far end of sw0 fills in checksums (ethtool -K IF tx off there)")
+		if got := arrives(); got != (datapath == crossconnect.TC) || got == says {
+			t.Errorf("%s: arrives %t, says so %t", datapath, got, says)
+		}
+		b.check(b.hosts[0].SetOffload("net0", lab.TXChecksum, false))
+		if !arrives() {
+			t.Errorf("%s: lost with the checksum filled in", datapath)
+		}
+		b.check(b.hosts[0].SetOffload("net0", lab.TXChecksum, true))
+		b.run("del", port(0))
+	}
+}
+
 // TestAggregates sends one aggregate that stands for many frames.
 func TestAggregates(t *testing.T) {
 	b := newBench(t, 2)

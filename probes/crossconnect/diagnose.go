@@ -86,7 +86,7 @@ func notReady(egress device, errno unix.Errno) string {
 // kernel/bpf/devmap.c).
 func unpreparedVeth(egress device) string {
 	return fmt.Sprintf("the far end of %s takes no XDP frames, for it has no NAPI: "+
-		"switch GRO on there (ethtool -K IF gro on, Linux 5.13), or use --datapath tc", egress.name)
+		"switch GRO on there, and checksum offload off (ethtool -K IF gro on tx off, Linux 5.13), or use --datapath tc", egress.name)
 }
 
 // tooLong is for frames beyond the MTU. Where that of the ingress is no larger,

@@ -58,11 +58,11 @@ func TestDiagnose(t *testing.T) {
 		},
 		"veth before Linux 6.3": {
 			symptoms{ingress: eth1, egress: veth2, datapath: XDP, drops: dropped(unix.ENXIO)},
-			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there (ethtool -K IF gro on, Linux 5.13), or use --datapath tc",
+			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there, and checksum offload off (ethtool -K IF gro on tx off, Linux 5.13), or use --datapath tc",
 		},
 		"veth since": {
 			symptoms{ingress: eth1, egress: veth2, datapath: XDP, drops: dropped(unix.EOPNOTSUPP)},
-			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there (ethtool -K IF gro on, Linux 5.13), or use --datapath tc",
+			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there, and checksum offload off (ethtool -K IF gro on tx off, Linux 5.13), or use --datapath tc",
 		},
 		"long frames before Linux 6.3": {
 			symptoms{ingress: with(veth2, func(d *device) { d.mtu = 100_000 }), egress: with(veth2, func(d *device) { d.mtu = 100_000 }), datapath: XDP, onePage: true},
