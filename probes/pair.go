@@ -158,4 +158,8 @@ type InterfaceImpact struct {
 	CarriesSSH bool
 	// Master is the bridge, bond or the like that it is a port of.
 	Master string
+	// Above are the interfaces that have no other way than by it: VLANs and the like on
+	// it, and the master of which it, or both ends of the pair, are all ports. Addresses
+	// and Routes are theirs, too.
+	Above []string
 }

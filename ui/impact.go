@@ -62,6 +62,9 @@ func consequence(s *Styles, i *probes.InterfaceImpact) []remark {
 	if i.Master != "" {
 		addLine(s.Warn, "is a port of "+i.Master+", which gets nothing from it any more")
 	}
+	if above := slices.DeleteFunc(slices.Clone(i.Above), func(name string) bool { return name == i.Master }); len(above) > 0 {
+		addLine(s.Warn, plural(len(above), "interface on it is cut off: ", "interfaces on it are cut off: ")+firstOf(above))
+	}
 	if len(i.Addresses) > 0 {
 		addLine(s.Warn, plural(len(i.Addresses), "address becomes unreachable: ", "addresses become unreachable: ")+firstOf(texts(i.Addresses)))
 	}

@@ -41,8 +41,9 @@ func Of(change probes.Change, connections func(iface string) int, sessions func(
 	if now.unknown != nil {
 		c.SessionUnknown = probes.OneLine(now.unknown)
 	}
-	for _, name := range slices.Compact([]string{change.Add.A, change.Add.B}) {
-		consequence := now.of(name)
+	ends := slices.Compact([]string{change.Add.A, change.Add.B})
+	for _, name := range ends {
+		consequence := now.of(name, ends)
 		consequence.Connections = connections(name)
 		c.Interfaces = append(c.Interfaces, consequence)
 	}
@@ -68,21 +69,65 @@ func findUses(sessions func() (Sessions, error)) (uses, error) {
 	return uses{links: links, addresses: addresses, routes: routes, carriers: found.carriers(links), unknown: unknown}, nil
 }
 
-// of describes the interface, as missing if there is none of that name.
-func (u uses) of(name string) probes.InterfaceImpact {
+// of describes the interface, as missing if there is none of that name. It is one of the
+// ends of the pair.
+func (u uses) of(name string, ends []string) probes.InterfaceImpact {
 	i := slices.IndexFunc(u.links, func(l netlink.Link) bool { return l.Attrs().Name == name })
 	if i < 0 {
 		return probes.InterfaceImpact{Interface: name, Missing: true}
 	}
 	attrs := u.links[i].Attrs()
-	return probes.InterfaceImpact{
+	found := probes.InterfaceImpact{
 		Interface:  name,
 		MTU:        attrs.MTU,
-		Addresses:  u.addresses[attrs.Index],
+		Addresses:  slices.Clone(u.addresses[attrs.Index]),
 		Routes:     u.routesOut(attrs.Index),
 		CarriesSSH: slices.Contains(u.carriers, attrs.Index),
 		Master:     u.nameOf(attrs.MasterIndex),
 	}
+	for _, above := range u.above(attrs.Index, ends) {
+		found.Above = append(found.Above, u.nameOf(above))
+		found.Addresses = append(found.Addresses, u.addresses[above]...)
+		found.Routes = append(found.Routes, u.routesOut(above)...)
+	}
+	return found
+}
+
+// above lists the interfaces that have no other way than by this one: what is on it, and on
+// that, and so on.
+func (u uses) above(ifindex int, ends []string) []int {
+	cut := []int{ifindex}
+	for before := 0; before < len(cut); {
+		before = len(cut)
+		for _, l := range u.links {
+			if !slices.Contains(cut, l.Attrs().Index) && u.isOn(l.Attrs(), cut, ends) {
+				cut = append(cut, l.Attrs().Index)
+			}
+		}
+	}
+	return cut[1:]
+}
+
+// isOn tells whether an interface is on one of those that are cut off, as a VLAN or the
+// peer of a veth, or has only these and ends of the pair as ports. One that lies in another
+// namespace has another's ifindex.
+func (u uses) isOn(attrs *netlink.LinkAttrs, cut []int, ends []string) bool {
+	if attrs.ParentIndex != 0 && attrs.NetNsID < 0 {
+		return slices.Contains(cut, attrs.ParentIndex)
+	}
+	isPort := false
+	for _, l := range u.links {
+		port := l.Attrs()
+		if port.MasterIndex != attrs.Index {
+			continue
+		}
+		isCut := slices.Contains(cut, port.Index)
+		if !isCut && !slices.Contains(ends, port.Name) {
+			return false // a way that is left
+		}
+		isPort = isPort || isCut
+	}
+	return isPort
 }
 
 // nameOf is empty for 0, which no interface has.

@@ -45,7 +45,15 @@ func TestConsequences(t *testing.T) {
 			Routes:      []string{"10.0.0.0/24", "fd00::/64"},
 			Connections: 5,
 		},
-		{Interface: "host1", MTU: 1500, Connections: 5, Master: "br0"},
+		{
+			Interface:   "host1",
+			MTU:         1500,
+			Addresses:   []netip.Prefix{netip.MustParsePrefix("10.0.1.2/24")},
+			Routes:      []string{"10.0.1.0/24"},
+			Connections: 5,
+			Master:      "br0",
+			Above:       []string{"br0"},
+		},
 	}
 	got := r.consequencesOf(probes.Change{Add: &probes.Pair{A: "host0", B: "host1"}})
 	for i := range got {
@@ -56,6 +64,70 @@ func TestConsequences(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("consequences\n%+v, want\n%+v", got, want)
+	}
+}
+
+// TestConsequencesAbove has the address and the default route on what is on an interface.
+func TestConsequencesAbove(t *testing.T) {
+	r := newSessionRig(t)
+	r.check(r.host.AddBridge("br0", "host0", "host1"))
+	r.add(&netlink.Macvlan{LinkAttrs: r.attributes("mac0", "br0"), Mode: netlink.MACVLAN_MODE_BRIDGE})
+	r.address("mac0", "10.0.0.2/24")
+	r.route(netlink.Route{Dst: prefix("0.0.0.0/0"), Gw: net.ParseIP("10.0.0.1")})
+	above := func(a, b string) (above, addresses, routes []string) {
+		found := r.consequencesOf(probes.Change{Add: &probes.Pair{A: a, B: b}})[0]
+		for _, address := range found.Addresses {
+			if !address.Addr().IsLinkLocalUnicast() {
+				addresses = append(addresses, address.String())
+			}
+		}
+		slices.Sort(found.Routes)
+		return found.Above, addresses, found.Routes
+	}
+	if names, addresses, routes := above("host0", "host0"); len(names)+len(addresses)+len(routes) > 0 {
+		t.Errorf("one port of two: %q, %q, %q", names, addresses, routes)
+	}
+	for a, want := range map[string][]string{"host0": {"br0", "mac0"}, "br0": {"mac0"}} {
+		names, addresses, routes := above(a, "host1")
+		if !slices.Equal(names, want) || !slices.Equal(addresses, []string{"10.0.0.2/24"}) ||
+			!slices.Equal(routes, []string{"10.0.0.0/24", "default via 10.0.0.1"}) {
+			t.Errorf("%s: %q, %q, %q", a, names, addresses, routes)
+		}
+	}
+}
+
+// TestAbove ascends through devices of kinds that not every kernel has.
+func TestAbove(t *testing.T) {
+	device := func(name string, index, parent, master, namespace int) netlink.Link {
+		return &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{
+			Name: name, Index: index, ParentIndex: parent, MasterIndex: master, NetNsID: namespace,
+		}}
+	}
+	u := uses{links: []netlink.Link{
+		device("vlan on br", 1, 2, 0, -1),
+		device("br", 2, 0, 0, -1),
+		device("vlan", 3, 4, 2, -1),
+		device("bond", 4, 0, 0, -1),
+		device("eth0", 5, 0, 4, -1),
+		device("eth1", 6, 0, 4, -1),
+		device("elsewhere", 7, 5, 0, 0), // on a device of another namespace
+		device("veth0", 8, 9, 0, -1),
+		device("veth1", 9, 8, 0, -1),
+	}}
+	for _, test := range []struct {
+		index int
+		ends  []string
+		want  []int
+	}{
+		{5, []string{"eth0", "eth1"}, []int{4, 3, 2, 1}},
+		{5, []string{"eth0", "veth0"}, nil},
+		{4, []string{"bond", "veth0"}, []int{3, 2, 1}},
+		{8, []string{"veth0", "eth0"}, []int{9}},
+		{1, []string{"vlan on br", "eth0"}, nil},
+	} {
+		if got := u.above(test.index, test.ends); !slices.Equal(got, test.want) {
+			t.Errorf("above %d: %d, want %d", test.index, got, test.want)
+		}
 	}
 }
 
