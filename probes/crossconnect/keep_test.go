@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // TestKeep lets pairs stay while frames flow through them.
@@ -114,5 +116,47 @@ func unmountBPFFS() error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// TestNamespaceGone keeps pairs in network namespaces, of which some go. With the next pairs
+// that are kept anywhere, their pins go, too, and no others.
+func TestNamespaceGone(t *testing.T) {
+	keep := func(b *bench) {
+		b.do(func() error {
+			w, err := OpenKept()
+			if err != nil {
+				return err
+			}
+			return errors.Join(w.Set([]Pair{pair(0, 1, TC)}, 0), w.Close())
+		})
+	}
+	stays := newBench(t, 2)
+	stays.kept()
+	keep(stays)
+	stays.check(stays.hub.DeleteLink("p0")) // its devices may go
+	stays.check(stays.hub.DeleteLink("p1"))
+	var gone []pins
+	for range 2 {
+		hub, err := lab.New()
+		stays.check(err)
+		b := &bench{t: t, hub: hub, far: labtest.Namespace(t)}
+		for range 2 {
+			b.check(lab.QuietVeth(b.hub, near(len(b.wires)), b.far, far(len(b.wires))))
+			b.wires = append(b.wires, nil)
+		}
+		keep(b)
+		gone = append(gone, b.pins())
+		b.check(hub.Close())
+	}
+	next := newBench(t, 2)
+	w := next.kept()
+	next.await("pins are gone", func() bool { // the kernel takes its time
+		next.set(w, pair(0, 1))
+		next.set(w)
+		return !gone[0].exists() && !gone[1].exists()
+	})
+	if !stays.pins().exists() {
+		t.Error("pins of a namespace that is there are gone")
 	}
 }

@@ -72,6 +72,13 @@ func (k *kernelSet) prepare() error {
 	if err := k.pins.make(); err != nil {
 		return err
 	}
+	if k.isKept() {
+		// Because that has nothing to do with the change, an error is left to the next one.
+		_ = removeGone()
+	}
+	if err := k.pins.pinNamespace(); err != nil {
+		return errors.Join(err, k.pins.remove())
+	}
 	m, err := k.pins.newMap(k.loader.spec.Maps[bpf.CrossConnectsMapControl])
 	if err != nil {
 		return errors.Join(err, k.pins.remove())

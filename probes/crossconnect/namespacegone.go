@@ -1,0 +1,64 @@
+package crossconnect
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+)
+
+// Pins do not go with the network namespace that they are of. That it is gone is told by a
+// device that is there as long as the namespace: the kernel empties the entry of a devmap
+// when its device goes.
+
+const (
+	namespacePin    = "namespace"
+	loopbackIfindex = 1 // in every network namespace: LOOPBACK_IFINDEX in include/net/flow.h
+)
+
+// pinNamespace pins what tells that the calling thread's network namespace is gone. It is
+// pinned with its entry, so that a process that is killed meanwhile leaves none without.
+func (p pins) pinNamespace() error {
+	if p == "" {
+		return nil
+	}
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: namespacePin, Type: ebpf.DevMap, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err != nil {
+		return fmt.Errorf("make map %s: %w", namespacePin, err)
+	}
+	defer m.Close()
+	if err := m.Put(uint32(0), uint32(loopbackIfindex)); err != nil {
+		return fmt.Errorf("note the loopback interface: %w", err)
+	}
+	if err := m.Pin(p.path(namespacePin)); err != nil {
+		return fmt.Errorf("pin map %s: %w", namespacePin, err)
+	}
+	return nil
+}
+
+// isNamespaceGone tells whether the network namespace of the pins is. Of one that does not
+// note it, because another version made it, that is not known.
+func (p pins) isNamespaceGone() bool {
+	m, err := ebpf.LoadPinnedMap(p.path(namespacePin), nil)
+	if err != nil {
+		return false
+	}
+	defer m.Close()
+	var ifindex uint32
+	return m.Type() == ebpf.DevMap && m.ValueSize() == 4 && errors.Is(m.Lookup(uint32(0), &ifindex), ebpf.ErrKeyNotExist)
+}
+
+// removeGone removes the pins of network namespaces that are gone. Only who holds the lock
+// may do so.
+func removeGone() error {
+	places, err := os.ReadDir(pinRoot)
+	errs := []error{err}
+	for _, place := range places {
+		if dir := pins(filepath.Join(pinRoot, place.Name())); dir.isNamespaceGone() {
+			errs = append(errs, dir.remove())
+		}
+	}
+	return errors.Join(errs...)
+}
