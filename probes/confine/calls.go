@@ -99,7 +99,7 @@ func (n *Needs) calls() []call {
 	calls = append(calls, callsOfGo()...)
 	calls = append(calls, callsOfWatching()...)
 	if n.Files != nil && len(n.Files.Change) > 0 {
-		calls = append(calls, anyOf(unix.SYS_MKDIRAT, unix.SYS_UNLINKAT)...)
+		calls = append(calls, anyOf(unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT2)...)
 	}
 	return calls
 }

@@ -9,4 +9,4 @@ const architecture = unix.AUDIT_ARCH_X86_64
 const cloneFlags = 0
 
 // callsOfArchitecture are those of callsOfGo that not all architectures have.
-var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_NEWFSTATAT, unix.SYS_POLL, unix.SYS_SELECT, unix.SYS_ARCH_PRCTL, unix.SYS_TIME, unix.SYS_ACCESS, unix.SYS_READLINK}
+var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_NEWFSTATAT, unix.SYS_POLL, unix.SYS_SELECT, unix.SYS_ARCH_PRCTL, unix.SYS_TIME, unix.SYS_ACCESS, unix.SYS_READLINK, unix.SYS_RENAMEAT}

@@ -9,4 +9,4 @@ const architecture = unix.AUDIT_ARCH_AARCH64
 const cloneFlags = 0
 
 // callsOfArchitecture are those of callsOfGo that not all architectures have.
-var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_FSTATAT}
+var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_FSTATAT, unix.SYS_RENAMEAT}

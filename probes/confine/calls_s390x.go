@@ -9,4 +9,4 @@ const architecture = unix.AUDIT_ARCH_S390X
 const cloneFlags = 1
 
 // callsOfArchitecture are those of callsOfGo that not all architectures have.
-var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_NEWFSTATAT, unix.SYS_POLL, unix.SYS_SELECT}
+var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_NEWFSTATAT, unix.SYS_POLL, unix.SYS_SELECT, unix.SYS_RENAMEAT}
