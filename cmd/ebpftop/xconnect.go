@@ -205,7 +205,7 @@ func errNotKept(names []string) error {
 		if !s.Kept {
 			return fmt.Errorf("process %d connected %s: disconnect it there, or end that", s.Owner, names[0])
 		}
-		return fmt.Errorf("%s is kept by pins in another bpffs, as a container has one: disconnect it there", names[0])
+		return fmt.Errorf("%s is kept by pins in another bpffs, a container's or one that another is mounted over (`findmnt /sys/fs/bpf` shows both): disconnect it there", names[0])
 	}
 	return fmt.Errorf("%s: %w: `ebpftop xconnect list` shows those there are", strings.Join(names, " and "), errNoKeptPair)
 }

@@ -84,7 +84,7 @@ func (c *connector) errTaken(device netlink.Link) error {
 		if f.Control != own && f.isOwned() && !f.isLeftOver(now) {
 			advice := f.advice()
 			if f.isKeptElsewhere(device) {
-				advice = "it is kept by pins in another bpffs, as a container has one: `ebpftop xconnect del` there ends that"
+				advice = "it is kept by pins in another bpffs, a container's or one that another is mounted over: `ebpftop xconnect del` there ends that"
 			}
 			return refuse(ErrTaken, "%s is in a pair already: %s", device.Attrs().Name, advice)
 		}
