@@ -3,6 +3,7 @@ package crossconnect
 import (
 	"errors"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -37,7 +38,11 @@ func (c *connector) realize() error {
 		problem := p.legs[c.generation].problem
 		// An interface may go while it is connected; then its pair waits.
 		mayWait := p.plan(c.generation).MayWait != 0 && errors.Is(problem, unix.ENODEV)
-		if problem != nil && p.isNew(c.generation) && !mayWait {
+		if problem == nil || !p.isNew(c.generation) || mayWait {
+			continue
+		}
+		// Both directions may have the same.
+		if !slices.ContainsFunc(errs, func(said error) bool { return said.Error() == problem.Error() }) {
 			errs = append(errs, problem)
 		}
 	}
