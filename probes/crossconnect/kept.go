@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -68,6 +69,37 @@ func (k *kernelSet) refresh() error {
 	}
 	k.revision = value.Revision
 	return nil
+}
+
+// endKeptTrial removes what only a trial of kept pairs needed that is over, because an XDP
+// program keeps others out even if it passes everything on. The lock is held.
+func (c *change) endKeptTrial() error {
+	place, err := keptPins()
+	if err != nil || !place.isTrialOver(c.now) {
+		return err
+	}
+	kept := newKernelSet(place)
+	current, err := kept.current()
+	if err != nil {
+		return errors.Join(err, kept.release())
+	}
+	end := &change{set: &kept, moment: current, links: c.links, lookAt: c.lookAt, yieldXDP: c.yieldXDP}
+	err = errors.Join(end.catchUp(), kept.announce(), kept.removeIfEmpty(), kept.release())
+	if links, errLinks := listLinks(); errLinks == nil {
+		c.links = links // what is attached has changed
+	}
+	return err
+}
+
+// isTrialOver tells whether a trial of the pairs that are kept there is, without opening them.
+func (p pins) isTrialOver(now time.Duration) bool {
+	m, err := ebpf.LoadPinnedMap(p.path(bpf.ControlMapName), nil)
+	if err != nil {
+		return false
+	}
+	defer m.Close()
+	value, err := (&control{m: m}).read()
+	return err == nil && moment{word: controlWord(value.Word), now: now}.isTrialOver()
 }
 
 // announce tells other processes if something of an ingress changed.

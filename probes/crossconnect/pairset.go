@@ -82,6 +82,10 @@ func (s *PairSet) Edit(trial time.Duration, edit func([]Pair) ([]Pair, error)) e
 		if err != nil {
 			return err
 		}
+		if !c.set.isKept() {
+			// What cannot be ended refuses the pairs if it is in their way.
+			_ = c.endKeptTrial()
+		}
 		if err := c.makeRoom(plans); err != nil {
 			return err
 		}

@@ -103,7 +103,11 @@ func TestTakenOnTrial(t *testing.T) {
 			b.refused(second, "p2 is in a pair already", pair(2, 4))
 			b.await("the trial is over", func() bool { return b.leads(2, soon) == 3 })
 			b.refused(second, "p2 is in a pair already", pair(2, 4))
-			b.set(second, pair(0, 4))
+			wish := Auto
+			if name == "kept" {
+				wish = XDP // which has room for one program
+			}
+			b.set(second, pair(0, 4, wish))
 			b.expectWires(4, -1, 3, 2, 0)
 			b.follow(first)
 			b.expectWires(4, -1, 3, 2, 0)
