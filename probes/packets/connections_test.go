@@ -151,7 +151,7 @@ func TestPortFilter(t *testing.T) {
 // times over, while a connection goes on in a slot of its CPU: that keeps its row.
 func TestBusyConnectionStays(t *testing.T) {
 	const size, rounds, each = 4096, 200, 200
-	r := newRig(t, probes.HookTC, size)
+	r := newRig(t, tcHook, size)
 	wire, err := r.peer.Open(peerInterface)
 	r.check(err)
 	defer wire.Close()

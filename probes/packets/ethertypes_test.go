@@ -3,15 +3,13 @@ package packets
 import (
 	"encoding/binary"
 	"testing"
-
-	"github.com/ebpftop/ebpftop/probes"
 )
 
 // TestMadeUpEthertypes floods an interface with ethertypes that nobody uses. Those that
 // have a name, and IP protocols, keep rows of their own, and no frame is counted twice.
 func TestMadeUpEthertypes(t *testing.T) {
 	const madeUp, first = 1100, 0xa000
-	r := newRig(t, probes.HookTC, 1000)
+	r := newRig(t, tcHook, 1000)
 	frame := func(ethertype uint16) []byte {
 		f := make([]byte, 60)
 		binary.BigEndian.PutUint16(f[12:], ethertype)
