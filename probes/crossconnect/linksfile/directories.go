@@ -4,27 +4,43 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// Directories lists those that the file at path is read from, whatever takes
-// its place there: its own, and those of what it links to.
+// Directories lists those that the file at path is read from, whatever takes its place
+// there: its own, and those that have a symbolic link on the way to it, below which the
+// link may lead elsewhere one day.
 func Directories(path string) ([]string, error) {
 	path, err := absolute(path)
 	if err != nil {
 		return nil, fmt.Errorf("look for links: %w", err)
 	}
 	var dirs []string
-	for range maxSymlinks {
-		// Not cleaned: a/../b would be another file where a is a symbolic link.
-		dir := path[:strings.LastIndexByte(path, '/')+1]
-		dirs = append(dirs, dir)
-		target, err := os.Readlink(path)
-		if err != nil {
-			break // not a link
+	add := func(dir string) {
+		if !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
 		}
-		if path = target; !filepath.IsAbs(target) {
-			path = dir + target
+	}
+	place, names, links := "/", strings.Split(path, "/"), 0
+	for len(names) > 0 {
+		name := names[0]
+		names = names[1:]
+		target, err := os.Readlink(filepath.Join(place, name))
+		switch {
+		case err == nil && links == maxSymlinks:
+			return dirs, nil // nothing can be read there
+		case err == nil:
+			links++
+			add(place)
+			names = append(strings.Split(target, "/"), names...)
+			if filepath.IsAbs(target) {
+				place = "/"
+			}
+		case len(names) == 0:
+			add(place) // the last name is that of the file
+		default:
+			place = filepath.Join(place, name) // no link: cleaning ".." away is right
 		}
 	}
 	return dirs, nil

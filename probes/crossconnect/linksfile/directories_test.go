@@ -14,15 +14,17 @@ func TestDirectories(t *testing.T) {
 		"..data":     "..2026",
 		"absolute":   "/etc/ebpftop/links.yaml",
 		"endless":    "endless",
+		"current":    "releases/1",
 	} {
 		if err := os.Symlink(target, folder+"/"+link); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, want := range map[string][]string{
-		"plain":      {folder + "/"},
-		"links.yaml": {folder + "/", folder + "/..data/"},
-		"absolute":   {folder + "/", "/etc/ebpftop/"},
+		"plain":              {folder},
+		"links.yaml":         {folder, folder + "/..2026"},
+		"absolute":           {folder, "/etc/ebpftop"},
+		"current/links.yaml": {folder, folder + "/releases/1"},
 	} {
 		got, err := Directories(folder + "/" + name)
 		if err != nil || !slices.Equal(got, want) {

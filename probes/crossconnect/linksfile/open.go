@@ -65,7 +65,7 @@ type walk struct {
 
 // step looks a name up. It returns the file if the way ends there.
 func (w *walk) step(name string) (*os.File, error) {
-	at := filepath.Join(w.place, name)
+	at := w.path(name)
 	fd, stat, err := w.look(name, unix.O_PATH)
 	if err != nil {
 		return nil, err
@@ -90,10 +90,22 @@ func (w *walk) step(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), at), nil
 }
 
+// path is the path of a name, for people.
+func (w *walk) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name // a link leads back to the root
+	}
+	return filepath.Join(w.place, name)
+}
+
 // look opens what a name means, and checks that.
 func (w *walk) look(name string, flags int) (fd int, stat unix.Stat_t, err error) {
-	at := filepath.Join(w.place, name)
+	at := w.path(name)
 	fd, err = unix.Openat(w.dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.EACCES) && os.Geteuid() == 0 {
+		// Root may read it, but for the confinement.
+		return -1, stat, fmt.Errorf("open %s: the directory was not on the way to the file when ebpftop started, and is closed to it: start ebpftop again", at)
+	}
 	if err != nil {
 		return -1, stat, fmt.Errorf("open %s: %w", at, err)
 	}
