@@ -71,7 +71,8 @@ type Live struct {
 	inspector   *inspect.Inspector
 	seen        []probes.Connection // of the last sample
 	known       rtnl.Known
-	begun       bool // all that was there at the start is attached, or tried
+	begun       bool      // all that was there at the start is attached, or tried
+	last        time.Time // of the last sample
 	clock       *kernel.Clock
 
 	// Detaching, if not nil, is told how many interfaces Close has yet to leave.
@@ -266,14 +267,7 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 	}()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	last := time.Now()
-	tick := func(now time.Time) {
-		var sample probes.Sample
-		if sample, l.err = l.sample(now, now.Sub(last)); l.err == nil {
-			l.mailbox.put(sample)
-		}
-		last = now
-	}
+	l.last = time.Now()
 	// The start takes ten times the memory that all that follows does, most of it
 	// to read the kernel's types. To give it back takes all CPUs, which are busy
 	// with the first frame now.
@@ -292,13 +286,7 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 		case <-started:
 			debug.FreeOSMemory()
 		case <-attach:
-			attach = nil
-			if wait, more := l.interfaces.Queue.Next(); more {
-				attach = time.After(wait)
-			} else {
-				l.begun = true
-				tick(time.Now()) // shows it
-			}
+			attach = l.attachNext()
 		case message := <-e.interfaces:
 			l.known.Apply(message)
 			if changed == nil {
@@ -318,9 +306,29 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 			_ = l.pairs.follower.Use(version) // shown with the pairs
 			l.err = l.follow()
 		case now := <-ticker.C:
-			tick(now)
+			l.tick(now)
 		}
 	}
+}
+
+// tick delivers a sample.
+func (l *Live) tick(now time.Time) {
+	var sample probes.Sample
+	if sample, l.err = l.sample(now, now.Sub(l.last)); l.err == nil {
+		l.mailbox.put(sample)
+	}
+	l.last = now
+}
+
+// attachNext attaches what counts to the next interface that waits. It returns when to do
+// so again, or nil after the last one, which is shown.
+func (l *Live) attachNext() <-chan time.Time {
+	if wait, more := l.interfaces.Queue.Next(); more {
+		return time.After(wait)
+	}
+	l.begun = true
+	l.tick(time.Now())
+	return nil
 }
 
 // follow keeps up with interfaces and cross-connects without waiting for the
