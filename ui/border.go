@@ -9,10 +9,10 @@ import (
 // bordered draws a pane with its border, exactly width by height. Lines are cut
 // once more here, so that no mistake in a pane can break the screen.
 func bordered(v view, a area, width, height int) []string {
-	s := a.Styles
-	glyphs, edge, title := s.Glyphs.Border, s.Border, s.Title
+	s := a.styleSet
+	glyphs, edge, title := s.glyphs.Border, s.Border, s.Title
 	if a.Focused {
-		glyphs, edge, title = s.Glyphs.BorderFocused, s.BorderFocused, s.TitleFocused
+		glyphs, edge, title = s.glyphs.BorderFocused, s.BorderFocused, s.TitleFocused
 	}
 	out := make([]string, 0, height)
 	out = append(out, topEdge(v, s, glyphs, edge, title, width))
@@ -33,9 +33,9 @@ func bordered(v view, a area, width, height int) []string {
 }
 
 // topEdge is "╭ Title ───── info ╮"; info goes first where room is short.
-func topEdge(v view, s *Styles, glyphs [6]string, edge, ink Ink, width int) string {
+func topEdge(v view, s *styleSet, glyphs [6]string, edge, ink ink, width int) string {
 	room := width - 4 // corners and one line beside each
-	title := ansi.Truncate(v.Title, room-2, s.Glyphs.Ellipsis)
+	title := ansi.Truncate(v.Title, room-2, s.glyphs.Ellipsis)
 	used := ansi.StringWidth(title) + 2
 	info, n := v.Info, ansi.StringWidth(v.Info)
 	if n > 0 {

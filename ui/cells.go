@@ -11,7 +11,7 @@ func faint[R any](of func(*R) string) func(slot, *R) cell {
 }
 
 // number is a rate, zero less conspicuous than what moves.
-func number(s *Styles, v float64) cell {
+func number(s *styleSet, v float64) cell {
 	if v == 0 {
 		return cell{text: siColumn(v), ink: s.Faint}
 	}
@@ -19,7 +19,7 @@ func number(s *Styles, v float64) cell {
 }
 
 // trouble is a count that should be zero.
-func trouble(s *Styles, n uint64) cell {
+func trouble(s *styleSet, n uint64) cell {
 	c := number(s, float64(n))
 	if n > 0 {
 		c.ink = s.Warn

@@ -9,7 +9,7 @@ import (
 
 // choice is a field of the form with a few values, all in sight.
 type choice[T comparable] struct {
-	keys    KeyMap
+	keys    keyMap
 	options []option[T]
 	at      int
 }
@@ -40,7 +40,7 @@ func (c *choice[T]) press(msg tea.Msg) {
 }
 
 // line shows the value in brackets, for it must be told apart without colour.
-func (c *choice[T]) line(s *Styles, focused bool, _ int) string {
+func (c *choice[T]) line(s *styleSet, focused bool, _ int) string {
 	out := ""
 	for i, o := range c.options {
 		switch {
@@ -56,7 +56,7 @@ func (c *choice[T]) line(s *Styles, focused bool, _ int) string {
 }
 
 func (c *choice[T]) below(a area) []string {
-	return remarks(a, []remark{{text: c.options[c.at].means, ink: a.Styles.Faint}})
+	return remarks(a, []remark{{text: c.options[c.at].means, ink: a.styleSet.Faint}})
 }
 
 func (c *choice[T]) leave() string { return "" }

@@ -16,7 +16,7 @@ type field interface {
 	press(tea.Msg)
 	// leave says why the field cannot be left as it is.
 	leave() string
-	line(s *Styles, focused bool, width int) string
+	line(s *styleSet, focused bool, width int) string
 	below(a area) []string
 	bindings() []key.Binding
 }
@@ -52,7 +52,7 @@ func (f *connectForm) candidates(other string) []candidate {
 	return out
 }
 
-func datapathChoice(keys KeyMap) *choice[probes.Datapath] {
+func datapathChoice(keys keyMap) *choice[probes.Datapath] {
 	return &choice[probes.Datapath]{keys: keys, options: []option[probes.Datapath]{
 		{probes.DatapathAuto, "auto", "XDP where the drivers make it fast, tc where they do not."},
 		{probes.DatapathXDP, "xdp", "Native XDP: the driver redirects. Not every driver can."},
@@ -61,14 +61,14 @@ func datapathChoice(keys KeyMap) *choice[probes.Datapath] {
 	}}
 }
 
-func keepChoice(keys KeyMap) *choice[bool] {
+func keepChoice(keys keyMap) *choice[bool] {
 	return &choice[bool]{keys: keys, options: []option[bool]{
 		{false, "remove", "The pair ends with ebpftop, however that ends."},
 		{true, "keep", "The pair stays when ebpftop ends, until it is removed or the host restarts."},
 	}}
 }
 
-func trialChoice(keys KeyMap) *choice[time.Duration] {
+func trialChoice(keys keyMap) *choice[time.Duration] {
 	c := &choice[time.Duration]{keys: keys, options: []option[time.Duration]{
 		{0, "off", "The change stays."},
 	}}

@@ -192,7 +192,7 @@ func (f *connectForm) View(a area) view {
 	if f.review != nil {
 		return f.review.View(a)
 	}
-	s := a.Styles
+	s := a.styleSet
 	v := view{Title: s.Escape(f.title()), Info: s.Faint.Paint("step 1 of 2")}
 	for i, fd := range f.fields() {
 		ink := s.Faint
@@ -206,7 +206,7 @@ func (f *connectForm) View(a area) view {
 		v.Lines = append(v.Lines, f.summary(a)...)
 	}
 	rest := max(1, a.Height-len(v.Lines))
-	below := f.fields()[f.focus].below(area{Width: a.Width, Height: rest, Focused: true, Styles: s})
+	below := f.fields()[f.focus].below(area{Width: a.Width, Height: rest, Focused: true, styleSet: s})
 	below = below[:min(len(below), rest)]
 	// The box keeps its size, whatever the list has.
 	v.Lines = append(append(v.Lines, below...), make([]string, rest-len(below))...)
@@ -225,7 +225,7 @@ func (f *connectForm) summary(a area) []string {
 	}
 	line := ""
 	if text != "" {
-		line = " " + fit(a.Styles.Escape(text), a.Width-2, false, a.Styles.Glyphs.Ellipsis)
+		line = " " + fit(a.styleSet.Escape(text), a.Width-2, false, a.styleSet.glyphs.Ellipsis)
 	}
 	return []string{"", line, ""}
 }

@@ -18,7 +18,7 @@ const minRows = 256
 // connectionsPane lists connections. The table can be long: a snapshot brings
 // only the rows that may be looked at, see snapshot.Query.
 type connectionsPane struct {
-	keys  KeyMap
+	keys  keyMap
 	list  list[snapshot.ConnectionKey, probes.Connection]
 	shown snapshot.Connections
 	now   time.Time
@@ -27,7 +27,7 @@ type connectionsPane struct {
 	input input
 }
 
-func newConnectionsPane(keys KeyMap, ascii bool) *connectionsPane {
+func newConnectionsPane(keys keyMap, ascii bool) *connectionsPane {
 	p := &connectionsPane{keys: keys, input: newInput(ascii)}
 	p.list = list[snapshot.ConnectionKey, probes.Connection]{
 		key: snapshot.KeyOf, find: p.find, describe: p.describe, detailsRoom: halfOf,
@@ -134,7 +134,7 @@ func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 
 func endpoint(at slot, e probes.Endpoint) cell {
 	s := at.styles
-	return cell{safe: fitMiddle(s.Escape(e.String()), at.width, s.Glyphs.Ellipsis), ink: s.Text}
+	return cell{safe: fitMiddle(s.Escape(e.String()), at.width, s.glyphs.Ellipsis), ink: s.Text}
 }
 
 // path is the interfaces that a connection passes; where they have no room, the first and
@@ -144,7 +144,7 @@ func path(at slot, c *probes.Connection) cell {
 	if len(c.Path) <= 1 {
 		return cell{text: c.Interface, ink: s.Faint}
 	}
-	return cell{safe: fitMiddle(s.Escape(strings.Join(c.Path, ">")), at.width, s.Glyphs.Ellipsis), ink: s.Faint}
+	return cell{safe: fitMiddle(s.Escape(strings.Join(c.Path, ">")), at.width, s.glyphs.Ellipsis), ink: s.Faint}
 }
 
 func longestPath(rows []probes.Connection) (wide int) {
@@ -174,7 +174,7 @@ func tcpFlags(c *probes.Connection) string {
 func (p *connectionsPane) View(a area) view {
 	v := view{Title: p.Name(), Info: p.info(a)}
 	if scope := p.shown.Query.Scope; scope != "" {
-		v.Title += " of " + a.Styles.Escape(scope)
+		v.Title += " of " + a.styleSet.Escape(scope)
 	}
 	if p.typing() || p.input.Value() != "" {
 		v.Lines = append(v.Lines, p.filterLine(a))
@@ -200,7 +200,7 @@ func (p *connectionsPane) nothing() string {
 }
 
 func (p *connectionsPane) info(a area) string {
-	s := a.Styles
+	s := a.styleSet
 	if !p.list.fresh {
 		return ""
 	}
@@ -209,18 +209,18 @@ func (p *connectionsPane) info(a area) string {
 		text = count(uint64(p.shown.Matching)) + " of " + text
 	}
 	if a.Width >= 60 {
-		text += s.Glyphs.Separator + strings.TrimSpace(siColumn(p.shown.PerSecond)) + " new/s"
+		text += s.glyphs.Separator + strings.TrimSpace(siColumn(p.shown.PerSecond)) + " new/s"
 	}
-	return s.Faint.Paint(text+s.Glyphs.Separator) + p.order.String()
+	return s.Faint.Paint(text+s.glyphs.Separator) + p.order.String()
 }
 
 func (p *connectionsPane) filterLine(a area) string {
-	return " " + a.Styles.Brand.Paint("/") + " " + p.input.line(a.Styles)
+	return " " + a.styleSet.Brand.Paint("/") + " " + p.input.line(a.styleSet)
 }
 
 // describe is all that is known of one connection.
 func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
-	s := a.Styles
+	s := a.styleSet
 	by := []string{c.Interface}
 	if len(c.Path) > 1 {
 		by = c.Path

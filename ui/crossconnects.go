@@ -13,7 +13,7 @@ import (
 // crossConnectsPane lists the pairs of interfaces that are connected, all
 // there are in the network namespace.
 type crossConnectsPane struct {
-	keys    KeyMap
+	keys    keyMap
 	dialogs *pairDialogs
 	list    list[pairKey, probes.CrossConnect]
 	general []remark // what is wrong, but with no pair
@@ -26,7 +26,7 @@ type pairKey struct {
 	removed bool
 }
 
-func newCrossConnectsPane(keys KeyMap, d *pairDialogs) *crossConnectsPane {
+func newCrossConnectsPane(keys keyMap, d *pairDialogs) *crossConnectsPane {
 	return &crossConnectsPane{keys: keys, dialogs: d, list: list[pairKey, probes.CrossConnect]{
 		key:         func(c *probes.CrossConnect) pairKey { return pairKey{c.A, c.B, c.Removed} },
 		describe:    describePair,
@@ -93,14 +93,14 @@ func (p *crossConnectsPane) columns(width int) []column[probes.CrossConnect] {
 
 func (p *crossConnectsPane) View(a area) view {
 	v := view{Title: p.Name()}
-	s := a.Styles
+	s := a.styleSet
 	if p.list.total == 0 {
 		v.Lines = append(empty(a, p.nothing(a.Width)), remarks(a, p.problems(s))...)
 		return v
 	}
 	v.Info = s.Faint.Paint(count(uint64(p.list.total)))
 	if !p.dialogs.possible() {
-		v.Info += s.Faint.Paint(s.Glyphs.Separator + "read only")
+		v.Info += s.Faint.Paint(s.glyphs.Separator + "read only")
 	}
 	v.Lines = p.list.lines(a, p.columns(a.Width), nil, p.below(a))
 	return v
@@ -127,12 +127,12 @@ func (p *crossConnectsPane) nothing(width int) string {
 // details of the pair under the cursor.
 func (p *crossConnectsPane) below(a area) []string {
 	if a.Zoomed {
-		return p.list.details(a, remarks(a, p.problems(a.Styles)[:len(p.general)]))
+		return p.list.details(a, remarks(a, p.problems(a.styleSet)[:len(p.general)]))
 	}
 	if a.Height < 4 {
 		return nil
 	}
-	lines := remarks(a, p.problems(a.Styles))
+	lines := remarks(a, p.problems(a.styleSet))
 	return lines[:min(len(lines), max(1, a.Height-1-p.list.total), a.Height-2)]
 }
 
@@ -153,7 +153,7 @@ func (p *crossConnectsPane) note(shown snapshotMsg) {
 
 // problems are what is wrong in general, and with the pair under the cursor or else the
 // first one that something is wrong with.
-func (p *crossConnectsPane) problems(s *Styles) []remark {
+func (p *crossConnectsPane) problems(s *styleSet) []remark {
 	out := slices.Clone(p.general)
 	for i := range out {
 		out[i].ink = s.Bad
@@ -179,7 +179,7 @@ func (p *crossConnectsPane) troubled() *probes.CrossConnect {
 
 // describePair is all that is known of one pair.
 func describePair(a area, c *probes.CrossConnect) [][2]string {
-	s := a.Styles
+	s := a.styleSet
 	out := [][2]string{{"pair", s.Escape(pairName(c) + ", " + pairState(c) + ", " + fate(c))}}
 	if c.Reason != "" {
 		out = append(out, [2]string{"reason", s.Escape(c.Reason)})
@@ -191,7 +191,7 @@ func describePair(a area, c *probes.CrossConnect) [][2]string {
 	return out
 }
 
-func wayDetails(s *Styles, name string, w *probes.Leg) [][2]string {
+func wayDetails(s *styleSet, name string, w *probes.Leg) [][2]string {
 	by := "no datapath"
 	if w.Datapath != "" {
 		by = "by " + string(w.Datapath)

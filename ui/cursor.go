@@ -19,7 +19,7 @@ type cursor[K comparable] struct {
 }
 
 // update moves by a key press and reports whether it was one to move by.
-func (c *cursor[K]) update(msg tea.KeyPressMsg, keys *KeyMap, n int, keyAt func(int) (K, bool)) bool {
+func (c *cursor[K]) update(msg tea.KeyPressMsg, keys *keyMap, n int, keyAt func(int) (K, bool)) bool {
 	page := max(1, c.page-1)
 	switch {
 	case key.Matches(msg, keys.Up):

@@ -4,7 +4,7 @@ import "strings"
 
 // details draws names and values below a rule, for a zoomed pane.
 func details(a area, pairs [][2]string) []string {
-	rule := a.Styles.Border.Paint(strings.Repeat(a.Styles.Glyphs.Border[1], max(0, a.Width)))
+	rule := a.styleSet.Border.Paint(strings.Repeat(a.styleSet.glyphs.Border[1], max(0, a.Width)))
 	return append([]string{rule}, labelled(a, pairs)...)
 }
 
@@ -18,7 +18,7 @@ func labelled(a area, pairs [][2]string) []string {
 	for _, p := range pairs {
 		name := p[0]
 		for _, part := range wrap(p[1], max(1, a.Width-wide-4)) {
-			out = append(out, " "+a.Styles.Faint.Paint(fit(name, wide, false, ""))+"  "+part)
+			out = append(out, " "+a.styleSet.Faint.Paint(fit(name, wide, false, ""))+"  "+part)
 			name = ""
 		}
 	}

@@ -19,7 +19,7 @@ type dialog interface {
 const dialogWidth = 96
 
 // placeDialog puts the dialog, or what there is to say without one, over the panes.
-func (d *pairDialogs) placeDialog(s *Styles, body []string, width int) []string {
+func (d *pairDialogs) placeDialog(s *styleSet, body []string, width int) []string {
 	if d.open == nil {
 		said := d.status(s, width)
 		return overlay(body, said, 0, len(body)-len(said), width)
@@ -29,12 +29,12 @@ func (d *pairDialogs) placeDialog(s *Styles, body []string, width int) []string 
 }
 
 // box is the dialog in its border. The last line is for what there is to say.
-func (d *pairDialogs) box(s *Styles, width, height int) []string {
+func (d *pairDialogs) box(s *styleSet, width, height int) []string {
 	said := d.status(s, width-2)
 	if len(said) == 0 {
 		said = []string{""}
 	}
-	a := area{Width: width - 2, Height: max(1, height-2-len(said)), Focused: true, Styles: s}
+	a := area{Width: width - 2, Height: max(1, height-2-len(said)), Focused: true, styleSet: s}
 	v := d.open.View(a)
 	v.Lines = append(v.Lines[:min(len(v.Lines), a.Height)], said...)
 	return bordered(v, a, width, len(v.Lines)+2)
@@ -44,7 +44,7 @@ func (d *pairDialogs) box(s *Styles, width, height int) []string {
 const mostSaid = 4
 
 // status is the call under way, or else the notice.
-func (d *pairDialogs) status(s *Styles, width int) []string {
+func (d *pairDialogs) status(s *styleSet, width int) []string {
 	text, ink := d.notice, s.Bad
 	if d.call != nil {
 		text, ink = d.call.doing+" ...", s.Strong

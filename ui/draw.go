@@ -41,7 +41,7 @@ func (m *model) body(w, h int) []string {
 	drawn := make([][]string, len(places))
 	for i, p := range places {
 		a := area{
-			Width: p.w - 2, Height: p.h - 2, Styles: &m.styles,
+			Width: p.w - 2, Height: p.h - 2, styleSet: &m.styles,
 			Focused: p.pane == m.focus && m.dialogs.open == nil, Zoomed: m.zoomed,
 		}
 		v := m.panes[p.pane].View(a)

@@ -48,7 +48,7 @@ func (panickingSource) Err() error { panic("a \x1bmistake") }
 
 func TestEndByPanicInPresenter(t *testing.T) {
 	source := fake.NewSource()
-	u := startWith(t, 80, 24, source, panickingSource{source}, DefaultStyles)
+	u := startWith(t, 80, 24, source, panickingSource{source}, defaultStyles)
 	u.feed(fake.Sample(0))
 	source.End(nil)
 	checkPanic(t, u)
@@ -56,8 +56,8 @@ func TestEndByPanicInPresenter(t *testing.T) {
 
 func TestEndByPanicInView(t *testing.T) {
 	source := fake.NewSource()
-	styles := func(ascii bool) Styles {
-		s := DefaultStyles(ascii)
+	styles := func(ascii bool) styleSet {
+		s := defaultStyles(ascii)
 		escape := s.Escape
 		s.Escape = func(text string) string {
 			if text == "eth0" {

@@ -13,13 +13,13 @@ import (
 
 // execsPane lists the programs executed on the host, the latest first.
 type execsPane struct {
-	keys  KeyMap
+	keys  keyMap
 	zone  *time.Location
 	list  list[uint64, snapshot.Exec] // by number
 	shown snapshot.Execs
 }
 
-func newExecsPane(keys KeyMap, zone *time.Location) *execsPane {
+func newExecsPane(keys keyMap, zone *time.Location) *execsPane {
 	p := &execsPane{keys: keys, zone: zone}
 	p.list = list[uint64, snapshot.Exec]{
 		key:         func(e *snapshot.Exec) uint64 { return e.Number },
@@ -71,7 +71,7 @@ func (p *execsPane) View(a area) view {
 	case p.shown.LeftOut:
 		v.Lines = empty(a, "not watched, because of --no-execs")
 	case p.shown.Hook == "":
-		v.Lines = empty(a, "not available: "+a.Styles.Escape(orNone(p.shown.HookReason)))
+		v.Lines = empty(a, "not available: "+a.styleSet.Escape(orNone(p.shown.HookReason)))
 	case p.list.total == 0:
 		v.Info = p.info(a)
 		v.Lines = empty(a, "no programs executed yet")
@@ -84,7 +84,7 @@ func (p *execsPane) View(a area) view {
 
 // info is rate, sparkline and, where there is room, totals.
 func (p *execsPane) info(a area) string {
-	s := a.Styles
+	s := a.styleSet
 	rate := strings.TrimSpace(siColumn(p.shown.PerSecond)) + "/s"
 	line := s.Spark.Paint(blocks(s).line(p.shown.History, min(30, a.Width/4, len(p.shown.History))))
 	if a.Width < 70 {
@@ -106,7 +106,7 @@ func parent(pid uint32) string {
 
 // describe is all that is known of one program.
 func (p *execsPane) describe(a area, e *snapshot.Exec) [][2]string {
-	s := a.Styles
+	s := a.styleSet
 	who := s.Escape(e.Comm) + ", pid " + strconv.FormatUint(uint64(e.PID), 10) +
 		", parent " + parent(e.PPID) + ", uid " + strconv.FormatUint(uint64(e.UID), 10) +
 		", at " + e.Time.In(p.zone).Format("15:04:05.000")

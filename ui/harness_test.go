@@ -86,11 +86,11 @@ func testOptions() Options {
 func start(t *testing.T, w, h int, settings ...setting) *terminalUnderTest {
 	t.Helper()
 	source := fake.NewSource()
-	return startWith(t, w, h, source, source, DefaultStyles, settings...)
+	return startWith(t, w, h, source, source, defaultStyles, settings...)
 }
 
 func startWith(t *testing.T, w, h int, sender *fake.Source, source probes.Source,
-	styles func(bool) Styles, settings ...setting,
+	styles func(bool) styleSet, settings ...setting,
 ) *terminalUnderTest {
 	t.Helper()
 	ptmx, tty, err := pty.Open()
@@ -117,7 +117,7 @@ func startWith(t *testing.T, w, h int, sender *fake.Source, source probes.Source
 	go func() { _, _ = io.Copy(ptmx, u.emu) }() // its replies to queries
 	go func() {
 		defer close(u.ended)
-		u.err = run(ctx, source, opts, styles(opts.ASCII), DefaultKeyMap(opts.ASCII))
+		u.err = run(ctx, source, opts, styles(opts.ASCII), defaultKeyMap(opts.ASCII))
 	}()
 	t.Cleanup(u.stop)
 	return u

@@ -20,7 +20,7 @@ type header struct {
 
 // lines draws the header in width cells. The right side goes first where room
 // is short: it says whether the numbers can be trusted.
-func (h *header) lines(s *Styles, shown *snapshot.Snapshot, width int) []string {
+func (h *header) lines(s *styleSet, shown *snapshot.Snapshot, width int) []string {
 	brand := s.Brand.Paint("ebpftop")
 	if h.version != "" {
 		brand += " " + s.Faint.Paint(s.Escape(h.version))
@@ -33,7 +33,7 @@ func (h *header) lines(s *Styles, shown *snapshot.Snapshot, width int) []string 
 }
 
 // clock is on the right of the first line.
-func (h *header) clock(s *Styles, shown *snapshot.Snapshot) string {
+func (h *header) clock(s *styleSet, shown *snapshot.Snapshot) string {
 	out := s.Faint.Paint("every ") + interval(h.every)
 	if !shown.Time.IsZero() {
 		out += "  " + shown.Time.In(h.zone).Format(time.TimeOnly)
@@ -48,7 +48,7 @@ func (h *header) clock(s *Styles, shown *snapshot.Snapshot) string {
 }
 
 // hooks says where in the kernel the numbers come from.
-func (h *header) hooks(s *Styles, shown *snapshot.Snapshot) string {
+func (h *header) hooks(s *styleSet, shown *snapshot.Snapshot) string {
 	if shown.Time.IsZero() {
 		return s.Faint.Paint("waiting for the first sample")
 	}
@@ -59,7 +59,7 @@ func (h *header) hooks(s *Styles, shown *snapshot.Snapshot) string {
 	if a := shown.Attaching; a.All > 0 {
 		parts = append(parts, s.Warn.Paint(fmt.Sprintf("attaching %d of %d", a.Done, a.All)))
 	}
-	packets := strings.Join(parts, s.Glyphs.Separator)
+	packets := strings.Join(parts, s.glyphs.Separator)
 	if packets == "" {
 		packets = s.Warn.Paint("none")
 	}
@@ -74,7 +74,7 @@ func (h *header) hooks(s *Styles, shown *snapshot.Snapshot) string {
 }
 
 // health is on the right of the second line: what was lost, what we cost.
-func (h *header) health(s *Styles, shown *snapshot.Snapshot) string {
+func (h *header) health(s *styleSet, shown *snapshot.Snapshot) string {
 	if shown.Time.IsZero() {
 		return ""
 	}
@@ -97,11 +97,11 @@ func (h *header) health(s *Styles, shown *snapshot.Snapshot) string {
 }
 
 // spread puts left and right at the ends of a line.
-func spread(s *Styles, left, right string, width int) string {
+func spread(s *styleSet, left, right string, width int) string {
 	n := ansi.StringWidth(right)
 	if n+2 > width {
 		return fitPainted(" "+right, width)
 	}
-	left = ansi.Truncate(left, width-n-3, s.Glyphs.Ellipsis)
+	left = ansi.Truncate(left, width-n-3, s.glyphs.Ellipsis)
 	return " " + left + blanks(width-2-n-ansi.StringWidth(left)) + right + " "
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // footer shows what must be seen now, if anything, and the keys that work now.
-func footer(s *Styles, banner string, keys []key.Binding, width int) string {
+func footer(s *styleSet, banner string, keys []key.Binding, width int) string {
 	m := helpModel(s)
 	if banner != "" {
 		banner += "  "
@@ -19,16 +19,16 @@ func footer(s *Styles, banner string, keys []key.Binding, width int) string {
 }
 
 // helpModel is the help of bubbles in our styles.
-func helpModel(s *Styles) help.Model {
+func helpModel(s *styleSet) help.Model {
 	m := help.New()
-	m.ShortSeparator, m.FullSeparator, m.Ellipsis = "  ", "   ", s.Glyphs.Ellipsis
+	m.ShortSeparator, m.FullSeparator, m.Ellipsis = "  ", "   ", s.glyphs.Ellipsis
 	m.Styles = s.Help
 	return m
 }
 
 // helpPane is all keys, drawn in the place of the panes.
-func helpPane(s *Styles, keys KeyMap, width, height int) []string {
-	a := area{Width: width - 2, Height: height - 2, Focused: true, Styles: s}
+func helpPane(s *styleSet, keys keyMap, width, height int) []string {
+	a := area{Width: width - 2, Height: height - 2, Focused: true, styleSet: s}
 	m := helpModel(s)
 	m.SetWidth(a.Width - 1)
 	v := view{Title: "Keys", Info: s.Faint.Paint("esc or ? to go back")}
@@ -49,8 +49,8 @@ func helpPane(s *Styles, keys KeyMap, width, height int) []string {
 }
 
 // legend explains the words on the screen, where the keys leave room.
-func legend(s *Styles) [][2]string {
-	g := &s.Glyphs
+func legend(s *styleSet) [][2]string {
+	g := &s.glyphs
 	return [][2]string{
 		{"interfaces", g.Up + " up  " + g.Down + " down  " + g.Unknown + " unknown. A frame that passes two of them counts on both, in Protocols once."},
 		{"hook", "where received frames are counted: by a tracepoint of the kernel, or on the interface."},

@@ -14,7 +14,7 @@ const mostNamed = 8
 
 // consequences says in words what a change would do: to the user's own session
 // first, then to each interface.
-func consequences(s *Styles, c *probes.Change, would *probes.Impact) []remark {
+func consequences(s *styleSet, c *probes.Change, would *probes.Impact) []remark {
 	var out []remark
 	interfaces := slices.Clone(would.Interfaces)
 	slices.SortStableFunc(interfaces, func(x, y probes.InterfaceImpact) int {
@@ -50,9 +50,9 @@ func consequences(s *Styles, c *probes.Change, would *probes.Impact) []remark {
 }
 
 // consequence describes what one interface loses.
-func consequence(s *Styles, i *probes.InterfaceImpact) []remark {
+func consequence(s *styleSet, i *probes.InterfaceImpact) []remark {
 	var out []remark
-	addLine := func(ink Ink, text string) { out = append(out, remark{text: text, ink: ink}) }
+	addLine := func(ink ink, text string) { out = append(out, remark{text: text, ink: ink}) }
 	if i.CarriesSSH {
 		addLine(s.Bad, "CARRIES YOUR SSH SESSION, which hangs until the trial is over")
 	}
@@ -98,7 +98,7 @@ func firstOf(names []string) string {
 }
 
 // mismatch is about frames that one end takes and the other cannot send.
-func mismatch(s *Styles, ends []probes.InterfaceImpact) (remark, bool) {
+func mismatch(s *styleSet, ends []probes.InterfaceImpact) (remark, bool) {
 	if len(ends) != 2 || ends[0].Missing || ends[1].Missing || ends[0].MTU == ends[1].MTU {
 		return remark{}, false
 	}

@@ -51,7 +51,7 @@ func (i *input) accepted(s string) string {
 }
 
 // line is the text, with the cursor while it is being typed.
-func (i *input) line(s *Styles) string {
+func (i *input) line(s *styleSet) string {
 	value := s.Escape(i.Value())
 	if !i.Focused() {
 		return value

@@ -13,12 +13,12 @@ import (
 // interfacesPane lists the network interfaces, the busiest first, and what passes through
 // each.
 type interfacesPane struct {
-	keys  KeyMap
+	keys  keyMap
 	list  list[int, probes.Interface] // by ifindex
 	scope string                      // the interface the other panes are narrowed to
 }
 
-func newInterfacesPane(keys KeyMap) *interfacesPane {
+func newInterfacesPane(keys keyMap) *interfacesPane {
 	return &interfacesPane{keys: keys, list: list[int, probes.Interface]{
 		key:         func(i *probes.Interface) int { return i.Ifindex },
 		describe:    describeInterface,
@@ -100,25 +100,25 @@ func (p *interfacesPane) View(a area) view {
 		v.Lines = empty(a, "no interfaces")
 		return v
 	}
-	v.Info = a.Styles.Faint.Paint(count(uint64(p.list.total)))
+	v.Info = a.styleSet.Faint.Paint(count(uint64(p.list.total)))
 	v.Lines = p.list.lines(a, p.columns(), nil, p.list.details(a, nil))
 	return v
 }
 
-func stateGlyph(s *Styles, state string) (string, Ink) {
+func stateGlyph(s *styleSet, state string) (string, ink) {
 	switch state {
 	case "up":
-		return s.Glyphs.Up, s.Good
+		return s.glyphs.Up, s.Good
 	case "down", "lowerlayerdown", "notpresent":
-		return s.Glyphs.Down, s.Bad
+		return s.glyphs.Down, s.Bad
 	default: // loopback and tunnels are "unknown" all their life
-		return s.Glyphs.Unknown, s.Faint
+		return s.glyphs.Unknown, s.Faint
 	}
 }
 
 // describeInterface is all that is known of one interface.
 func describeInterface(a area, i *probes.Interface) [][2]string {
-	s := a.Styles
+	s := a.styleSet
 	addresses := make([]string, len(i.Addresses))
 	for n, address := range i.Addresses {
 		addresses[n] = address.String()

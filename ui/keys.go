@@ -2,8 +2,8 @@ package ui
 
 import "charm.land/bubbles/v2/key"
 
-// KeyMap is every key the screen knows. It is a value handed to the panes.
-type KeyMap struct {
+// keyMap is every key the screen knows. It is a value handed to the panes.
+type keyMap struct {
 	Next, Previous, Pane             key.Binding
 	Up, Down, PageUp, PageDown       key.Binding
 	Home, End                        key.Binding
@@ -23,8 +23,8 @@ type KeyMap struct {
 	RemoveAll, KeepAll, Stay  key.Binding
 }
 
-// DefaultKeyMap names keys as the terminal can show them.
-func DefaultKeyMap(ascii bool) KeyMap {
+// defaultKeyMap names keys as the terminal can show them.
+func defaultKeyMap(ascii bool) keyMap {
 	up, down, across, along := "↑/k", "↓/j", "←/→", "↑/↓"
 	if ascii {
 		up, down, across, along = "up/k", "down/j", "left/right", "up/down"
@@ -32,7 +32,7 @@ func DefaultKeyMap(ascii bool) KeyMap {
 	bind := func(help, desc string, keys ...string) key.Binding {
 		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
 	}
-	return KeyMap{
+	return keyMap{
 		Next:     bind("tab", "next", "tab"),
 		Previous: bind("shift+tab", "previous", "shift+tab"),
 		Pane:     bind("1-5", "go to pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
@@ -80,7 +80,7 @@ func DefaultKeyMap(ascii bool) KeyMap {
 }
 
 // readOnly returns the keys of a screen that can change nothing.
-func (k KeyMap) readOnly() KeyMap {
+func (k keyMap) readOnly() keyMap {
 	for _, b := range []*key.Binding{&k.Connect, &k.Disconnect, &k.Edit, &k.Undo, &k.Confirm} {
 		b.SetEnabled(false)
 	}
@@ -88,7 +88,7 @@ func (k KeyMap) readOnly() KeyMap {
 }
 
 // arrowsOnly is for lists beside a line where letters are text.
-func (k KeyMap) arrowsOnly() KeyMap {
+func (k keyMap) arrowsOnly() keyMap {
 	k.Up.SetKeys("up")
 	k.Down.SetKeys("down")
 	k.PageUp.SetKeys("pgup")
@@ -100,7 +100,7 @@ func (k KeyMap) arrowsOnly() KeyMap {
 
 // groups is all keys for the help screen, by what they are for. Where there is
 // room they have more words than in the footer.
-func (k KeyMap) groups(wide bool) [][]key.Binding {
+func (k keyMap) groups(wide bool) [][]key.Binding {
 	if !wide {
 		return [][]key.Binding{
 			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval},

@@ -63,7 +63,7 @@ func (l *list[K, R]) selected() *R {
 }
 
 // press moves the cursor, and reports whether the key was one to move by.
-func (l *list[K, R]) press(msg tea.KeyPressMsg, keys *KeyMap) bool {
+func (l *list[K, R]) press(msg tea.KeyPressMsg, keys *keyMap) bool {
 	return l.cursor.update(msg, keys, l.total, l.keyAt)
 }
 
@@ -78,7 +78,7 @@ func (l *list[K, R]) top() { l.cursor = cursor[K]{page: l.cursor.page} }
 
 // lines draws the rows in sight, between what stands above and below them.
 func (l *list[K, R]) lines(a area, columns []column[R], above, below []string) []string {
-	t := newTable(a.Styles, a.Width, columns)
+	t := newTable(a.styleSet, a.Width, columns)
 	out := above
 	if a.Height >= l.headingFrom {
 		out = append(out, t.heading())

@@ -14,8 +14,8 @@ import (
 // model is the root: it routes messages to the panes and joins what they
 // draw. Nothing in it waits, and nothing in it computes.
 type model struct {
-	styles Styles
-	keys   KeyMap
+	styles styleSet
+	keys   keyMap
 	header header
 	panes  [paneCount]pane
 	// The two panes that others depend on, also among panes.
@@ -38,7 +38,7 @@ type model struct {
 
 // newModel makes the screen. To add a pane: write it in a file of its own,
 // give it a number in layout.go and a place in its layouts, make it here.
-func newModel(styles Styles, keys KeyMap, opts *Options, source probes.Source, p *snapshot.Presenter, done <-chan struct{}) *model {
+func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source, p *snapshot.Presenter, done <-chan struct{}) *model {
 	if opts.Pairs == nil {
 		keys = keys.readOnly()
 	}

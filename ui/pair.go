@@ -12,7 +12,7 @@ import (
 func pairName(c *probes.CrossConnect) string { return c.A + " <-> " + c.B }
 
 // fitPair cuts both names alike.
-func fitPair(s *Styles, c *probes.CrossConnect, width int) string {
+func fitPair(s *styleSet, c *probes.CrossConnect, width int) string {
 	a, b := s.Escape(c.A), s.Escape(c.B)
 	room := width - len(" <-> ")
 	if cells(a)+cells(b) > room {
@@ -20,27 +20,27 @@ func fitPair(s *Styles, c *probes.CrossConnect, width int) string {
 		wideA := max(half, room-cells(b))
 		wideB := max(room-half, room-cells(a))
 		if cells(a) > wideA {
-			a = fit(a, wideA, false, s.Glyphs.Ellipsis)
+			a = fit(a, wideA, false, s.glyphs.Ellipsis)
 		}
 		if cells(b) > wideB {
-			b = fit(b, wideB, false, s.Glyphs.Ellipsis)
+			b = fit(b, wideB, false, s.glyphs.Ellipsis)
 		}
 	}
 	return a + " <-> " + b
 }
 
-func pairGlyph(s *Styles, c *probes.CrossConnect) (string, Ink) {
+func pairGlyph(s *styleSet, c *probes.CrossConnect) (string, ink) {
 	switch {
 	case c.Removed:
-		return s.Glyphs.Down, s.Warn
+		return s.glyphs.Down, s.Warn
 	case c.State == probes.PairWaiting:
-		return s.Glyphs.Unknown, s.Warn
+		return s.glyphs.Unknown, s.Warn
 	case c.State == probes.PairOnTrial:
-		return s.Glyphs.Up, s.Warn
+		return s.glyphs.Up, s.Warn
 	case problem(c) != "":
 		return "!", s.Bad
 	}
-	return s.Glyphs.Up, s.Good
+	return s.glyphs.Up, s.Good
 }
 
 func pairState(c *probes.CrossConnect) string {

@@ -14,7 +14,7 @@ import (
 // pairDialogs is the part of the screen that changes cross-connects: the dialog
 // that is open, the call that is under way, and what the user has to be told.
 type pairDialogs struct {
-	keys  KeyMap
+	keys  keyMap
 	ascii bool
 	line  *patchLine
 
@@ -27,7 +27,7 @@ type pairDialogs struct {
 	trial      trial
 }
 
-func newPairDialogs(keys KeyMap, opts *Options) *pairDialogs {
+func newPairDialogs(keys keyMap, opts *Options) *pairDialogs {
 	return &pairDialogs{
 		keys: keys, ascii: opts.ASCII, line: &patchLine{wiring: opts.Pairs}, trial: trial{now: opts.now},
 	}

@@ -27,7 +27,7 @@ type pane interface {
 type area struct {
 	Width, Height   int
 	Focused, Zoomed bool
-	Styles          *Styles
+	styleSet        *styleSet
 }
 
 // view is a drawn pane.
@@ -42,5 +42,5 @@ type snapshotMsg struct{ *snapshot.Snapshot }
 
 // empty returns the text of a pane without rows.
 func empty(a area, text string) []string {
-	return []string{" " + a.Styles.Faint.Paint(fit(text, a.Width-2, false, a.Styles.Glyphs.Ellipsis))}
+	return []string{" " + a.styleSet.Faint.Paint(fit(text, a.Width-2, false, a.styleSet.glyphs.Ellipsis))}
 }

@@ -12,7 +12,7 @@ import (
 // picker is a field of the form that chooses an interface: what is typed
 // narrows the list below, the arrows choose in it.
 type picker struct {
-	keys   KeyMap
+	keys   keyMap
 	input  input
 	source func() []candidate // all there are now
 	all    []candidate
@@ -29,7 +29,7 @@ type candidate struct {
 	note  string
 }
 
-func newPicker(keys KeyMap, ascii bool, source func() []candidate) *picker {
+func newPicker(keys keyMap, ascii bool, source func() []candidate) *picker {
 	return &picker{keys: keys, input: newInput(ascii), source: source, list: list[string, candidate]{
 		key:         func(c *candidate) string { return c.name },
 		headingFrom: 5,
@@ -122,7 +122,7 @@ func (p *picker) bindings() []key.Binding {
 }
 
 // line shows the text being typed, or else the chosen interface with its rates.
-func (p *picker) line(s *Styles, focused bool, width int) string {
+func (p *picker) line(s *styleSet, focused bool, width int) string {
 	if focused {
 		out := s.Brand.Paint("/") + " " + p.input.line(s)
 		if p.input.Value() == "" && p.chosen != "" {
@@ -146,7 +146,7 @@ func candidateColumns() []column[candidate] {
 	return []column[candidate]{
 		{title: "", width: 1, cell: func(at slot, c *candidate) cell {
 			if c.iface == nil {
-				return cell{safe: at.styles.Glyphs.Unknown, ink: at.styles.Warn}
+				return cell{safe: at.styles.glyphs.Unknown, ink: at.styles.Warn}
 			}
 			glyph, ink := stateGlyph(at.styles, c.iface.State)
 			return cell{safe: glyph, ink: ink}

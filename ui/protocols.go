@@ -13,19 +13,19 @@ import (
 // of the one the interfaces pane narrows to; both directions together, apart
 // where there is room.
 type protocolsPane struct {
-	keys  KeyMap
+	keys  keyMap
 	list  list[string, snapshot.Protocol] // by name
 	shown snapshot.Protocols
-	spark func(*Styles) sparkliner
+	spark func(*styleSet) sparkliner
 }
 
-func newProtocolsPane(keys KeyMap) *protocolsPane {
+func newProtocolsPane(keys keyMap) *protocolsPane {
 	return &protocolsPane{keys: keys, spark: blocks, list: list[string, snapshot.Protocol]{
 		key: func(r *snapshot.Protocol) string { return r.Name },
 	}}
 }
 
-func blocks(s *Styles) sparkliner { return blockSparkline{steps: s.Glyphs.Spark} }
+func blocks(s *styleSet) sparkliner { return blockSparkline{steps: s.glyphs.Spark} }
 
 func (p *protocolsPane) Name() string { return "Protocols" }
 
@@ -44,7 +44,7 @@ func (p *protocolsPane) Update(msg tea.Msg) tea.Cmd {
 
 // columns leave totals to a zoomed pane: they change at every refresh, and say
 // little beside rates.
-func (p *protocolsPane) columns(s *Styles, zoomed bool) []column[snapshot.Protocol] {
+func (p *protocolsPane) columns(s *styleSet, zoomed bool) []column[snapshot.Protocol] {
 	total := 0
 	if zoomed {
 		total = 7
@@ -75,7 +75,7 @@ func (p *protocolsPane) columns(s *Styles, zoomed bool) []column[snapshot.Protoc
 }
 
 func (p *protocolsPane) View(a area) view {
-	s := a.Styles
+	s := a.styleSet
 	rate := func(bps float64) string { return siUnit(bps, "bit/s") }
 	if a.Width < 50 {
 		rate = SI // a column below has the unit
@@ -109,19 +109,19 @@ const minChart = 5
 // chart draws the traffic in one direction over time, for places where the
 // table leaves room.
 func (p *protocolsPane) chart(a area, what string, values []float64, height int) []string {
-	s := a.Styles
+	s := a.styleSet
 	values = values[max(0, len(values)-(a.Width-2)):]
 	top := roundUp(highest(values))
 	label := what + ", last " + (snapshot.HistoryStep * time.Duration(len(values))).String()
 	scale := siUnit(top, "bit/s")
 	out := []string{" " + s.Faint.Paint(label+blanks(a.Width-2-cells(label)-cells(scale))+scale)}
-	for _, line := range columnChart(&s.Glyphs, values, top, a.Width-2, height-len(out)) {
+	for _, line := range columnChart(&s.glyphs, values, top, a.Width-2, height-len(out)) {
 		out = append(out, " "+s.Bar.Paint(line))
 	}
 	return out
 }
 
-func share(s *Styles, v float64) cell {
+func share(s *styleSet, v float64) cell {
 	c := cell{text: percent(v), ink: s.Text}
 	if c.text == "0%" {
 		c.ink = s.Faint

@@ -23,7 +23,7 @@ type answer struct {
 // remark is a line of text about something, wrapped where it is shown.
 type remark struct {
 	about, text string
-	ink         Ink
+	ink         ink
 }
 
 // ask opens a question.
@@ -59,15 +59,15 @@ func (q *question) Keys() []key.Binding {
 }
 
 func (q *question) View(a area) view {
-	lines := append(remarks(a, q.lines), "", " "+helpModel(a.Styles).ShortHelpView(q.Keys()))
-	return view{Title: a.Styles.Escape(q.title), Lines: lines}
+	lines := append(remarks(a, q.lines), "", " "+helpModel(a.styleSet).ShortHelpView(q.Keys()))
+	return view{Title: a.styleSet.Escape(q.title), Lines: lines}
 }
 
 // remarks draws text beside what it is about.
 func remarks(a area, lines []remark) []string {
 	wide := 0
 	for _, r := range lines {
-		wide = max(wide, cells(a.Styles.Escape(r.about)))
+		wide = max(wide, cells(a.styleSet.Escape(r.about)))
 	}
 	gap := 2
 	if wide = min(wide, 15); wide == 0 {
@@ -75,9 +75,9 @@ func remarks(a area, lines []remark) []string {
 	}
 	var out []string
 	for _, r := range lines {
-		about := a.Styles.Escape(r.about)
-		for _, part := range wrap(a.Styles.Escape(r.text), max(1, a.Width-wide-gap-2)) {
-			out = append(out, " "+a.Styles.Faint.Paint(fit(about, wide, false, a.Styles.Glyphs.Ellipsis))+blanks(gap)+r.ink.Paint(part))
+		about := a.styleSet.Escape(r.about)
+		for _, part := range wrap(a.styleSet.Escape(r.text), max(1, a.Width-wide-gap-2)) {
+			out = append(out, " "+a.styleSet.Faint.Paint(fit(about, wide, false, a.styleSet.glyphs.Ellipsis))+blanks(gap)+r.ink.Paint(part))
 			about = ""
 		}
 	}

@@ -92,7 +92,7 @@ func (r *review) Keys() []key.Binding {
 }
 
 func (r *review) View(a area) view {
-	s := a.Styles
+	s := a.styleSet
 	title := r.form.title()
 	if r.form.edited == nil {
 		title = "Connect " + r.change.Add.A + " <-> " + r.change.Add.B
@@ -117,7 +117,7 @@ func (r *review) View(a area) view {
 }
 
 // question says which key or which words apply the change.
-func (r *review) question(s *Styles) []string {
+func (r *review) question(s *styleSet) []string {
 	if r.ssh == "" {
 		return []string{"", " Enter applies this, Esc goes back."}
 	}

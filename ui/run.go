@@ -78,10 +78,10 @@ var (
 // as it lets itself be, see ErrTerminalStuck.
 func Run(ctx context.Context, source probes.Source, opts Options) error {
 	opts.setDefaults()
-	return run(ctx, source, opts, DefaultStyles(opts.ASCII), DefaultKeyMap(opts.ASCII))
+	return run(ctx, source, opts, defaultStyles(opts.ASCII), defaultKeyMap(opts.ASCII))
 }
 
-func run(ctx context.Context, source probes.Source, opts Options, styles Styles, keys KeyMap) error {
+func run(ctx context.Context, source probes.Source, opts Options, styles styleSet, keys keyMap) error {
 	s, err := newSession(ctx, source, &opts, styles, keys)
 	if err != nil {
 		return err

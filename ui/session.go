@@ -37,7 +37,7 @@ type session struct {
 }
 
 // newSession opens the terminal, and changes nothing of it.
-func newSession(ctx context.Context, source probes.Source, opts *Options, styles Styles, keys KeyMap) (*session, error) {
+func newSession(ctx context.Context, source probes.Source, opts *Options, styles styleSet, keys keyMap) (*session, error) {
 	s := &session{
 		outer:     ctx,
 		leaving:   make(chan struct{}),

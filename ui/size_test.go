@@ -33,7 +33,7 @@ func newOffscreen(ascii bool) *offscreen {
 	opts.Pairs = wires
 	source := fake.NewSource()
 	presenter := snapshot.NewPresenter(source)
-	m := newModel(DefaultStyles(ascii), DefaultKeyMap(ascii), &opts, source, presenter, nil)
+	m := newModel(defaultStyles(ascii), defaultKeyMap(ascii), &opts, source, presenter, nil)
 	m.Init()
 	return &offscreen{presenter: presenter, m: m, wires: wires}
 }

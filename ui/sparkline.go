@@ -47,8 +47,8 @@ func highest(values []float64) float64 {
 }
 
 // bar draws a share of one, in half cells where there is a glyph for it.
-func bar(styles *Styles, share float64, width int, plain bool) string {
-	g := &styles.Glyphs
+func bar(styles *styleSet, share float64, width int, plain bool) string {
+	g := &styles.glyphs
 	halves := 0
 	if share > 0 {
 		halves = max(1, int(math.Round(min(share, 1)*float64(2*width))))
@@ -71,7 +71,7 @@ func bar(styles *Styles, share float64, width int, plain bool) string {
 
 // columnChart draws values as columns over several rows, the last value at the
 // right end, top being the upper edge.
-func columnChart(g *Glyphs, values []float64, top float64, width, height int) []string {
+func columnChart(g *glyphs, values []float64, top float64, width, height int) []string {
 	steps := len(g.Spark) + 1
 	out := make([]string, height)
 	for row := range height {

@@ -9,27 +9,27 @@ import (
 	"github.com/ebpftop/ebpftop/ui/terminal"
 )
 
-// Ink paints text. It is a style reduced to the sequence that turns it on:
+// ink paints text. It is a style reduced to the sequence that turns it on:
 // hundreds of cells are painted at each refresh, each in one go.
-type Ink string
+type ink string
 
-// NewInk takes colours and attributes from a style; its sizes, margins and
+// newInk takes colours and attributes from a style; its sizes, margins and
 // borders have no meaning for single cells.
-func NewInk(style lipgloss.Style) Ink {
+func newInk(style lipgloss.Style) ink {
 	painted := style.Render("x")
-	return Ink(painted[:strings.IndexByte(painted, 'x')])
+	return ink(painted[:strings.IndexByte(painted, 'x')])
 }
 
 // Paint returns s in this ink.
-func (i Ink) Paint(s string) string {
+func (i ink) Paint(s string) string {
 	if i == "" || s == "" {
 		return s
 	}
 	return string(i) + s + "\x1b[m"
 }
 
-// Glyphs are the characters that borders, bars and sparklines are drawn with.
-type Glyphs struct {
+// glyphs are the characters that borders, bars and sparklines are drawn with.
+type glyphs struct {
 	// Border is top left, top, top right, side, bottom left, bottom right.
 	Border, BorderFocused [6]string
 	Bar, BarHalf, BarRest string
@@ -42,66 +42,66 @@ type Glyphs struct {
 	Up, Down, Unknown string // the state of an interface
 }
 
-// Styles is all that decides how the screen looks. It is a value handed to
+// styleSet is all that decides how the screen looks. It is a value handed to
 // every pane, so that tests and themes can bring their own.
-type Styles struct {
-	Text, Faint, Strong   Ink
-	Brand, Paused         Ink
-	Title, TitleFocused   Ink
-	Border, BorderFocused Ink
-	Column                Ink // table headings
-	Selected              Ink
-	Good, Warn, Bad       Ink
-	Bar, BarRest, Spark   Ink
+type styleSet struct {
+	Text, Faint, Strong   ink
+	Brand, Paused         ink
+	Title, TitleFocused   ink
+	Border, BorderFocused ink
+	Column                ink // table headings
+	Selected              ink
+	Good, Warn, Bad       ink
+	Bar, BarRest, Spark   ink
 	Help                  help.Styles // keys, in the footer and the help
-	Glyphs                Glyphs
+	glyphs                glyphs
 	Escape                func(string) string // for text of others
 	Command               func(filename string, args []string, truncated bool, limit int) string
 }
 
-// DefaultStyles uses the terminal's own sixteen colours, which the user has
+// defaultStyles uses the terminal's own sixteen colours, which the user has
 // chosen and which are the shortest to send. Secondary text is faint, not
 // grey: bright black is the background of some themes. What matters can also
 // be told apart without colour.
-func DefaultStyles(ascii bool) Styles {
+func defaultStyles(ascii bool) styleSet {
 	plain := lipgloss.NewStyle()
 	fg := func(c string) lipgloss.Style { return plain.Foreground(lipgloss.Color(c)) }
 	esc := terminal.Escaper{ASCII: ascii}
-	s := Styles{
-		Text:          NewInk(plain),
-		Faint:         NewInk(plain.Faint(true)),
-		Strong:        NewInk(plain.Bold(true)),
-		Brand:         NewInk(fg("6").Bold(true)),
-		Paused:        NewInk(fg("3").Bold(true).Reverse(true)),
-		Title:         NewInk(plain.Bold(true)),
-		TitleFocused:  NewInk(fg("6").Bold(true)),
-		Border:        NewInk(plain.Faint(true)),
-		BorderFocused: NewInk(fg("6")),
-		Column:        NewInk(plain.Faint(true)),
-		Selected:      NewInk(plain.Reverse(true)),
-		Good:          NewInk(fg("2")),
-		Warn:          NewInk(fg("3")),
-		Bad:           NewInk(fg("1").Bold(true)),
-		Bar:           NewInk(fg("6")),
-		BarRest:       NewInk(plain.Faint(true)),
-		Spark:         NewInk(fg("2")),
+	s := styleSet{
+		Text:          newInk(plain),
+		Faint:         newInk(plain.Faint(true)),
+		Strong:        newInk(plain.Bold(true)),
+		Brand:         newInk(fg("6").Bold(true)),
+		Paused:        newInk(fg("3").Bold(true).Reverse(true)),
+		Title:         newInk(plain.Bold(true)),
+		TitleFocused:  newInk(fg("6").Bold(true)),
+		Border:        newInk(plain.Faint(true)),
+		BorderFocused: newInk(fg("6")),
+		Column:        newInk(plain.Faint(true)),
+		Selected:      newInk(plain.Reverse(true)),
+		Good:          newInk(fg("2")),
+		Warn:          newInk(fg("3")),
+		Bad:           newInk(fg("1").Bold(true)),
+		Bar:           newInk(fg("6")),
+		BarRest:       newInk(plain.Faint(true)),
+		Spark:         newInk(fg("2")),
 		Help: help.Styles{
 			Ellipsis: plain.Faint(true),
 			ShortKey: plain.Bold(true), ShortDesc: plain.Faint(true),
 			FullKey: plain.Bold(true), FullDesc: plain,
 		},
-		Glyphs:  unicodeGlyphs(),
+		glyphs:  unicodeGlyphs(),
 		Escape:  esc.Text,
 		Command: esc.Command,
 	}
 	if ascii {
-		s.Glyphs = asciiGlyphs()
+		s.glyphs = asciiGlyphs()
 	}
 	return s
 }
 
-func unicodeGlyphs() Glyphs {
-	return Glyphs{
+func unicodeGlyphs() glyphs {
+	return glyphs{
 		Border:        [6]string{"╭", "─", "╮", "│", "╰", "╯"},
 		BorderFocused: [6]string{"┏", "━", "┓", "┃", "┗", "┛"},
 		Bar:           "━", BarHalf: "╸", BarRest: "─",
@@ -113,8 +113,8 @@ func unicodeGlyphs() Glyphs {
 	}
 }
 
-func asciiGlyphs() Glyphs {
-	return Glyphs{
+func asciiGlyphs() glyphs {
+	return glyphs{
 		Border:        [6]string{"+", "-", "+", "|", "+", "+"},
 		BorderFocused: [6]string{"#", "=", "#", "#", "#", "#"},
 		Bar:           "#", BarHalf: "=", BarRest: ".",

@@ -15,7 +15,7 @@ type column[R any] struct {
 
 // slot is where a cell is drawn.
 type slot struct {
-	styles   *Styles
+	styles   *styleSet
 	width    int
 	selected bool // the row has one ink
 }
@@ -26,7 +26,7 @@ type slot struct {
 // has exactly the slot's width.
 type cell struct {
 	text, safe, painted string
-	ink                 Ink
+	ink                 ink
 }
 
 // table lays columns out in a given width. It is made anew for each View:
@@ -34,12 +34,12 @@ type cell struct {
 type table[R any] struct {
 	columns []column[R] // widths resolved, 0 where left out
 	gap     string
-	styles  *Styles
+	styles  *styleSet
 }
 
 // newTable leaves out what does not fit, then shares out what is left. It
 // keeps the columns.
-func newTable[R any](styles *Styles, width int, columns []column[R]) table[R] {
+func newTable[R any](styles *styleSet, width int, columns []column[R]) table[R] {
 	t := table[R]{columns: columns, gap: " ", styles: styles}
 	for t.total() > width {
 		worst := 0
@@ -115,7 +115,7 @@ func (t *table[R]) heading() string {
 			if b.Len() > 0 {
 				b.WriteString(t.gap)
 			}
-			b.WriteString(fit(c.title, c.width, c.right, t.styles.Glyphs.Ellipsis))
+			b.WriteString(fit(c.title, c.width, c.right, t.styles.glyphs.Ellipsis))
 		}
 	}
 	return " " + t.styles.Column.Paint(b.String())
@@ -126,7 +126,7 @@ func (t *table[R]) heading() string {
 // of ink is sent to the terminal.
 func (t *table[R]) row(row *R, width int, selected bool) string {
 	var b, run strings.Builder
-	var ink Ink
+	var ink ink
 	flush := func() {
 		b.WriteString(ink.Paint(run.String()))
 		run.Reset()
@@ -153,7 +153,7 @@ func (t *table[R]) row(row *R, width int, selected bool) string {
 			run.WriteString(f.painted)
 		} else {
 			// Escaped here, so that no pane can forget to.
-			run.WriteString(fit(f.safe+t.styles.Escape(f.text), c.width, c.right, t.styles.Glyphs.Ellipsis))
+			run.WriteString(fit(f.safe+t.styles.Escape(f.text), c.width, c.right, t.styles.glyphs.Ellipsis))
 		}
 	}
 	flush()

@@ -64,7 +64,7 @@ func TestSparkline(t *testing.T) {
 	if got := s.line([]float64{1, 2}, 1); got != "7" {
 		t.Errorf("only the last value fits: %q", got)
 	}
-	g := Glyphs{Spark: []rune("123"), Full: '#'}
+	g := glyphs{Spark: []rune("123"), Full: '#'}
 	chart := columnChart(&g, []float64{0, 8, 3, 16}, 16, 5, 2)
 	if chart[0] != "    #" || chart[1] != "  #2#" {
 		t.Errorf("%q", chart)

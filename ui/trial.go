@@ -78,7 +78,7 @@ func (d *pairDialogs) ticked() tea.Cmd {
 
 // trialBanner is the countdown, whatever else is on the screen. Keys are part of it
 // where they work, and not text.
-func (d *pairDialogs) trialBanner(s *Styles, keys bool) string {
+func (d *pairDialogs) trialBanner(s *styleSet, keys bool) string {
 	t := &d.trial
 	if !t.running() {
 		return ""
