@@ -2,8 +2,8 @@
 /*
  * Cross-connects: what enters an interface leaves by another, unchanged. The
  * maps are of one ingress interface, except for the control word, which all
- * interfaces of a wiring share. So nothing is to be looked up but the counters,
- * and the number of interfaces and their ifindexes do not matter.
+ * interfaces of a set of pairs share. So the price of a frame does not grow with
+ * the number of interfaces, and their ifindexes do not matter.
  *
  * The forwarding table is double-buffered: user space fills the idle generation
  * on all interfaces, then flips control.word. Its entries are devices, not

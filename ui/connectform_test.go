@@ -11,7 +11,7 @@ import (
 
 // The shortest way to a pair, and what each step says.
 func TestFormApplies(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	u.waitForText("press a to add")
 	u.wire("eth1", "eth2")
 	u.waitForText("1 address becomes unreachable: 192.0.2.3/24")
@@ -25,7 +25,7 @@ func TestFormApplies(t *testing.T) {
 }
 
 func TestFormFields(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	u.press("a", "eth1", tab, "eth2", tab)
 	u.waitForText("Every frame that enters eth1 leaves by eth2, and the other way round.")
 	u.press(right, tab, left, tab, " ", tab, right, right)
@@ -43,7 +43,7 @@ func TestFormFields(t *testing.T) {
 }
 
 func TestFormReflector(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	u.press("a", "br0", enter, "br0")
 	u.waitForText("again: a reflector")
 	u.press(enter)
@@ -56,7 +56,7 @@ func TestFormReflector(t *testing.T) {
 
 // A name that nobody has can be waited for, if an interface may be called so.
 func TestFormWaits(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	u.press("a", "a/b")
 	u.waitForText("no interface matches")
 	u.press(enter)
@@ -73,7 +73,7 @@ func TestFormWaits(t *testing.T) {
 
 // Nothing is chosen for the user.
 func TestFormIncomplete(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	u.press("a", tab, "eth2", enter, enter)
 	u.waitForText("choose two interfaces, or one twice for a reflector")
 	u.press("x")
@@ -84,7 +84,7 @@ func TestFormIncomplete(t *testing.T) {
 
 // An interface is in one pair at most, also in one that another process has.
 func TestFormTaken(t *testing.T) {
-	u, f := startWired(t, 80, 24, lasting)
+	u, f := startWithEditor(t, 80, 24, lasting)
 	for _, c := range []struct{ name, pair string }{{"eth3", "eth3 <-> eth4"}, {"usb0", "eth7 <-> usb0"}, {"tap1", "tap0 <-> tap1"}} {
 		u.press("a", c.name)
 		u.waitForText("/ " + c.name)
@@ -99,7 +99,7 @@ func TestFormTaken(t *testing.T) {
 
 // The rates beside the names are those of now.
 func TestFormLive(t *testing.T) {
-	u, _ := startWired(t, 80, 24, none)
+	u, _ := startWithEditor(t, 80, 24, none)
 	u.press("a", "eth0")
 	u.waitForText("871 M   19.4 M")
 	s := fake.Sample(42)
@@ -115,7 +115,7 @@ func TestFormLive(t *testing.T) {
 }
 
 func TestFormEscapes(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	u.wire("eth1", "eth2")
 	u.press(escape)
 	u.waitForText("step 1 of 2")
@@ -131,7 +131,7 @@ func TestFormEscapes(t *testing.T) {
 
 // An answer that nobody waits for any more changes nothing.
 func TestFormEscapesCheck(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	release := f.block()
 	u.press("a", "eth1", enter, "eth2", enter, enter)
 	u.waitForText("checking ...")
@@ -147,7 +147,7 @@ func TestFormEscapesCheck(t *testing.T) {
 
 // Over the user's own session nothing goes without the name, nor for good.
 func TestFormSession(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	u.wire("eth1", "eth0")
 	u.waitForText("CARRIES YOUR SSH SESSION")
 	u.waitForText("after 30s the pairs before come back, unless you press c")
@@ -166,7 +166,7 @@ func TestFormSession(t *testing.T) {
 }
 
 func TestFormEdit(t *testing.T) {
-	u, f := startWired(t, 80, 24, lasting)
+	u, f := startWithEditor(t, 80, 24, lasting)
 	u.press("5", down, down, "e")
 	u.waitForText("Edit eth5 <-> eth6")
 	u.waitForText("[keep]")
@@ -179,7 +179,7 @@ func TestFormEdit(t *testing.T) {
 }
 
 func TestFormEditFile(t *testing.T) {
-	u, _ := startWired(t, 80, 24, lasting)
+	u, _ := startWithEditor(t, 80, 24, lasting)
 	u.press("5", "e")
 	u.waitForText("Edit dummy0 <-> dummy0")
 	u.press(tab, tab, enter)
@@ -188,7 +188,7 @@ func TestFormEditFile(t *testing.T) {
 
 // While a change is under way, no key starts it again.
 func TestFormOnce(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	u.wire("eth1", "eth2")
 	release := f.block()
 	u.press(enter, enter)
@@ -208,7 +208,7 @@ func TestFormOnce(t *testing.T) {
 
 // What goes wrong is one line, until the next key; the form stays as it is.
 func TestFormFails(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+	u, f := startWithEditor(t, 80, 24, none)
 	u.wire("eth1", "eth2")
 	f.fail(errors.Join(errors.New("eth1: no\x1b[2J"), errors.New("nor eth2")))
 	u.press(enter)
@@ -225,7 +225,7 @@ func TestFormFails(t *testing.T) {
 
 // A pasted name is typed where one is asked for.
 func TestFormPaste(t *testing.T) {
-	u, _ := startWired(t, 80, 24, none)
+	u, _ := startWithEditor(t, 80, 24, none)
 	u.press("a", "\x1b[200~eth1\n\x1b[201~")
 	u.waitForText("/ eth1")
 	u.press(enter, "eth0", enter, enter)
@@ -235,7 +235,7 @@ func TestFormPaste(t *testing.T) {
 }
 
 func TestFormASCII(t *testing.T) {
-	u, _ := startWired(t, 80, 24, lasting, withASCII)
+	u, _ := startWithEditor(t, 80, 24, lasting, withASCII)
 	u.press("5", "z", "z", "d")
 	u.waitForText("Remove dummy0 <-> dummy0?")
 	u.press("n")

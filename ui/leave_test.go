@@ -11,7 +11,7 @@ const leaveQuestion = "2 pairs are up. Remove, or keep after exit?"
 
 func TestLeave(t *testing.T) {
 	t.Run("remove", func(t *testing.T) {
-		u, f := startWired(t, 80, 24, lasting)
+		u, f := startWithEditor(t, 80, 24, lasting)
 		u.press("q")
 		u.waitForText(leaveQuestion)
 		u.press("q", enter, "y") // none of the answers
@@ -23,7 +23,7 @@ func TestLeave(t *testing.T) {
 		u.restored()
 	})
 	t.Run("keep", func(t *testing.T) {
-		u, f := startWired(t, 80, 24, lasting)
+		u, f := startWithEditor(t, 80, 24, lasting)
 		f.fail(errors.New("no bpffs at /sys/fs/bpf"))
 		u.press("q", "k")
 		u.waitForText("no bpffs at /sys/fs/bpf")
@@ -36,7 +36,7 @@ func TestLeave(t *testing.T) {
 		f.asked(t, "keep all", "keep all")
 	})
 	t.Run("stay", func(t *testing.T) {
-		u, f := startWired(t, 80, 24, lasting)
+		u, f := startWithEditor(t, 80, 24, lasting)
 		u.press("q")
 		u.waitForText(leaveQuestion)
 		u.press(escape)
@@ -46,7 +46,7 @@ func TestLeave(t *testing.T) {
 		f.asked(t)
 	})
 	t.Run("ctrl-c", func(t *testing.T) {
-		u, f := startWired(t, 80, 24, all)
+		u, f := startWithEditor(t, 80, 24, all)
 		u.press("\x03")
 		if err := u.result(); err != nil {
 			t.Fatal(err)
@@ -54,7 +54,7 @@ func TestLeave(t *testing.T) {
 		f.asked(t)
 	})
 	t.Run("ctrl-c in a call", func(t *testing.T) {
-		u, f := startWired(t, 80, 24, lasting)
+		u, f := startWithEditor(t, 80, 24, lasting)
 		defer f.block()()
 		u.press("q", "k")
 		u.waitForText("keeping ...")
@@ -64,7 +64,7 @@ func TestLeave(t *testing.T) {
 		}
 	})
 	t.Run("nothing to ask", func(t *testing.T) {
-		u, _ := startWired(t, 80, 24, func(p *probes.CrossConnect) bool {
+		u, _ := startWithEditor(t, 80, 24, func(p *probes.CrossConnect) bool {
 			return lasting(p) && p.Origin != probes.OriginScreen
 		})
 		u.press("q")
@@ -73,12 +73,12 @@ func TestLeave(t *testing.T) {
 		}
 	})
 	t.Run("one", func(t *testing.T) {
-		u, _ := startWired(t, 80, 24, func(p *probes.CrossConnect) bool { return p.A == "eth3" })
+		u, _ := startWithEditor(t, 80, 24, func(p *probes.CrossConnect) bool { return p.A == "eth3" })
 		u.press("q")
 		u.waitForText("1 pair is up.")
 	})
 	t.Run("trial", func(t *testing.T) {
-		u, f := startWired(t, 80, 24, func(p *probes.CrossConnect) bool { return onTrial(p) && !p.Removed })
+		u, f := startWithEditor(t, 80, 24, func(p *probes.CrossConnect) bool { return onTrial(p) && !p.Removed })
 		u.press("q")
 		u.waitForText("A trial is under way. Leaving takes it back: the pairs before it come back.")
 		u.waitForNoText("keep after exit")

@@ -29,21 +29,21 @@ type pairDialogs struct {
 
 func newPairDialogs(keys keyMap, opts *Options) *pairDialogs {
 	return &pairDialogs{
-		keys: keys, ascii: opts.ASCII, line: &patchLine{wiring: opts.Pairs}, trial: trial{now: opts.now},
+		keys: keys, ascii: opts.ASCII, line: &patchLine{editor: opts.Pairs}, trial: trial{now: opts.now},
 	}
 }
 
 // possible reports whether pairs can be changed at all.
-func (d *pairDialogs) possible() bool { return d.line.wiring != nil }
+func (d *pairDialogs) possible() bool { return d.line.editor != nil }
 
-// patchLine is the way to probes.Wiring. Once cut, calls that were on their way
+// patchLine is the way to probes.PairEditor. Once cut, calls that were on their way
 // to it no longer get there; for one that did, Run does not wait.
 type patchLine struct {
-	wiring probes.PairEditor
+	editor probes.PairEditor
 	cut    atomic.Bool
 }
 
-// call is one use of probes.Wiring. There is never more than one under way:
+// call is one use of probes.PairEditor. There is never more than one under way:
 // nothing is submitted twice, and changes keep their order.
 type call struct {
 	doing string
@@ -69,7 +69,7 @@ func (d *pairDialogs) start(c call, do func(probes.PairEditor) error) tea.Cmd {
 		if line.cut.Load() {
 			return nil
 		}
-		return calledMsg{call: &c, err: do(line.wiring)}
+		return calledMsg{call: &c, err: do(line.editor)}
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
-// fakeWiring notes what it is asked for.
-type fakeWiring struct {
+// fakeEditor notes what it is asked for.
+type fakeEditor struct {
 	mu    sync.Mutex
 	calls []string
 	err   error         // of all but Consequences
@@ -19,8 +19,8 @@ type fakeWiring struct {
 	would map[string]probes.InterfaceImpact
 }
 
-func newFakeWiring() *fakeWiring {
-	return &fakeWiring{would: map[string]probes.InterfaceImpact{
+func newFakeEditor() *fakeEditor {
+	return &fakeEditor{would: map[string]probes.InterfaceImpact{
 		"eth0": {
 			MTU: 1500, Connections: 34, CarriesSSH: true,
 			Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.2/24"), netip.MustParsePrefix("2001:db8::2/64")},
@@ -40,7 +40,7 @@ func manyRoutes(n int) (out []string) {
 	return out
 }
 
-func (f *fakeWiring) note(what string) error {
+func (f *fakeEditor) note(what string) error {
 	f.mu.Lock()
 	f.calls = append(f.calls, what)
 	gate, err := f.gate, f.err
@@ -51,13 +51,13 @@ func (f *fakeWiring) note(what string) error {
 	return err
 }
 
-func (f *fakeWiring) fail(err error) {
+func (f *fakeEditor) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
 }
 
-func (f *fakeWiring) block() (release func()) {
+func (f *fakeEditor) block() (release func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	gate := make(chan struct{})
@@ -70,13 +70,13 @@ func (f *fakeWiring) block() (release func()) {
 	}
 }
 
-func (f *fakeWiring) sofar() []string {
+func (f *fakeEditor) sofar() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]string(nil), f.calls...)
 }
 
-func (f *fakeWiring) Impact(c probes.Change) (probes.Impact, error) {
+func (f *fakeEditor) Impact(c probes.Change) (probes.Impact, error) {
 	f.mu.Lock()
 	gate := f.gate
 	f.mu.Unlock()
@@ -96,7 +96,7 @@ func (f *fakeWiring) Impact(c probes.Change) (probes.Impact, error) {
 	return out, nil
 }
 
-func (f *fakeWiring) Apply(c probes.Change) error {
+func (f *fakeEditor) Apply(c probes.Change) error {
 	what := "apply"
 	if c.Remove != nil {
 		what += fmt.Sprintf(" -%s/%s %s %s", c.Remove.A, c.Remove.B, c.Remove.AToB, c.Remove.BToA)
@@ -107,11 +107,11 @@ func (f *fakeWiring) Apply(c probes.Change) error {
 	return f.note(what + " trial=" + c.Trial.String())
 }
 
-func (f *fakeWiring) Confirm() error { return f.note("confirm") }
-func (f *fakeWiring) Undo() error    { return f.note("undo") }
-func (f *fakeWiring) KeepAll() error { return f.note("keep all") }
+func (f *fakeEditor) Confirm() error { return f.note("confirm") }
+func (f *fakeEditor) Undo() error    { return f.note("undo") }
+func (f *fakeEditor) KeepAll() error { return f.note("keep all") }
 
-func withWiring(w probes.PairEditor) setting { return func(o *Options) { o.Pairs = w } }
+func withEditor(w probes.PairEditor) setting { return func(o *Options) { o.Pairs = w } }
 
 // somePairs are pairs in all states, of all origins.
 func somePairs(now time.Time) []probes.CrossConnect {

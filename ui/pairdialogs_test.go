@@ -11,17 +11,17 @@ import (
 
 var sizes = []struct{ w, h int }{{60, 15}, {80, 24}, {200, 50}}
 
-// startWired is a screen that can change pairs, with these up.
-func startWired(t *testing.T, w, h int, pick func(*probes.CrossConnect) bool, settings ...setting) (*terminalUnderTest, *fakeWiring) {
+// startWithEditor is a screen that can change pairs, with these up.
+func startWithEditor(t *testing.T, w, h int, pick func(*probes.CrossConnect) bool, settings ...setting) (*terminalUnderTest, *fakeEditor) {
 	t.Helper()
-	f := newFakeWiring()
-	u := start(t, w, h, append(settings, withWiring(f))...)
+	f := newFakeEditor()
+	u := start(t, w, h, append(settings, withEditor(f))...)
 	u.feed(withPairs(pick))
 	return u, f
 }
 
-// asked waits until the wiring has been asked for just this.
-func (f *fakeWiring) asked(t *testing.T, want ...string) {
+// asked waits until the editor has been asked for just this.
+func (f *fakeEditor) asked(t *testing.T, want ...string) {
 	t.Helper()
 	for end := time.Now().Add(patience); len(f.sofar()) < len(want) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
@@ -52,27 +52,27 @@ func (u *terminalUnderTest) wire(a, b string) {
 func TestCrossConnects(t *testing.T) {
 	for _, size := range sizes {
 		t.Run(fmt.Sprintf("%dx%d", size.w, size.h), func(t *testing.T) {
-			u, _ := startWired(t, size.w, size.h, all)
+			u, _ := startWithEditor(t, size.w, size.h, all)
 			u.press("5")
 			u.waitForText("trial: 27 s left, c confirms, u takes back")
 			u.waitForFocus("Cross-connects")
 			u.golden()
 		})
 		t.Run(fmt.Sprintf("zoomed %dx%d", size.w, size.h), func(t *testing.T) {
-			u, _ := startWired(t, size.w, size.h, lasting)
+			u, _ := startWithEditor(t, size.w, size.h, lasting)
 			u.press("5", "z", down, down)
 			u.waitForText("by xdp: asked for")
 			u.golden()
 		})
 	}
 	t.Run("ASCII", func(t *testing.T) {
-		u, _ := startWired(t, 120, 40, all, withASCII)
+		u, _ := startWithEditor(t, 120, 40, all, withASCII)
 		u.press("5")
 		u.waitForText("e edit")
 		u.golden()
 	})
 	t.Run("file of links", func(t *testing.T) {
-		u, _ := startWired(t, 80, 24, none)
+		u, _ := startWithEditor(t, 80, 24, none)
 		s := withPairs(none)
 		s.Time, s.LinksProblem = s.Time.Add(time.Second), "links.yml:3: \x1b: the last good links go on"
 		u.feed(s)
@@ -102,7 +102,7 @@ func TestCrossConnects(t *testing.T) {
 func TestHelpWired(t *testing.T) {
 	for _, size := range sizes[:2] {
 		t.Run(fmt.Sprintf("%dx%d", size.w, size.h), func(t *testing.T) {
-			u, _ := startWired(t, size.w, size.h, none)
+			u, _ := startWithEditor(t, size.w, size.h, none)
 			u.press("?")
 			u.waitForText("pgup")
 			u.golden()
@@ -114,19 +114,19 @@ func TestForm(t *testing.T) {
 	for _, size := range sizes {
 		t.Run(fmt.Sprintf("%dx%d", size.w, size.h), func(t *testing.T) {
 			t.Run("fields", func(t *testing.T) {
-				u, _ := startWired(t, size.w, size.h, lasting)
+				u, _ := startWithEditor(t, size.w, size.h, lasting)
 				u.press("a", "eth1", enter, "e")
 				u.waitForText("again: a refl")
 				u.golden()
 			})
 			t.Run("review", func(t *testing.T) {
-				u, _ := startWired(t, size.w, size.h, lasting)
+				u, _ := startWithEditor(t, size.w, size.h, lasting)
 				u.wire("eth1", "eth2")
 				u.waitForText("12 connections run over it now")
 				u.golden()
 			})
 			t.Run("session", func(t *testing.T) {
-				u, _ := startWired(t, size.w, size.h, lasting)
+				u, _ := startWithEditor(t, size.w, size.h, lasting)
 				u.wire("wg0", "eth0")
 				u.waitForText("CARRIES YOUR SSH SESSION")
 				u.press("eth")
@@ -134,7 +134,7 @@ func TestForm(t *testing.T) {
 				u.golden()
 			})
 			t.Run("leave", func(t *testing.T) {
-				u, _ := startWired(t, size.w, size.h, all)
+				u, _ := startWithEditor(t, size.w, size.h, all)
 				u.press("q")
 				u.waitForText("Leave?")
 				u.golden()

@@ -11,7 +11,7 @@ import (
 func TestRemove(t *testing.T) {
 	for answer, want := range map[string]string{"y": "trial=0s", "t": "trial=30s"} {
 		t.Run(answer, func(t *testing.T) {
-			u, f := startWired(t, 80, 24, lasting)
+			u, f := startWithEditor(t, 80, 24, lasting)
 			u.press("5", down, "d")
 			u.waitForText("Remove eth3 <-> eth4?")
 			u.waitForText("No frame goes from eth3 to eth4 or back any more, and this host answers on")
@@ -23,7 +23,7 @@ func TestRemove(t *testing.T) {
 		})
 	}
 	t.Run("not", func(t *testing.T) {
-		u, f := startWired(t, 80, 24, lasting)
+		u, f := startWithEditor(t, 80, 24, lasting)
 		u.press("5", "d")
 		u.waitForText("The file that it is from does not change")
 		u.press("n")
@@ -31,7 +31,7 @@ func TestRemove(t *testing.T) {
 		f.asked(t)
 	})
 	t.Run("fails", func(t *testing.T) {
-		u, f := startWired(t, 80, 24, lasting)
+		u, f := startWithEditor(t, 80, 24, lasting)
 		f.fail(errors.New("not now"))
 		u.press("5", "d", "y")
 		u.waitForText("not now")
@@ -44,7 +44,7 @@ func TestRemove(t *testing.T) {
 func TestForeignPair(t *testing.T) {
 	for _, key := range []string{"d", "e"} {
 		t.Run(key, func(t *testing.T) {
-			u, f := startWired(t, 80, 24, func(p *probes.CrossConnect) bool { return p.Origin == probes.OriginOther })
+			u, f := startWithEditor(t, 80, 24, func(p *probes.CrossConnect) bool { return p.Origin == probes.OriginOther })
 			u.press("5", key)
 			u.waitForText("tap0 <-> tap1 belongs to process 4711: only that one can change it")
 			u.press("y", "t")
@@ -55,14 +55,14 @@ func TestForeignPair(t *testing.T) {
 }
 
 func TestRemovedPair(t *testing.T) {
-	u, f := startWired(t, 80, 24, func(p *probes.CrossConnect) bool { return p.Removed })
+	u, f := startWithEditor(t, 80, 24, func(p *probes.CrossConnect) bool { return p.Removed })
 	u.press("5", "e")
 	u.waitForText(`veth0 <-> veth9a41c7e\x1b[m is removed on trial: u takes that back`)
 	f.asked(t)
 }
 
 func TestUndo(t *testing.T) {
-	u, f := startWired(t, 80, 24, lasting)
+	u, f := startWithEditor(t, 80, 24, lasting)
 	u.press("3", "u")
 	u.waitForText("The last change of cross-connects is taken back")
 	u.press("n")
@@ -77,8 +77,8 @@ func TestUndo(t *testing.T) {
 }
 
 // What is changed by hand is seen while the rest is paused.
-func TestWiringPaused(t *testing.T) {
-	u, f := startWired(t, 80, 24, none)
+func TestPairsPaused(t *testing.T) {
+	u, f := startWithEditor(t, 80, 24, none)
 	u.press(" ")
 	u.waitForText(" PAUSED ")
 	u.wire("eth1", "eth2")

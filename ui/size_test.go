@@ -22,14 +22,14 @@ import (
 type offscreen struct {
 	presenter *snapshot.Presenter
 	m         *model
-	wires     *fakeWiring
+	wires     *fakeEditor
 }
 
 func newOffscreen(ascii bool) *offscreen {
 	opts := testOptions()
 	opts.ASCII = ascii
 	opts.Hostname = strings.Join(fake.WildTexts[:8], "")
-	wires := newFakeWiring()
+	wires := newFakeEditor()
 	opts.Pairs = wires
 	source := fake.NewSource()
 	presenter := snapshot.NewPresenter(source)
@@ -58,7 +58,7 @@ func (o *offscreen) show(s *probes.Sample) {
 
 func (o *offscreen) resize(w, h int) { o.m.Update(tea.WindowSizeMsg{Width: w, Height: h}) }
 
-// press runs a call of the wiring to its end, but no other command.
+// press runs a call of the editor to its end, but no other command.
 func (o *offscreen) press(k tea.Key) {
 	before := o.m.dialogs.call
 	cmd := o.m.Update(tea.KeyPressMsg(k))

@@ -27,8 +27,8 @@ func endingAt(ends time.Time) probes.Sample {
 
 // The countdown needs no samples, and costs one refresh a second.
 func TestTrialCountdown(t *testing.T) {
-	f := newFakeWiring()
-	u := start(t, 80, 24, withWiring(f), withClock(time.Now))
+	f := newFakeEditor()
+	u := start(t, 80, 24, withEditor(f), withClock(time.Now))
 	u.source.Send(endingAt(time.Now().Add(3 * time.Second)))
 	u.waitForText("trial: 3 s left, c confirms, u takes back")
 	before := len(u.writes.sofar())
@@ -49,7 +49,7 @@ func TestTrialCountdown(t *testing.T) {
 
 // It is to be seen in front of any pane, and while text is typed.
 func TestTrialEverywhere(t *testing.T) {
-	u, f := startWired(t, 80, 24, all)
+	u, f := startWithEditor(t, 80, 24, all)
 	for _, pane := range []string{"1", "2", "3", "4", "5"} {
 		u.press(pane)
 		u.waitForText("trial: 27 s left, c confirms, u takes back")
@@ -65,7 +65,7 @@ func TestTrialEverywhere(t *testing.T) {
 }
 
 func TestTrialConfirm(t *testing.T) {
-	u, f := startWired(t, 80, 24, all)
+	u, f := startWithEditor(t, 80, 24, all)
 	u.waitForText("trial: 27 s left")
 	f.fail(errors.New("too late"))
 	u.press("c")
@@ -82,7 +82,7 @@ func TestTrialConfirm(t *testing.T) {
 }
 
 func TestTrialTakenBack(t *testing.T) {
-	u, f := startWired(t, 80, 24, all)
+	u, f := startWithEditor(t, 80, 24, all)
 	u.waitForText("trial: 27 s left")
 	release := f.block()
 	u.press("2", "u", "u", "c")
@@ -94,7 +94,7 @@ func TestTrialTakenBack(t *testing.T) {
 
 // One change on trial at a time.
 func TestTrialAlone(t *testing.T) {
-	u, f := startWired(t, 80, 24, all)
+	u, f := startWithEditor(t, 80, 24, all)
 	u.waitForText("trial: 27 s left")
 	for _, key := range []string{"a", "e", "d"} {
 		u.press("5", key)
@@ -146,10 +146,10 @@ func TestTrialTicks(t *testing.T) {
 }
 
 // What was still on its way at the end no longer gets to the kernel.
-func TestWiringCut(t *testing.T) {
+func TestEditorCut(t *testing.T) {
 	o := newOffscreen(false)
-	f := newFakeWiring()
-	o.m.dialogs.line.wiring = f
+	f := newFakeEditor()
+	o.m.dialogs.line.editor = f
 	s := withPairs(onTrial)
 	o.show(&s)
 	cmd := o.m.Update(tea.KeyPressMsg{Code: 'c', Text: "c"})
