@@ -26,8 +26,9 @@ func (s *stats) received(iface string) (got received) {
 		Interfaces  []probes.Interface
 		Protocols   []probes.Protocol
 		Connections []struct {
-			Interface string `json:"interface"`
+			Path      []string
 			RXPackets uint64 `json:"rx_packets"`
+			TXPackets uint64 `json:"tx_packets"`
 		}
 	}
 	s.decode(&object)
@@ -42,8 +43,9 @@ func (s *stats) received(iface string) (got received) {
 		}
 	}
 	for _, c := range object.Connections {
-		if c.Interface == iface {
-			got.connections += c.RXPackets
+		// A pair forwards, so which end is local says nothing; the frames go one way.
+		if slices.Contains(c.Path, iface) {
+			got.connections += c.RXPackets + c.TXPackets
 		}
 	}
 	return got

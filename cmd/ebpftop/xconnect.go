@@ -232,10 +232,6 @@ func newXconnectRollback() *cobra.Command {
 	}
 }
 
-// listPatience is how long a list, which also puts things right, waits for a process that
-// changes them.
-const listPatience = 300 * time.Millisecond
-
 func newXconnectList() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -246,7 +242,6 @@ func newXconnectList() *cobra.Command {
 			var list []crossconnect.Status
 			var locked error
 			err := withKept(cmd.Context(), func(kept *crossconnect.PairSet) (err error) {
-				kept.Patience = listPatience
 				// Whatever became of devices and processes meanwhile, it is put right.
 				if locked = kept.Reconcile(); locked != nil && !errors.Is(locked, crossconnect.ErrLocked) {
 					return locked

@@ -1,10 +1,12 @@
 package crossconnect
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // reserve is choose for an interface whose peer is missing: there, a program that
@@ -59,6 +61,9 @@ func (c *connector) yields(device netlink.Link) bool {
 // again after they attached, one at least sees the other.
 func (c *connector) errTakenMeanwhile(j *attachJob) error {
 	device, err := netlink.LinkByIndex(j.device.Attrs().Index)
+	if _, isGone := errors.AsType[netlink.LinkNotFoundError](err); isGone {
+		err = unix.ENODEV // for which a pair may wait
+	}
 	if err != nil {
 		return fmt.Errorf("look at %s again: %w", j.ingress.name(), err)
 	}
