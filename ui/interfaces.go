@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -16,6 +17,7 @@ type interfacesPane struct {
 	keys  keyMap
 	list  list[int, probes.Interface] // by ifindex
 	scope string                      // the interface the other panes are narrowed to
+	index int                         // its ifindex, by which it is known if it is renamed
 }
 
 func newInterfacesPane(keys keyMap) *interfacesPane {
@@ -34,6 +36,7 @@ func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.list.show(msg.Busiest, len(msg.Busiest))
+		p.followScope(msg.Busiest)
 	case tea.KeyPressMsg:
 		row := p.list.selected()
 		if p.list.press(msg, &p.keys) || row == nil || !key.Matches(msg, p.keys.Scope) {
@@ -42,10 +45,25 @@ func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
 		if p.scope == row.Name {
 			p.scope = ""
 		} else {
-			p.scope = row.Name
+			p.scope, p.index = row.Name, row.Ifindex
 		}
 	}
 	return nil
+}
+
+// followScope follows the interface that the other panes are narrowed to: to another name,
+// or, if it is gone and another one has its name, to that.
+func (p *interfacesPane) followScope(rows []probes.Interface) {
+	if p.scope == "" {
+		return
+	}
+	at := slices.IndexFunc(rows, func(i probes.Interface) bool { return i.Ifindex == p.index })
+	if at < 0 {
+		at = slices.IndexFunc(rows, func(i probes.Interface) bool { return i.Name == p.scope })
+	}
+	if at >= 0 {
+		p.scope, p.index = rows[at].Name, rows[at].Ifindex
+	}
 }
 
 // back leaves the narrowing to one interface, and says whether there was any.
