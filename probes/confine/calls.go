@@ -2,7 +2,6 @@ package confine
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"unsafe"
@@ -114,9 +113,14 @@ func restrictCalls(calls []call) error {
 		return err
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: (*unix.SockFilter)(unsafe.Pointer(unsafe.SliceData(filter)))}
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
-	if errno != 0 && !errors.Is(errno, unix.ENOSYS) && !errors.Is(errno, unix.EINVAL) { // no seccomp, no filters
+	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
+	switch {
+	case errno == unix.ENOSYS || errno == unix.EINVAL: // no seccomp, no filters
+		return nil
+	case errno != 0:
 		return fmt.Errorf("filter system calls: %w", errno)
+	case thread != 0: // then no thread has the filter: seccomp(2)
+		return fmt.Errorf("filter system calls: thread %d has another filter", thread)
 	}
 	return nil
 }
