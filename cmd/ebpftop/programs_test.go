@@ -66,6 +66,7 @@ type executions struct {
 
 func executing(t *testing.T, path string) *executions {
 	t.Helper()
+	labtest.Alone(t, "programs")
 	ctx, cancel := context.WithCancel(t.Context())
 	group, ctx := errgroup.WithContext(ctx)
 	x := &executions{path: path}

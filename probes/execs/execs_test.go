@@ -79,6 +79,7 @@ var execTests = []execTest{
 const countingTests = 3
 
 func runExecTests(t *testing.T, hook execHook, tests []execTest) {
+	labtest.Alone(t, "programs")
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, openExecs(t, hook)) })
 	}
