@@ -17,6 +17,8 @@ var (
 	ErrUnknown = errors.New("other processes' pairs are not known")
 	// ErrLocked: another process is changing cross-connects, and does not get done.
 	ErrLocked = errors.New("another process is changing cross-connects")
+	// errStopped is an ErrLocked: the other process was stopped meanwhile.
+	errStopped = fmt.Errorf("%w and is stopped", ErrLocked)
 	// ErrTrial: a trial is under way, and nothing else may change meanwhile.
 	ErrTrial = errors.New("a trial is under way: confirm it or take it back first")
 	// ErrNoTrial: there is none to confirm or to take back.

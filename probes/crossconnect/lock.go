@@ -37,8 +37,20 @@ func (l *lock) open() error {
 // isOpen tells whether there is a directory to lock.
 func (l *lock) isOpen() bool { return l.dir != nil }
 
-// lockRetry is the pause between two attempts.
-const lockRetry = 10 * time.Millisecond
+// lockRetry is the pause between two attempts. It is short, because the kernel hands the
+// lock to whoever asks next: with a long one, who makes one change after the other keeps
+// everybody else from theirs.
+const lockRetry = time.Millisecond
+
+// Patience returns how long a change is worth trying that is refused by err, an ErrLocked.
+// It is enough for any change that gets done, also one of hundreds of pairs on a machine
+// that is busy (100: 5 s), but short for a process that is stopped.
+func Patience(err error) time.Duration {
+	if errors.Is(err, errStopped) {
+		return 3 * time.Second
+	}
+	return 30 * time.Second
+}
 
 // take waits for the lock, at most for patience, or until stop is closed. It returns
 // ErrLocked, with the process that holds it, if it cannot be had.
@@ -46,7 +58,11 @@ func (l *lock) take(patience time.Duration, stop <-chan struct{}) error {
 	if err := l.open(); err != nil || !l.isOpen() {
 		return err
 	}
-	err := l.await(time.Now().Add(patience), stop)
+	start := time.Now()
+	err := l.await(start.Add(min(patience, Patience(errStopped))), stop)
+	if errors.Is(err, ErrLocked) {
+		err = l.await(start.Add(min(patience, Patience(err))), stop)
+	}
 	if err != nil {
 		err = errors.Join(err, l.release())
 	}
@@ -93,7 +109,7 @@ func (l *lock) errHeld() error {
 	process := filepath.Join("/proc", fmt.Sprint(pid))
 	name, isStopped := procfs.NameAndStopped(process)
 	if isStopped {
-		return refuse(ErrLocked, "process %d (%s) was stopped while it changed cross-connects: `kill -CONT %d` lets it go on", pid, name, pid)
+		return refuse(errStopped, "process %d (%s) was stopped while it changed cross-connects: `kill -CONT %d` lets it go on", pid, name, pid)
 	}
 	return refuse(ErrLocked, "process %d (%s) is changing cross-connects and does not get done: try again, or end it", pid, name)
 }

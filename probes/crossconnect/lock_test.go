@@ -18,7 +18,7 @@ func TestLockHeld(t *testing.T) {
 	kept := b.kept()
 	b.check(b.hub.Do(func() error { return kept.Set([]Pair{pair(0, 1)}, 0) }))
 	var other lock
-	b.check(other.take(patience, nil))
+	b.check(other.take(time.Minute, nil))
 	kept.Patience = 50 * time.Millisecond
 	err := b.hub.Do(func() error { return kept.Set(nil, 0) })
 	if want := fmt.Sprintf("process %d (", os.Getpid()); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), want) {
@@ -52,7 +52,7 @@ func TestTrialEndsWithoutTheLock(t *testing.T) {
 		want Pair
 	}{{kept.Confirm, pair(1, 2)}, {kept.Rollback, pair(0, 1)}} {
 		b.check(b.hub.Do(func() error {
-			err := errors.Join(kept.Set([]Pair{pair(0, 1)}, 0), kept.Set([]Pair{pair(1, 2)}, time.Hour), other.take(patience, nil))
+			err := errors.Join(kept.Set([]Pair{pair(0, 1)}, 0), kept.Set([]Pair{pair(1, 2)}, time.Hour), other.take(time.Minute, nil))
 			if err != nil {
 				return err
 			}

@@ -49,11 +49,8 @@ func newPairSet(pins pins) (*PairSet, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
 	}
-	return &PairSet{LookAt: LookAtProgram, Patience: patience, inKernel: newKernelSet(pins)}, nil
+	return &PairSet{LookAt: LookAtProgram, Patience: Patience(ErrLocked), inKernel: newKernelSet(pins)}, nil
 }
-
-// patience is enough for any change that gets done.
-const patience = 3 * time.Second
 
 // Set replaces the pairs of the set by others: by all of them, or it returns an error
 // and leaves the set as it was. No frame is lost of a pair that is there before and

@@ -54,17 +54,12 @@ func (l *Live) connectionsOn(iface string) (n int) {
 	return n
 }
 
-// changePatience is how long a change waits for another process that changes
-// cross-connects.
-const changePatience = 3 * time.Second
-
 // change is do for what must wait if another process is changing cross-connects. It is the
 // caller who waits, and not the goroutine that owns the probes.
 func (l *Live) change(fn func() error) error {
-	deadline := time.Now().Add(changePatience)
-	for {
+	for start := time.Now(); ; {
 		err := l.do(fn)
-		if !errors.Is(err, crossconnect.ErrLocked) || !time.Now().Before(deadline) {
+		if !errors.Is(err, crossconnect.ErrLocked) || time.Since(start) >= crossconnect.Patience(err) {
 			return err
 		}
 	}
