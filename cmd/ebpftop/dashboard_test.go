@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -10,6 +11,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 )
@@ -154,6 +158,29 @@ func TestQuit(t *testing.T) {
 		b.run("del", port(0))
 		b.awaitBare(b.hub, port(0), port(1))
 	})
+}
+
+// TestDashboardWaitsForAnother begins and ends dashboards while another process is changing
+// cross-connects, for longer than a dashboard that runs stands still for it.
+func TestDashboardWaitsForAnother(t *testing.T) {
+	b := newBench(t, 2)
+	dir, err := crossconnect.MakePinRoot()
+	b.check(err)
+	anotherChanges := func() {
+		file, err := os.Open(dir)
+		b.check(err)
+		b.check(unix.Flock(int(file.Fd()), unix.LOCK_EX))
+		time.AfterFunc(300*time.Millisecond, func() { _ = file.Close() })
+	}
+
+	anotherChanges()
+	s := b.dashboard("--links", newLinksFile(t, "sw0: {peer: sw1, datapath: xdp-generic}").path)
+	s.awaitLine("sw0 <-> sw1", "active", "file")
+	b.awaitPath(0, 1)
+	anotherChanges()
+	b.check(s.cmd.Process.Signal(syscall.SIGTERM))
+	s.ended(0)
+	b.awaitBare(b.hub, port(0), port(1))
 }
 
 // TestPairsEndWithDashboard however it ends, if it is not asked to keep them.

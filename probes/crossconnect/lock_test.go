@@ -46,6 +46,7 @@ func TestLockHeld(t *testing.T) {
 func TestTrialEndsWithoutTheLock(t *testing.T) {
 	b := newBench(t, 3)
 	kept := b.kept()
+	kept.Patience = 50 * time.Millisecond
 	var other lock
 	for _, end := range []struct {
 		by   func() error

@@ -103,8 +103,9 @@ func (s *PairSet) Rollback() error {
 const trialPatience = 300 * time.Millisecond
 
 // endTrial makes a generation count for good. Because a trial does not wait, this does not
-// wait for another process that does not get done with a change, either: then it only
-// stores the control word, and the next change removes what is not needed any more.
+// wait for another process that does not get done with a change, either: it stores the
+// control word, and only then waits to remove what is not needed any more. If that cannot
+// be had, the next change does it.
 func (s *PairSet) endTrial(generation func(moment) int) error {
 	err := s.changeWithin(min(trialPatience, s.Patience), func(c *change) error {
 		if !c.isOnTrial() {
@@ -115,12 +116,18 @@ func (s *PairSet) endTrial(generation func(moment) int) error {
 	if !errors.Is(err, ErrLocked) {
 		return err
 	}
-	return s.look(func(m moment) error {
+	if err := s.look(func(m moment) error {
 		if !m.isOnTrial() {
 			return ErrNoTrial
 		}
 		return s.inKernel.put(newControlWord(generation(m), 0))
-	})
+	}); err != nil {
+		return err
+	}
+	if err := s.Reconcile(); !errors.Is(err, ErrLocked) {
+		return err
+	}
+	return nil
 }
 
 // Keep makes all pairs of the set pairs of kept, without losing a frame: from then on

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/probes/doctor"
 	"github.com/ebpftop/ebpftop/probes/execs"
@@ -265,6 +266,8 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 			l.err = &probes.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
+	l.pairs.setPatience(pairsPatience)
+	defer l.pairs.setPatience(crossconnect.Patience(crossconnect.ErrLocked)) // to leave all in order
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	l.last = time.Now()

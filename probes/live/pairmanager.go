@@ -21,8 +21,8 @@ import (
 // of them: they are found by asking for the programs on every interface.
 const othersAge = 2 * time.Second
 
-// pairsPatience is how long the probes stand still at most because another process is
-// changing cross-connects.
+// pairsPatience is how long the probes stand still at most, once they run, because another
+// process is changing cross-connects.
 const pairsPatience = 50 * time.Millisecond
 
 // followAge is how long a pair that could have been connected may wait: an
@@ -68,9 +68,13 @@ func newPairManager(yield func(ifindex int) bool, inspector *inspect.Inspector) 
 		return nil, errors.Join(err, r.Close())
 	}
 	r.own.YieldXDP, r.kept.YieldXDP = yield, yield
-	r.own.Patience, r.kept.Patience = pairsPatience, pairsPatience
 	r.own.LookAt, r.kept.LookAt = inspector.LookAt, inspector.LookAt
 	return r, nil
+}
+
+// setPatience says how long a change waits for another process that changes cross-connects.
+func (r *pairManager) setPatience(patience time.Duration) {
+	r.own.Patience, r.kept.Patience = patience, patience
 }
 
 // Close disconnects the pairs that are not kept.

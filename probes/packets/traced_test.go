@@ -28,7 +28,7 @@ import (
 // the kernel may keep tracing programs from running in some contexts. That of a sandbox
 // does where a frame is handled while PID 1 is interrupted, so there a busy machine
 // misses some in a hundred thousand frames now and then.
-const tracedAttempts = 5
+const tracedAttempts = 10
 
 // anyOf makes attempts until one succeeds, and fails with the last error if none does.
 func anyOf(t *testing.T, attempts int, attempt func() error) {
