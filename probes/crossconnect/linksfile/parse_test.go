@@ -90,7 +90,7 @@ func TestParseRefuses(t *testing.T) {
 		{"links: {}\nlink: {}\n", `2: unknown key: the only one is links`},
 		{"links: {}\n<<: {}\n", "2: a value of another type" + word},
 		{"links: {}\nlinks: {}\n", `2: this key is already on line 1: remove one of them`},
-		{"links: {}\n---\nlinks: {}\n", "2: second YAML document: put all links into one"},
+		{"links: {}\n---\nlinks: {}\n", "2: second YAML document: put all into one"},
 		{"links: {}\n---\n[", "4: not YAML: did not find expected node content" + look},
 
 		{"links:\n  eth0: [eth1\n", "3: not YAML: did not find expected ',' or ']'" + look},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
+	"github.com/ebpftop/ebpftop/probes/strictyaml"
 )
 
 // settings is what the value of an entry of links says.
@@ -18,57 +19,57 @@ type settings struct {
 }
 
 // settings reads the value of e: the peer alone, or a mapping.
-func (f *file) settings(e entry) (settings, error) {
+func (f *file) settings(e strictyaml.Entry) (settings, error) {
 	s := settings{datapath: crossconnect.Auto}
-	if e.value.Kind != yaml.MappingNode {
-		return s, f.peer(e.value, &s)
+	if e.Value.Kind != yaml.MappingNode {
+		return s, f.peer(e.Value, &s)
 	}
-	entries, err := f.entries(e.value)
+	entries, err := f.Entries(e.Value)
 	if err != nil {
 		return s, err
 	}
 	given := false
 	for _, setting := range entries {
-		given = given || setting.name == "peer"
+		given = given || setting.Name == "peer"
 		if err := f.set(&s, setting); err != nil {
 			return s, err
 		}
 	}
 	if !given {
-		return s, f.errorf(e.key, "%q has no peer: add peer: and the other interface", e.name)
+		return s, f.Errorf(e.Key, "%q has no peer: add peer: and the other interface", e.Name)
 	}
 	return s, nil
 }
 
-func (f *file) set(s *settings, e entry) error {
-	switch e.name {
+func (f *file) set(s *settings, e strictyaml.Entry) error {
+	switch e.Name {
 	case "peer":
-		return f.peer(e.value, s)
+		return f.peer(e.Value, s)
 	case "datapath":
-		return f.datapath(e.value, s)
+		return f.datapath(e.Value, s)
 	case "wait":
-		return f.wait(e.value, s)
+		return f.wait(e.Value, s)
 	}
-	return f.errorf(e.key, "unknown key: use peer, datapath or wait")
+	return f.Errorf(e.Key, "unknown key: use peer, datapath or wait")
 }
 
 func (f *file) peer(node *yaml.Node, s *settings) (err error) {
-	if s.peer, err = f.word(node); err != nil {
+	if s.peer, err = f.Word(node); err != nil {
 		return err
 	}
 	if probes.CheckInterfaceName(s.peer) != nil {
-		return f.errorf(node, badName)
+		return f.Errorf(node, badName)
 	}
 	return nil
 }
 
 func (f *file) datapath(node *yaml.Node, s *settings) error {
-	word, err := f.word(node)
+	word, err := f.Word(node)
 	if err != nil {
 		return err
 	}
 	if s.datapath, err = crossconnect.ParseDatapath(word); err != nil {
-		return f.errorf(node, "unknown datapath: use auto, xdp, xdp-generic or tc")
+		return f.Errorf(node, "unknown datapath: use auto, xdp, xdp-generic or tc")
 	}
 	return nil
 }
@@ -78,7 +79,7 @@ func (f *file) wait(node *yaml.Node, s *settings) (err error) {
 		s.wait, err = strconv.ParseBool(node.Value)
 	}
 	if node.ShortTag() != "!!bool" || err != nil {
-		return f.errorAt(node.Line, errors.New("wait is neither true nor false: write one of them"))
+		return f.ErrorAt(node.Line, errors.New("wait is neither true nor false: write one of them"))
 	}
 	return nil
 }
