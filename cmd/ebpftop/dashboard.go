@@ -16,8 +16,9 @@ import (
 )
 
 // runDashboard shows the running kernel until the user quits or ctx ends. Once
-// everything is attached, it confines the process to what it still needs.
-func runDashboard(ctx context.Context, opts live.Options, needs confine.Needs) (err error) {
+// everything is attached, it confines the process to what it still needs. No pair can be
+// changed if forbidden says why.
+func runDashboard(ctx context.Context, opts live.Options, needs confine.Needs, forbidden error) (err error) {
 	host, kernel, err := hostAndKernel()
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func runDashboard(ctx context.Context, opts live.Options, needs confine.Needs) (
 		Hostname: host,
 		Kernel:   kernel,
 		Interval: opts.Interval,
-		Pairs:    source,
+		Pairs:    editorOf(source, forbidden),
 		ASCII:    ui.NeedsASCII(os.Getenv),
 	})
 }

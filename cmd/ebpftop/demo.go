@@ -27,6 +27,9 @@ No packet leaves the lab, nothing remains of it. Programs are the whole host's.`
 		Example: `  sudo ebpftop demo --stats --duration 10s | jq .execs.total`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := watch.imposed(cmd.Context()); err != nil {
+				return err
+			}
 			opts, err := watch.options()
 			if err != nil {
 				return err
@@ -47,11 +50,12 @@ No packet leaves the lab, nothing remains of it. Programs are the whole host's.`
 				if asJSON {
 					return runStats(ctx, opts, demoNeeds, 0, cmd.OutOrStdout(), selection{}, new(jsonPrinter).print)
 				}
-				return runDashboard(ctx, opts, demoNeeds)
+				return runDashboard(ctx, opts, demoNeeds, nil)
 			})
 		},
 	}
-	watch.register(cmd, defaultDashboardInterval)
+	watch.define(defaultDashboardInterval)
+	cmd.Flags().AddFlagSet(watch.set)
 	cmd.Flags().DurationVar(&duration, "duration", 0, "end after this `TIME`")
 	cmd.Flags().BoolVar(&asJSON, "stats", false, "print JSON as stats --json does, no screen")
 	return cmd

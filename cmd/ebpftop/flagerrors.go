@@ -13,6 +13,9 @@ import (
 // flagError says what is wrong with a flag in words of the command line. The library's name
 // the functions of Go that the value was given to.
 func flagError(cmd *cobra.Command, err error) error {
+	if _, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return explainFlag(err)
+	}
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		name := "--" + unknown.GetSpecifiedName()
 		if unknown.GetSpecifiedShortnames() != "" {
@@ -24,13 +27,32 @@ func flagError(cmd *cobra.Command, err error) error {
 		value, _ := pflag.UnquoteUsage(missing.GetFlag())
 		return fmt.Errorf("%s needs a value: %[1]s %s", flagName(missing.GetFlag()), value)
 	}
-	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return fmt.Errorf("%s %q: %s", flagName(invalid.GetFlag()), invalid.GetValue(), remedyFor(invalid))
-	}
 	if malformed, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
 		return fmt.Errorf("%q is no flag: `%s --help` lists those there are", malformed.GetSpecifiedFlag(), cmd.CommandPath())
 	}
 	return err
+}
+
+// explainFlag says which values a flag takes that was given another.
+func explainFlag(err error) error {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("%s %q: %s", flagName(invalid.GetFlag()), invalid.GetValue(), remedyFor(invalid))
+}
+
+// explainSetting is explainFlag for a flag that a file of settings, or the environment, sets.
+func explainSetting(err error) error {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	remedy := remedyFor(invalid)
+	if invalid.GetFlag().Value.Type() == "bool" {
+		remedy = "use true or false"
+	}
+	return fmt.Errorf("%s %q: %s", invalid.GetFlag().Name, invalid.GetValue(), remedy)
 }
 
 // flagName is how people write the flag: by its letter if it has one.

@@ -27,9 +27,17 @@ func newRootCommand() *cobra.Command {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), "ebpftop", version())
 				return err
 			}
+			said, err := watch.withSettings(cmd.Context())
+			if err != nil {
+				return err
+			}
 			opts, err := watch.options()
 			if err := cmp.Or(err, errEmpty(cmd, "links")); err != nil {
 				return err
+			}
+			forbidden := said.ErrRewiring()
+			if links.Path != "" && forbidden != nil {
+				return fmt.Errorf("--links: %w", forbidden)
 			}
 			opts.Links = links
 			needs, err := watchingNeeds(links.Path)
@@ -39,7 +47,7 @@ func newRootCommand() *cobra.Command {
 			return withInspector(func(inspector *inspect.Inspector) error {
 				opts.Inspector = inspector
 				opts.AllowLinks = guard.arm(inspector.Sessions).check
-				return runDashboard(cmd.Context(), opts, needs)
+				return runDashboard(cmd.Context(), opts, needs, forbidden)
 			})
 		},
 	}
@@ -49,10 +57,11 @@ func newRootCommand() *cobra.Command {
 	guard.register(root, adviseYes)
 	root.Flags().Lookup("yes").Hidden = true // for want of a line: whoever needs it is told
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for ebpftop")
+	root.Flags().Lookup("version").Hidden = true // for want of a line: there is a command
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	shortenHelp(root)
-	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newVersionCommand(),
+	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newConfigCommand(), newVersionCommand(),
 		newSuperviseCommand(), newInspectCommand())
 	return root
 }

@@ -67,7 +67,10 @@ func openScreen(t *testing.T, in *lab.Namespace, cmd *exec.Cmd) *screen {
 		exited: make(chan struct{}), changed: make(chan struct{}),
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, &s.errOut
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
 	if err := in.Start(cmd); err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,9 @@ func newStatsCommand() *cobra.Command {
 		Example: `  sudo ebpftop stats --json --top 9 --count 1 | jq .connections`,
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := watch.withSettings(cmd.Context()); err != nil {
+				return err
+			}
 			opts, err := watch.options()
 			if err := cmp.Or(err, selected.check(cmd), errTogether(cmd, "events", "json", "top", "active")); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,7 +9,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/settings"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/live"
 )
@@ -34,10 +37,22 @@ type watchFlags struct {
 	maxConnections uint32
 	idle           map[string]string
 	interval       time.Duration
+
+	set    *pflag.FlagSet // these flags, which settings may set
+	config string
 }
 
+// register adds the flags to a command, and --config.
 func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
-	flags := cmd.Flags()
+	w.define(interval)
+	cmd.Flags().AddFlagSet(w.set)
+	cmd.Flags().StringVar(&w.config, "config", "", "read your settings from `FILE`, or none")
+	cmd.Flags().Lookup("config").Hidden = true // for want of a line: `ebpftop config` says it
+}
+
+func (w *watchFlags) define(interval time.Duration) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	w.set = flags
 	flags.StringArrayVarP(&w.interfaces, "interface", "i", nil,
 		"watch interface `NAME`, globs and lists, repeatable")
 	flags.StringVar(&w.hook, "hook", string(probes.HookAuto),
@@ -54,6 +69,26 @@ func (w *watchFlags) register(cmd *cobra.Command, interval time.Duration) {
 		"drop idle after `TIMES`: closed=15s,other=1m,tcp=5m")
 	flags.Lookup("idle").DefValue = "" // the text says it
 	flags.DurationVar(&w.interval, "interval", interval, "`TIME` between samples")
+}
+
+// withSettings sets the flags that were not given as the files of settings and the
+// environment say.
+func (w *watchFlags) withSettings(ctx context.Context) (*settings.Settings, error) {
+	s, err := settings.Load(ctx, w.config, w.set)
+	if err != nil {
+		return nil, wrongUse(err)
+	}
+	return s, wrongUse(s.Apply(w.set, explainSetting))
+}
+
+// imposed sets what the system's file of settings enforces, for a command that has no other
+// settings.
+func (w *watchFlags) imposed(ctx context.Context) error {
+	s, err := settings.Load(ctx, settings.None, w.set)
+	if err != nil {
+		return wrongUse(err)
+	}
+	return wrongUse(s.Impose(w.set))
 }
 
 // options checks the flags.

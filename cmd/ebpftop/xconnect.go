@@ -32,8 +32,11 @@ the next boot, in the network namespace they run in; the dashboard shows it.`,
 		Args: noArguments, // looked at only because it can be run
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newHelpCommand(), newXconnectAdd(), newXconnectDel(), newXconnectApply(), newXconnectList(), newXconnectStatus(),
-		newXconnectConfirm(), newXconnectRollback(), newXconnectRun())
+	changing := []*cobra.Command{newXconnectAdd(), newXconnectDel(), newXconnectApply(), newXconnectConfirm(),
+		newXconnectRollback(), newXconnectRun()}
+	onlyIfAllowed(changing...)
+	cmd.AddCommand(newHelpCommand(), newXconnectList(), newXconnectStatus())
+	cmd.AddCommand(changing...)
 	return cmd
 }
 
