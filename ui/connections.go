@@ -82,15 +82,15 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 		p.wide = longestPath(p.shown.Rows)
 		p.list.show(p.shown.Rows, p.shown.Matching)
 	case tea.PasteMsg:
-		return p.typed(msg)
+		p.typed(msg)
 	case tea.KeyPressMsg:
 		switch {
 		case p.typing() && key.Matches(msg, p.keys.Accept):
 			p.input.Blur()
 		case p.typing():
-			return p.typed(msg)
+			p.typed(msg)
 		case key.Matches(msg, p.keys.Filter):
-			return p.input.Focus()
+			p.input.Focus()
 		case key.Matches(msg, p.keys.Sort):
 			p.order = snapshot.Busiest - p.order
 			p.list.top()
@@ -102,12 +102,10 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 }
 
 // typed edits the filter. What it selects anew is seen from the top.
-func (p *connectionsPane) typed(msg tea.Msg) tea.Cmd {
-	changed, cmd := p.input.press(msg)
-	if changed {
+func (p *connectionsPane) typed(msg tea.Msg) {
+	if p.input.press(msg) {
 		p.list.top()
 	}
-	return cmd
 }
 
 // columns for a pane of this width: addresses come before totals, where not

@@ -89,7 +89,7 @@ func (p *picker) press(msg tea.Msg) {
 			return
 		}
 	}
-	if changed, _ := p.input.press(msg); changed {
+	if p.input.press(msg) {
 		rows := p.matching()
 		p.list.show(rows, len(rows))
 		text := strings.TrimSpace(p.input.Value())
