@@ -6,7 +6,7 @@
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all help build demo test test-long golden bench test-kernels \
+.PHONY: all help build demo test race test-long golden bench test-kernels \
 	fmt lint generate check-generated licences dependencies clean
 
 all: build
@@ -33,12 +33,19 @@ ifneq ($(shell id -u),0)
 	@echo "Not root: the tests that need the kernel were skipped. Run: sudo make test"
 endif
 
+# Where goroutines meet. The detector needs cgo, and makes the screen's tests ten times slower:
+# those are in test-long.
+race: ## run the tests of what goroutines share under the race detector (needs gcc)
+	CGO_ENABLED=1 go test -race -count=1 ./ui/snapshot ./ui/terminal ./probes/inspect ./probes/live \
+		./probes/crossconnect/linksfile
+
 # For hours: an hour's soak, floods of a minute, 500 processes killed, and at each
 # system call (needs strace), 1,000 interfaces and reloads, 5 million frames.
 test-long: ## run the long tests, for hours
 	$(call reported,go test -count=1 -timeout 0 ./cmd/ebpftop \
 		-soak 1h -flood 1m -kills 500 -each-step -veths 1000 -reloads 1000 && \
 		go test -count=1 -timeout 0 ./probes/packets -run Parser -frames 5000000)
+	CGO_ENABLED=1 go test -race -count=1 -timeout 0 ./ui
 
 # What ebpftop costs, beside a bridge, bare programs, others of its kind and
 # nothing at all; needs root and iperf3, and measures btop, iftop, nethogs and
