@@ -154,11 +154,7 @@ func (f *connectForm) check() tea.Cmd {
 	}
 	change := f.change()
 	var would probes.Impact // written before the call's end, read after
-	return f.dialogs.start(call{doing: "checking", abandonable: true, then: func(err error) tea.Cmd {
-		if err != nil {
-			f.dialogs.fail(err)
-			return nil
-		}
+	return f.dialogs.start(call{doing: "checking", abandonable: true, then: func() tea.Cmd {
 		f.review = newReview(f, change, would)
 		return nil
 	}}, func(wires probes.PairEditor) (err error) {

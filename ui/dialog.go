@@ -40,25 +40,6 @@ func (d *pairDialogs) box(s *styleSet, width, height int) []string {
 	return bordered(v, a, width, len(v.Lines)+2)
 }
 
-// mostSaid bounds what a notice covers.
-const mostSaid = 4
-
-// status is the call under way, or else the notice.
-func (d *pairDialogs) status(s *styleSet, width int) []string {
-	text, ink := d.notice, s.Bad
-	if d.call != nil {
-		text, ink = d.call.doing+" ...", s.Strong
-	}
-	if text == "" {
-		return nil
-	}
-	var out []string
-	for _, line := range wrap(s.Escape(text), width-2) {
-		out = append(out, " "+ink.Paint(line)+blanks(width-1-ansi.StringWidth(line)))
-	}
-	return out[:min(len(out), mostSaid)]
-}
-
 // overlay puts box over lines, its upper left corner at x and y. Lines are
 // width cells wide.
 func overlay(lines, box []string, x, y, width int) []string {

@@ -31,7 +31,7 @@ func (m *model) lines() []string {
 	}
 	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
 	letters := m.dialogs.open == nil && !m.connections.typing()
-	return append(out, footer(&m.styles, m.dialogs.trialBanner(&m.styles, letters), m.keysNow(), w))
+	return append(out, footer(&m.styles, m.dialogs.trial.banner(&m.styles, letters), m.keysNow(), w))
 }
 
 func (m *model) helpPane(w, h int) []string { return helpPane(&m.styles, m.keys, w, h) }

@@ -14,7 +14,7 @@ func (d *pairDialogs) leave() tea.Cmd {
 	if d.call != nil {
 		return nil // its end is worth the wait; Ctrl-C does not wait
 	}
-	n := d.ending()
+	n := countEnding(d.pairs)
 	var lines []remark
 	if n > 0 {
 		lines = append(lines, remark{text: fmt.Sprintf("%s up. Remove, or keep after exit?", plural(n, "pair is", "pairs are"))})
@@ -34,10 +34,10 @@ func (d *pairDialogs) leave() tea.Cmd {
 	return nil
 }
 
-// ending counts the pairs that would end with the program.
-func (d *pairDialogs) ending() (n int) {
-	for i := range d.pairs {
-		p := &d.pairs[i]
+// countEnding counts the pairs that would end with the program.
+func countEnding(pairs []probes.CrossConnect) (n int) {
+	for i := range pairs {
+		p := &pairs[i]
 		// What a trial has added goes with the trial.
 		added := p.State == probes.PairOnTrial && !p.Removed
 		if p.Origin == probes.OriginScreen && !p.Kept && !added {
@@ -48,11 +48,7 @@ func (d *pairDialogs) ending() (n int) {
 }
 
 func (d *pairDialogs) keepAll() tea.Cmd {
-	return d.start(call{doing: "keeping", then: func(err error) tea.Cmd {
-		if err != nil {
-			d.fail(err)
-			return nil
-		}
+	return d.start(call{doing: "keeping", then: func() tea.Cmd {
 		return tea.Quit
 	}}, probes.PairEditor.KeepAll)
 }

@@ -1,8 +1,6 @@
 package ui
 
 import (
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"charm.land/bubbles/v2/key"
@@ -11,82 +9,36 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// pairDialogs is the part of the screen that changes cross-connects: the dialog
-// that is open, the call that is under way, and what the user has to be told.
+// pairDialogs is the part of the screen that changes cross-connects: the dialog that is
+// open, and what it has to know of pairs and interfaces.
 type pairDialogs struct {
+	pairCalls
 	keys  keyMap
 	ascii bool
-	line  *patchLine
 
 	pairs      []probes.CrossConnect
 	interfaces []probes.Interface
 	open       dialog // nil if none is open
-	call       *call  // nil if none is under way
-	notice     string // one line, until the next key
 	undoable   bool   // this screen has made a change
 	trial      trial
 }
 
 func newPairDialogs(keys keyMap, opts *Options) *pairDialogs {
 	return &pairDialogs{
-		keys: keys, ascii: opts.ASCII, line: &patchLine{editor: opts.Pairs}, trial: trial{now: opts.now},
+		pairCalls: pairCalls{line: &patchLine{editor: opts.Pairs}},
+		keys:      keys, ascii: opts.ASCII, trial: trial{now: opts.now},
 	}
 }
 
-// possible reports whether pairs can be changed at all.
-func (d *pairDialogs) possible() bool { return d.line.editor != nil }
-
-// patchLine is the way to probes.PairEditor. Once cut, calls that were on their way
-// to it no longer get there; for one that did, Run does not wait.
-type patchLine struct {
-	editor probes.PairEditor
-	cut    atomic.Bool
-}
-
-// call is one use of probes.PairEditor. There is never more than one under way:
-// nothing is submitted twice, and changes keep their order.
-type call struct {
-	doing string
-	// given up: it changes nothing, so that nobody has to wait for its end.
-	abandonable bool
-	then        func(error) tea.Cmd
-}
-
-// calledMsg is the end of a call.
-type calledMsg struct {
-	call *call
-	err  error
-}
-
-// start runs do outside of Update, and then the call's then in it.
-func (d *pairDialogs) start(c call, do func(probes.PairEditor) error) tea.Cmd {
-	if d.call != nil || !d.possible() {
-		return nil
-	}
-	d.call = &c
-	line := d.line
-	return func() tea.Msg {
-		if line.cut.Load() {
-			return nil
-		}
-		return calledMsg{call: &c, err: do(line.editor)}
-	}
-}
-
-// Update takes what the root does not know, and all keys while a dialog is
-// open.
+// Update handles the messages that the root does not, and all keys while a dialog is open.
 func (d *pairDialogs) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		return d.show(msg)
 	case tickMsg:
-		return d.ticked()
+		return d.trial.ticked()
 	case calledMsg:
-		if msg.call != d.call {
-			return nil // given up
-		}
-		d.call = nil
-		return msg.call.then(msg.err)
+		return d.end(msg)
 	case tea.PasteMsg, tea.KeyPressMsg:
 		return d.typed(msg)
 	}
@@ -115,11 +67,6 @@ func (d *pairDialogs) show(msg snapshotMsg) tea.Cmd {
 		return nil
 	}
 	return d.trial.follow(msg.CrossConnects, msg.PairsTime)
-}
-
-// fail says what went wrong, in one line.
-func (d *pairDialogs) fail(err error) {
-	d.notice = strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")
 }
 
 func (d *pairDialogs) close() { d.open = nil }

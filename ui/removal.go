@@ -14,11 +14,7 @@ func (d *pairDialogs) remove(p *probes.CrossConnect) tea.Cmd {
 	pair := requested(p)
 	do := func(c probes.Change) func() tea.Cmd {
 		return func() tea.Cmd {
-			return d.start(call{doing: "removing", then: func(err error) tea.Cmd {
-				if err != nil {
-					d.fail(err)
-					return nil
-				}
+			return d.start(call{doing: "removing", then: func() tea.Cmd {
 				return d.changed(true, c.Trial)
 			}}, func(wires probes.PairEditor) error { return wires.Apply(c) })
 		}

@@ -73,11 +73,7 @@ func (r *review) apply() tea.Cmd {
 		d.notice = "your own session " + runs + " over " + r.ssh + ": type its name to go on"
 		return nil
 	}
-	return d.start(call{doing: "applying", then: func(err error) tea.Cmd {
-		if err != nil {
-			d.fail(err)
-			return nil
-		}
+	return d.start(call{doing: "applying", then: func() tea.Cmd {
 		return d.changed(true, r.change.Trial)
 	}}, func(wires probes.PairEditor) error { return wires.Apply(r.change) })
 }

@@ -71,15 +71,14 @@ func (t *trial) count() tea.Cmd {
 	return tea.Tick((left-1)%time.Second+1, func(time.Time) tea.Msg { return tickMsg{} })
 }
 
-func (d *pairDialogs) ticked() tea.Cmd {
-	d.trial.ticking = false
-	return d.trial.count()
+func (t *trial) ticked() tea.Cmd {
+	t.ticking = false
+	return t.count()
 }
 
-// trialBanner is the countdown, whatever else is on the screen. Keys are part of it
-// where they work, and not text.
-func (d *pairDialogs) trialBanner(s *styleSet, keys bool) string {
-	t := &d.trial
+// banner is the countdown, whatever else is on the screen. It names the keys if they work
+// now, and are not taken as text.
+func (t *trial) banner(s *styleSet, keys bool) string {
 	if !t.running() {
 		return ""
 	}
@@ -99,11 +98,7 @@ func (d *pairDialogs) confirm() tea.Cmd {
 		d.notice = "there is no trial to confirm"
 		return nil
 	}
-	return d.start(call{doing: "confirming", then: func(err error) tea.Cmd {
-		if err != nil {
-			d.fail(err)
-			return nil
-		}
+	return d.start(call{doing: "confirming", then: func() tea.Cmd {
 		return d.changed(true, 0)
 	}}, probes.PairEditor.Confirm)
 }
@@ -123,11 +118,7 @@ func (d *pairDialogs) undo() tea.Cmd {
 
 func (d *pairDialogs) takeBack() tea.Cmd {
 	decided := !d.trial.running() // can be undone in its turn
-	return d.start(call{doing: "taking back", then: func(err error) tea.Cmd {
-		if err != nil {
-			d.fail(err)
-			return nil
-		}
+	return d.start(call{doing: "taking back", then: func() tea.Cmd {
 		return d.changed(decided, 0)
 	}}, probes.PairEditor.Undo)
 }
