@@ -5,10 +5,11 @@ package doctor
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes"
 )
 
 // Finding says of one thing whether this kernel, and this user, can do it.
@@ -103,7 +104,7 @@ func reasonOf(err error) string {
 	case errors.Is(err, ebpf.ErrNotSupported):
 		return "not in this kernel"
 	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
+	return probes.OneLine(err)
 }
 
 func diagnoseEach(list []feature) []Finding {
