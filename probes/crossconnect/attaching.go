@@ -2,7 +2,6 @@ package crossconnect
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -34,27 +33,6 @@ func (p *ingress) attach(program *ebpf.Program, at probes.Hook, ifindex int, beh
 	}
 	*place, p.record.Ifindex = made, uint32(ifindex)
 	return p.write()
-}
-
-// replace gives what is attached a program with other maps, in place.
-func (p *ingress) replace(a *attachment, program *ebpf.Program) error {
-	if a == nil {
-		return nil
-	}
-	if l, ok := a.link.(link.Link); ok {
-		if err := l.Update(program); err != nil {
-			return fmt.Errorf("replace the program of %s: %w", p.name(), err)
-		}
-		return nil
-	}
-	// Because both redirect alike, the new filter can come first: no frame is lost.
-	made, err := newAttachment(program, a.hook, p.ifindex(), p.isKept(), 0)
-	if err != nil {
-		return err
-	}
-	old := a.link
-	a.link = made.link
-	return old.Close()
 }
 
 // detach ends an attachment, pinned or not.

@@ -55,6 +55,28 @@ func (a *attachment) pin(dir pins) error {
 	return dir.keep(linkPin(a.hook), a.link)
 }
 
+// replace puts a program with other maps in the place of the one that is attached to r's
+// interface. It does nothing if a is nil.
+func (a *attachment) replace(program *ebpf.Program, r *ingressRecord) error {
+	if a == nil {
+		return nil
+	}
+	if l, ok := a.link.(link.Link); ok {
+		if err := l.Update(program); err != nil {
+			return fmt.Errorf("replace the program of %s: %w", r.name(), err)
+		}
+		return nil
+	}
+	// Because both redirect alike, the new filter can come first: no frame is lost.
+	made, err := newAttachment(program, a.hook, r.ifindex(), r.isKept(), 0)
+	if err != nil {
+		return err
+	}
+	old := a.link
+	a.link = made.link
+	return old.Close()
+}
+
 // end detaches for good. To close a link would do only if no other process had
 // it open.
 func (a *attachment) end() error {

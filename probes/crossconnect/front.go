@@ -24,31 +24,37 @@ type place struct {
 	program ebpf.ProgramID
 }
 
-// ahead lists the tcx programs that run before that of the ingress.
-func (p *ingress) ahead() ([]link.AttachedProgram, error) {
-	tc := p.attached.tc
-	if tc == nil || tc.hook != probes.HookTC {
+// front is what was ahead of the tcx program of an ingress when that was looked at last.
+type front struct {
+	programs []ebpf.ProgramID
+	obstacle string // those of them that may keep frames from it
+}
+
+// isNew tells whether other programs are ahead now.
+func (f *front) isNew(tc *attachment, r *ingressRecord) (bool, error) {
+	programs, err := tc.ahead(r)
+	return !slices.Equal(programIDs(programs), f.programs), err
+}
+
+// ahead lists the tcx programs on r's interface that run before this one. It returns none
+// if a is nil or not on tcx.
+func (a *attachment) ahead(r *ingressRecord) ([]link.AttachedProgram, error) {
+	if a == nil || a.hook != probes.HookTC {
 		return nil, nil
 	}
-	info, err := tc.link.(link.Link).Info()
+	info, err := a.link.(link.Link).Info()
 	if err != nil {
-		return nil, fmt.Errorf("ask for the tcx link of %s: %w", p.name(), err)
+		return nil, fmt.Errorf("ask for the tcx link of %s: %w", r.name(), err)
 	}
-	programs, err := attach.TCXIngress(p.ifindex())
+	programs, err := attach.TCXIngress(r.ifindex())
 	if err != nil {
 		return nil, err
 	}
-	own := slices.IndexFunc(programs, func(a link.AttachedProgram) bool {
-		id, _ := a.LinkID()
+	own := slices.IndexFunc(programs, func(p link.AttachedProgram) bool {
+		id, _ := p.LinkID()
 		return id == info.ID
 	})
 	return programs[:max(own, 0)], nil // none if it was detached meanwhile
-}
-
-// isAheadNew tells whether other programs are ahead than when that was looked at last.
-func (p *ingress) isAheadNew() (bool, error) {
-	programs, err := p.ahead()
-	return !slices.Equal(programIDs(programs), p.aheadBefore), err
 }
 
 func programIDs(programs []link.AttachedProgram) (ids []ebpf.ProgramID) {
@@ -73,7 +79,7 @@ func (c *change) overtake() error {
 // overtakeOn does so once for each program of others, because two that both insist would
 // never end.
 func (c *change) overtakeOn(p *ingress) error {
-	ahead, err := p.ahead()
+	ahead, err := p.attached.tc.ahead(&p.ingressRecord)
 	if err != nil {
 		return err
 	}
@@ -88,11 +94,11 @@ func (c *change) overtakeOn(p *ingress) error {
 		if err := p.moveToFront(c.set.loader, c.lookAt.lastCounter(ahead)); err != nil {
 			return err
 		}
-		if ahead, err = p.ahead(); err != nil {
+		if ahead, err = p.attached.tc.ahead(&p.ingressRecord); err != nil {
 			return err
 		}
 	}
-	p.aheadBefore, p.obstacle = programIDs(ahead), c.lookAt.obstacle(ahead)
+	p.front = front{programs: programIDs(ahead), obstacle: c.lookAt.obstacle(ahead)}
 	return nil
 }
 

@@ -14,18 +14,16 @@ import (
 // counters in the kernel, and the programs that redirect what enters. It can be there
 // without its device, and then waits for it.
 type ingress struct {
+	ingressRecord
 	pins    pins // of the ingress, none if it ends with the process
-	record  bpf.CrossConnectsCrossConnect
 	isBare  bool // its frames have no Ethernet header
-	changed bool // since other processes were told
+	changed bool // since takeChanged, by which other processes learn of it
 
 	maps     ingressMaps
 	legs     [generations]leg
 	attached attachments
+	front    front
 	past     pastTraffic
-
-	aheadBefore []ebpf.ProgramID // ran before its program when that was looked at last
-	obstacle    string           // those of them that may keep frames from it
 }
 
 // leg is what an ingress does in one generation.
@@ -74,26 +72,12 @@ func (p *ingress) bind(program *ebpf.Program, control *ebpf.Map) error {
 	return nil
 }
 
-// isKept tells whether it is to stay without a process.
-func (p *ingress) isKept() bool { return p.record.Owner == bpf.CrossConnectsProcess{} }
-
-func (p *ingress) name() string { return text(p.record.Name) }
-
-// ifindex is 0 while the device is missing.
-func (p *ingress) ifindex() int { return int(p.record.Ifindex) }
-
-func (p *ingress) plan(generation int) *plan { return &p.record.Plans[generation] }
-
-// isNew tells whether a generation wants what the other one does not.
-func (p *ingress) isNew(generation int) bool {
-	return isThere(p.plan(generation)) && !isSame(p.plan(generation), p.plan(1-generation))
-}
-
 // isComplete tells whether a generation has all that it wants of the ingress.
 func (p *ingress) isComplete(generation int) bool {
 	return !isThere(p.plan(generation)) || p.legs[generation].datapath != ""
 }
 
+// write puts the record into the kernel.
 func (p *ingress) write() error {
 	p.changed = true
 	if err := p.maps.record.Put(uint32(0), &p.record); err != nil {

@@ -70,3 +70,18 @@ func (m *deviceMaps) isHome() (bool, error) {
 	ifindex, err := m.get(TC, ingressKey)
 	return ifindex != 0, err
 }
+
+// leg returns the datapath of a generation, XDP whatever its mode, and the ifindex of the
+// device where its frames leave, 0 if there is none.
+func (m *deviceMaps) leg(generation int) (d Datapath, egress int, err error) {
+	home, err := m.isHome()
+	if err != nil || !home {
+		return "", 0, err
+	}
+	// First tc: where that redirects, generic XDP may stand in for it.
+	if egress, err = m.get(TC, generation); err != nil || egress != 0 {
+		return TC, egress, err
+	}
+	egress, err = m.get(XDP, generation)
+	return XDP, egress, err
+}

@@ -96,7 +96,7 @@ func (s ingresses) isDue(m moment) (bool, error) {
 		if attached, err := p.attached.areAt(p.ifindex()); err != nil || !attached {
 			return true, err
 		}
-		if isNew, err := p.isAheadNew(); err != nil || isNew {
+		if isNew, err := p.front.isNew(p.attached.tc, &p.ingressRecord); err != nil || isNew {
 			return true, err
 		}
 	}

@@ -123,7 +123,7 @@ func (m *move) close() {
 func (k *keeping) finish(m *move) error {
 	defer m.close()
 	p := m.kept
-	errs := []error{p.write(), p.replace(p.attached.xdp, m.xdp), p.replace(p.attached.tc, m.tc)}
+	errs := []error{p.write(), p.attached.xdp.replace(m.xdp, &p.ingressRecord), p.attached.tc.replace(m.tc, &p.ingressRecord)}
 	if device := k.links[p.name()]; device != nil {
 		errs = append(errs, k.kept.promiscuity.enter(p, device))
 	}

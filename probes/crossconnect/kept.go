@@ -142,8 +142,9 @@ func (k *kernelSet) reopen() error {
 	if err != nil {
 		return err
 	}
+	o := opener{spec: k.loader.spec, links: links}
 	for _, dir := range dirs {
-		p, err := openIngress(k.loader.spec, pins(dir), links)
+		p, err := o.open(pins(dir))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}

@@ -9,17 +9,24 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// openIngress opens a kept ingress.
-func openIngress(spec *ebpf.CollectionSpec, dir pins, links links) (*ingress, error) {
+// opener opens kept ingresses.
+type opener struct {
+	spec  *ebpf.CollectionSpec
+	links links
+}
+
+// open opens the ingress that is pinned in a directory.
+func (o *opener) open(dir pins) (*ingress, error) {
 	p := &ingress{pins: dir}
-	if err := p.open(spec, links); err != nil {
+	if err := o.fill(p); err != nil {
 		return nil, errors.Join(err, p.release())
 	}
 	return p, nil
 }
 
-func (p *ingress) open(spec *ebpf.CollectionSpec, links links) error {
-	if err := p.maps.open(spec, p.pins); err != nil {
+// fill opens what the ingress has in its pins.
+func (o *opener) fill(p *ingress) error {
+	if err := p.maps.open(o.spec, p.pins); err != nil {
 		return err
 	}
 	if err := p.maps.record.Lookup(uint32(0), &p.record); err != nil {
@@ -28,47 +35,32 @@ func (p *ingress) open(spec *ebpf.CollectionSpec, links links) error {
 	if err := p.attached.open(p.pins, p.ifindex()); err != nil {
 		return err
 	}
-	return p.readLegs(links)
+	return o.readLegs(p)
 }
 
 // readLegs finds where frames are directed.
-func (p *ingress) readLegs(links links) error {
+func (o *opener) readLegs(p *ingress) error {
 	for generation := range generations {
-		d, egress, err := p.readLeg(generation)
+		d, egress, err := p.maps.devices.leg(generation)
 		if err != nil {
 			return fmt.Errorf("read where frames of %s go: %w", p.name(), err)
 		}
 		if egress == 0 {
 			continue
 		}
-		p.legs[generation] = leg{datapath: d, egress: egress, reason: p.reason(d, generation, links)}
+		if d == XDP && p.attached.xdp != nil && p.attached.xdp.hook == probes.HookXDPGeneric {
+			d = XDPGeneric
+		}
+		p.legs[generation] = leg{datapath: d, egress: egress, reason: o.reason(p, d, generation)}
 	}
 	return nil
 }
 
-// readLeg finds the datapath and the device of a generation, 0 if there is none.
-func (p *ingress) readLeg(generation int) (d Datapath, egress int, err error) {
-	home, err := p.maps.devices.isHome()
-	if err != nil || !home {
-		return "", 0, err
-	}
-	// First tc: where that redirects, generic XDP may stand in for it.
-	if egress, err = p.maps.devices.get(TC, generation); err != nil || egress != 0 {
-		return TC, egress, err
-	}
-	d = XDP
-	if p.attached.xdp != nil && p.attached.xdp.hook == probes.HookXDPGeneric {
-		d = XDPGeneric
-	}
-	egress, err = p.maps.devices.get(XDP, generation)
-	return d, egress, err
-}
-
 // reason says why a kept ingress has its datapath: as it would be chosen now, if
 // the choice were the same.
-func (p *ingress) reason(d Datapath, generation int, links links) string {
+func (o *opener) reason(p *ingress, d Datapath, generation int) string {
 	const unknown = "as it was connected"
-	ingress, egress := links[p.name()], links[text(p.plan(generation).Peer)]
+	ingress, egress := o.links[p.name()], o.links[text(p.plan(generation).Peer)]
 	if ingress == nil || egress == nil {
 		return unknown
 	}

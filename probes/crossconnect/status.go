@@ -203,8 +203,8 @@ func (o *observation) legStatus(p *ingress) (s Leg, ailment string, err error) {
 	p.past.dropped = dropped
 	fresh := dropped - min(dropped, max(past.dropped, plan.DroppedBefore))
 	ailment = diagnoseLeg(leg.datapath, ingress, egress, count, fresh)
-	if ailment == "" && leg.datapath == TC && p.obstacle != "" {
-		ailment = fmt.Sprintf("%s runs before the cross-connect on %s, and may keep frames from it", p.obstacle, p.name())
+	if ailment == "" && leg.datapath == TC && p.front.obstacle != "" {
+		ailment = fmt.Sprintf("%s runs before the cross-connect on %s, and may keep frames from it", p.front.obstacle, p.name())
 	}
 	switch {
 	case s.Dropped > 0:

@@ -78,7 +78,7 @@ func (x XDPIngress) Watch(program *ebpf.Program) (io.Closer, error) {
 		if err := p.bind(program, x.set.inKernel.control.m); err != nil {
 			return err
 		}
-		if err := p.replace(p.attached.xdp, program); err != nil {
+		if err := p.attached.xdp.replace(program, &p.ingressRecord); err != nil {
 			return err
 		}
 		p.record.Watcher = self
@@ -124,13 +124,14 @@ func (p *ingress) unwatch(l *loader) error {
 		return err
 	}
 	defer program.Close()
-	if err := p.replace(p.attached.xdp, program); err != nil {
+	if err := p.attached.xdp.replace(program, &p.ingressRecord); err != nil {
 		return err
 	}
 	p.record.Watcher = bpf.CrossConnectsProcess{}
 	return p.write()
 }
 
+// isWatcherDead tells whether a process put a counting program here, and has ended since.
 func (p *ingress) isWatcherDead() bool {
 	return p.record.Watcher.Pid != 0 && p.attached.xdp != nil && processOf(p.record.Watcher).HasEnded()
 }
