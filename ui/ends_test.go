@@ -90,7 +90,7 @@ func TestEndWithClosedTerminal(t *testing.T) {
 	u := start(t, 80, 24)
 	u.feed(fake.Sample(0))
 	// What is left of a terminal whose window was closed: end of file.
-	_ = u.ptmx.Close()
+	_ = u.PTMX.Close()
 	u.source.Send(fake.Sample(1)) // output ends the read that holds the file open
 	if err := u.result(); !errors.Is(err, ErrTerminalClosed) {
 		t.Errorf("got %v", err)

@@ -3,7 +3,6 @@ package ui
 import (
 	"context"
 	"flag"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -14,11 +13,10 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/exp/golden"
 	"github.com/charmbracelet/x/term"
-	"github.com/charmbracelet/x/vt"
-	"github.com/creack/pty"
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui/internal/fake"
+	"github.com/ebpftop/ebpftop/ui/terminal/emulated"
 )
 
 // patience is how long a test waits for what should come at once.
@@ -27,22 +25,18 @@ const patience = 10 * time.Second
 // terminalUnderTest runs the whole program on a pty, with an emulator looking
 // at it.
 type terminalUnderTest struct {
+	*emulated.Terminal
 	t      *testing.T
 	source *fake.Source
-	ptmx   *os.File
-	tty    *os.File
 	before *term.State
-	emu    *vt.SafeEmulator
 	cancel context.CancelFunc
 	err    error // what Run returned, once ended is closed
 	ended  chan struct{}
-	looked chan struct{}
 
 	writes countedFile
 
-	mu      sync.Mutex
-	raw     strings.Builder
-	changed chan struct{} // closed at the next output
+	mu  sync.Mutex
+	raw strings.Builder
 }
 
 // countedFile is a terminal that notes how much each write was.
@@ -93,28 +87,22 @@ func startWith(t *testing.T, w, h int, sender *fake.Source, source probes.Source
 	styles func(bool) styleSet, settings ...setting,
 ) *terminalUnderTest {
 	t.Helper()
-	ptmx, tty, err := pty.Open()
-	if err != nil {
+	u := &terminalUnderTest{t: t, source: sender, ended: make(chan struct{})}
+	var err error
+	if u.Terminal, err = emulated.Open(w, h, u.record); err != nil {
 		t.Fatal(err)
 	}
-	u := &terminalUnderTest{
-		t: t, source: sender, ptmx: ptmx, tty: tty, emu: vt.NewSafeEmulator(max(w, 1), max(h, 1)),
-		ended: make(chan struct{}), looked: make(chan struct{}), changed: make(chan struct{}),
-	}
-	u.resize(w, h)
-	if u.before, err = term.GetState(tty.Fd()); err != nil {
+	if u.before, err = term.GetState(u.TTY.Fd()); err != nil {
 		t.Fatal(err)
 	}
 	opts := testOptions()
-	opts.Input, opts.Output = tty, &u.writes
-	u.writes.File = tty
+	opts.Input, opts.Output = u.TTY, &u.writes
+	u.writes.File = u.TTY
 	for _, set := range settings {
 		set(&opts)
 	}
 	var ctx context.Context
 	ctx, u.cancel = context.WithCancel(context.Background())
-	go u.look()
-	go func() { _, _ = io.Copy(ptmx, u.emu) }() // its replies to queries
 	go func() {
 		defer close(u.ended)
 		u.err = run(ctx, source, opts, styles(opts.ASCII), defaultKeyMap(opts.ASCII))
@@ -130,42 +118,29 @@ func (u *terminalUnderTest) stop() {
 	case <-time.After(patience):
 		u.t.Error("the program does not end")
 	}
-	_ = u.tty.Close()
-	_ = u.ptmx.Close()
-	<-u.looked
-	// Emulator.Close races with Read; the end of what is read does not.
-	if pipe, ok := u.emu.InputPipe().(io.Closer); ok {
-		_ = pipe.Close()
-	}
+	_ = u.Close()
 }
 
-// look feeds the emulator.
-func (u *terminalUnderTest) look() {
-	defer close(u.looked)
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := u.ptmx.Read(buf)
-		if err != nil {
-			return
-		}
-		_, _ = u.emu.Write(buf[:n])
-		u.mu.Lock()
-		u.raw.Write(buf[:n])
-		close(u.changed)
-		u.changed = make(chan struct{})
-		u.mu.Unlock()
-	}
+func (u *terminalUnderTest) record(output []byte) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.raw.Write(output)
 }
 
 func (u *terminalUnderTest) resize(w, h int) {
-	if err := pty.Setsize(u.ptmx, &pty.Winsize{Cols: uint16(w), Rows: uint16(h)}); err != nil {
+	if err := u.Resize(w, h); err != nil {
 		u.t.Fatal(err)
 	}
 }
 
 // screen is what one sees, without colours.
 func (u *terminalUnderTest) screen() string {
-	lines := strings.Split(ansi.Strip(u.emu.Render()), "\n")
+	return trimmed(u.Text())
+}
+
+// trimmed is text without the blanks at the ends of its lines.
+func trimmed(text string) string {
+	lines := strings.Split(text, "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
@@ -184,10 +159,8 @@ func (u *terminalUnderTest) waitFor(what string, ok func(screen string) bool) {
 	u.t.Helper()
 	deadline := time.After(patience)
 	for {
-		u.mu.Lock()
-		changed := u.changed
-		u.mu.Unlock()
-		if ok(u.screen()) {
+		text, _, changed := u.See()
+		if ok(trimmed(text)) {
 			return
 		}
 		select {
@@ -219,10 +192,8 @@ func (u *terminalUnderTest) feed(samples ...probes.Sample) {
 
 func (u *terminalUnderTest) press(keys ...string) {
 	u.t.Helper()
-	for _, k := range keys {
-		if _, err := u.ptmx.WriteString(k); err != nil {
-			u.t.Fatal(err)
-		}
+	if err := u.Press(keys...); err != nil {
+		u.t.Fatal(err)
 	}
 }
 
@@ -237,9 +208,7 @@ func (u *terminalUnderTest) golden() {
 	if want, err := os.ReadFile(path); err == nil {
 		deadline := time.Now().Add(2 * time.Second)
 		for u.screen() != string(want) && time.Now().Before(deadline) {
-			u.mu.Lock()
-			changed := u.changed
-			u.mu.Unlock()
+			_, _, changed := u.See()
 			select {
 			case <-changed:
 			case <-time.After(200 * time.Millisecond):
@@ -264,7 +233,7 @@ func (u *terminalUnderTest) result() error {
 // restored checks that the terminal is as it was before.
 func (u *terminalUnderTest) restored() {
 	u.t.Helper()
-	after, err := term.GetState(u.tty.Fd())
+	after, err := term.GetState(u.TTY.Fd())
 	if err != nil {
 		u.t.Fatal(err)
 	}
@@ -273,7 +242,7 @@ func (u *terminalUnderTest) restored() {
 	}
 	u.waitFor("the main screen", func(string) bool {
 		out := u.output()
-		return !u.emu.IsAltScreen() &&
+		return !u.Emulator.IsAltScreen() &&
 			strings.LastIndex(out, ansi.SetModeTextCursorEnable) > strings.LastIndex(out, ansi.ResetModeTextCursorEnable)
 	})
 }

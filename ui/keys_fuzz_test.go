@@ -39,7 +39,7 @@ func FuzzKeys(f *testing.F) {
 		}
 		u := start(t, 80, 24)
 		u.feed(fake.Sample(0))
-		if _, err := u.ptmx.Write(sent); err != nil {
+		if _, err := u.PTMX.Write(sent); err != nil {
 			t.Fatal(err)
 		}
 		u.press("\x1b[201~") // should a paste have begun
@@ -62,9 +62,7 @@ func FuzzKeys(f *testing.F) {
 // settle waits until nothing more is written: nobody can tell what some keys do.
 func (u *terminalUnderTest) settle() {
 	for {
-		u.mu.Lock()
-		changed := u.changed
-		u.mu.Unlock()
+		_, _, changed := u.See()
 		select {
 		case <-changed:
 		case <-time.After(100 * time.Millisecond):

@@ -84,14 +84,14 @@ func TestScreenStates(t *testing.T) {
 	})
 	t.Run("no size", func(t *testing.T) { // a serial line
 		u := start(t, 0, 0)
-		u.emu.Resize(80, 24)
+		u.Emulator.Resize(80, 24)
 		u.feed(sample)
 		u.waitForText("Cross-connects")
 	})
 	t.Run("resized", func(t *testing.T) {
 		u := start(t, 40, 10)
 		u.waitForText("too small")
-		u.emu.Resize(120, 40)
+		u.Emulator.Resize(120, 40)
 		u.resize(120, 40)
 		// The signal goes to the foreground group of the pty, which has none
 		// here: tell the program itself.

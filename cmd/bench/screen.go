@@ -175,7 +175,7 @@ func (p *screenProgram) pressKeys(ctx context.Context, t *terminal, v screenValu
 			return nil
 		}
 		pressed := time.Now()
-		if err := t.press(p.key); err != nil {
+		if err := t.Press(p.key); err != nil {
 			return err
 		}
 		shown, err := t.await(ctx, "the answer to a key", func(text string) bool {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -13,11 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-	"github.com/charmbracelet/x/vt"
-	"github.com/creack/pty"
-
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/ui/terminal/emulated"
 )
 
 // size is the size of a terminal, in cells.
@@ -25,18 +20,14 @@ type size struct{ width, height int }
 
 func (s size) String() string { return fmt.Sprintf("%dx%d", s.width, s.height) }
 
-// terminal is a terminal with a program on it. It answers what programs ask
-// of terminals.
+// terminal is a terminal with a program on it.
 type terminal struct {
+	*emulated.Terminal
 	cmd     *exec.Cmd
-	ptmx    *os.File
 	started time.Time
-	looked  chan struct{} // closed when there is nothing more to come
 
 	mu      sync.Mutex
-	emu     *vt.SafeEmulator
 	outputs []chunk
-	changed chan struct{} // closed at the next output
 }
 
 // chunk records one read of the terminal: when, and how many bytes.
@@ -46,57 +37,23 @@ type chunk struct {
 }
 
 func openTerminal(in *lab.Namespace, s size, cmd *exec.Cmd) (*terminal, error) {
-	ptmx, tty, err := pty.Open()
-	if err != nil {
+	t := &terminal{cmd: cmd}
+	var err error
+	if t.Terminal, err = emulated.Open(s.width, s.height, t.record); err != nil {
 		return nil, err
 	}
-	defer tty.Close()
-	t := &terminal{
-		cmd: cmd, ptmx: ptmx, emu: vt.NewSafeEmulator(s.width, s.height),
-		looked: make(chan struct{}), changed: make(chan struct{}),
+	t.Attach(cmd)
+	t.started = time.Now()
+	if err := in.Start(cmd); err != nil {
+		return nil, errors.Join(err, t.Close())
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	err = pty.Setsize(ptmx, &pty.Winsize{Cols: uint16(s.width), Rows: uint16(s.height)})
-	if err == nil {
-		t.started = time.Now()
-		err = in.Start(cmd)
-	}
-	if err != nil {
-		return nil, errors.Join(err, ptmx.Close())
-	}
-	go t.look()
-	go func() { _, _ = io.Copy(ptmx, t.emu) }() // its replies
-	return t, nil
+	return t, t.TTY.Close()
 }
 
-// look feeds the emulator, until the program has ended.
-func (t *terminal) look() {
-	defer close(t.looked)
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := t.ptmx.Read(buffer)
-		if err != nil {
-			return
-		}
-		now := time.Now()
-		t.mu.Lock()
-		_, _ = t.emu.Write(buffer[:n]) // never fails
-		t.outputs = append(t.outputs, chunk{now, n})
-		close(t.changed)
-		t.changed = make(chan struct{})
-		t.mu.Unlock()
-	}
-}
-
-// see returns the text on the screen, without colours, and since when it has been there.
-func (t *terminal) see() (text string, since time.Time, changed <-chan struct{}) {
+func (t *terminal) record(output []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if n := len(t.outputs); n > 0 {
-		since = t.outputs[n-1].at
-	}
-	return ansi.Strip(t.emu.Render()), since, t.changed
+	t.outputs = append(t.outputs, chunk{time.Now(), len(output)})
 }
 
 // patience is how long to wait for what should come at once.
@@ -109,13 +66,13 @@ var errNotSeen = fmt.Errorf("not seen for %v", patience)
 func (t *terminal) await(ctx context.Context, what string, fits func(text string) bool) (time.Time, error) {
 	timeout := time.After(patience)
 	for {
-		text, since, changed := t.see()
+		text, since, changed := t.See()
 		if fits(text) {
 			return since, nil
 		}
 		select {
 		case <-changed:
-		case <-t.looked:
+		case <-t.Ended():
 			return since, fmt.Errorf("%s: ended instead. The screen:\n%s", what, text)
 		case <-timeout:
 			return since, fmt.Errorf("%s: %w. The screen:\n%s", what, errNotSeen, text)
@@ -146,11 +103,6 @@ func (t *terminal) refreshes(since time.Time) (sizes []float64) {
 	return sizes
 }
 
-func (t *terminal) press(key string) error {
-	_, err := t.ptmx.WriteString(key)
-	return err
-}
-
 // close kills the program.
 func (t *terminal) close() error {
 	err := t.cmd.Process.Kill()
@@ -169,15 +121,10 @@ func (t *terminal) stop() (time.Duration, error) {
 	return took, errors.Join(err, t.release())
 }
 
-// release lets go of the terminal, on which nothing runs any more.
+// release closes the terminal, on which nothing runs any more, when all output is seen.
 func (t *terminal) release() error {
-	<-t.looked
-	// Emulator.Close races with Read; the end of what is read does not.
-	var err error
-	if pipe, ok := t.emu.InputPipe().(io.Closer); ok {
-		err = pipe.Close()
-	}
-	return errors.Join(err, t.ptmx.Close())
+	<-t.Ended()
+	return t.Close()
 }
 
 func containsAll(text string, words []string) bool {

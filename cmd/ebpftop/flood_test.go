@@ -238,7 +238,7 @@ func TestTerminalVanishes(t *testing.T) {
 	s := openDashboard(t, host)
 	flooding(t, peer)
 	s.awaitTick()
-	if err := s.ptmx.Close(); err != nil {
+	if err := s.PTMX.Close(); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -3,8 +3,6 @@ package main
 import (
 	"testing"
 
-	"github.com/creack/pty"
-
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
@@ -14,7 +12,7 @@ func TestHugeTerminal(t *testing.T) {
 	cmd.Env = append(cmd.Env, screenEnvironment...)
 	s := openScreen(t, labtest.Namespace(t), cmd)
 	s.await("the screen", "ebpftop")
-	if err := pty.Setsize(s.ptmx, &pty.Winsize{Cols: 65535, Rows: 65535}); err != nil {
+	if err := s.Resize(65535, 65535); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 { // pictures, of which the emulator shows a part

@@ -2,23 +2,17 @@ package main
 
 import (
 	"bytes"
-	"io"
-	"os"
+	"errors"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-	"github.com/charmbracelet/x/vt"
-	"github.com/creack/pty"
-
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/ui/terminal/emulated"
 )
 
 // The keys that are no letters.
@@ -39,47 +33,27 @@ var screenEnvironment = []string{"TERM=xterm-256color", "LC_ALL=C.UTF-8"}
 
 // screen is a terminal with a command on it.
 type screen struct {
+	*emulated.Terminal
 	t      *testing.T
 	cmd    *exec.Cmd
 	errOut bytes.Buffer
-	ptmx   *os.File
-	emu    *vt.SafeEmulator
 	exited chan struct{} // with err
 	err    error
-
-	mu      sync.Mutex
-	changed chan struct{} // closed at the next output
-	last    time.Time     // of the output
 }
 
 func openScreen(t *testing.T, in *lab.Namespace, cmd *exec.Cmd) *screen {
 	t.Helper()
-	ptmx, tty, err := pty.Open()
+	terminal, err := emulated.Open(screenWidth, screenHeight, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tty.Close()
-	if err := pty.Setsize(ptmx, &pty.Winsize{Cols: screenWidth, Rows: screenHeight}); err != nil {
-		t.Fatal(err)
-	}
-	s := &screen{
-		t: t, cmd: cmd, ptmx: ptmx, emu: vt.NewSafeEmulator(screenWidth, screenHeight),
-		exited: make(chan struct{}), changed: make(chan struct{}),
-	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, &s.errOut
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty = true, true
+	s := &screen{Terminal: terminal, t: t, cmd: cmd, exited: make(chan struct{})}
+	s.Attach(cmd)
+	cmd.Stderr = &s.errOut
 	if err := in.Start(cmd); err != nil {
-		t.Fatal(err)
+		t.Fatal(errors.Join(err, s.Close()))
 	}
-	looked := make(chan struct{})
-	go func() {
-		defer close(looked)
-		s.look()
-	}()
-	go func() { _, _ = io.Copy(ptmx, s.emu) }() // its replies to queries
+	s.TTY.Close()
 	go func() {
 		defer close(s.exited)
 		s.err = cmd.Wait()
@@ -87,50 +61,22 @@ func openScreen(t *testing.T, in *lab.Namespace, cmd *exec.Cmd) *screen {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // fails if it ended, as it should
 		<-s.exited
-		ptmx.Close()
-		<-looked
-		// Emulator.Close races with Read; the end of what is read does not.
-		if pipe, ok := s.emu.InputPipe().(io.Closer); ok {
-			pipe.Close()
-		}
+		_ = s.Close() // done already where the terminal vanishes
 	})
 	return s
 }
 
-// look feeds the emulator.
-func (s *screen) look() {
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := s.ptmx.Read(buffer)
-		if err != nil {
-			return // closed at one end or the other
-		}
-		_, _ = s.emu.Write(buffer[:n])
-		s.mu.Lock()
-		s.last = time.Now()
-		close(s.changed)
-		s.changed = make(chan struct{})
-		s.mu.Unlock()
-	}
-}
-
 func (s *screen) lastOutput() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last
+	_, at, _ := s.See()
+	return at
 }
 
-// text is what one sees, without colours.
-func (s *screen) text() string { return ansi.Strip(s.emu.Render()) }
-
-func (s *screen) shows(words string) bool { return strings.Contains(s.text(), words) }
+func (s *screen) shows(words string) bool { return strings.Contains(s.Text(), words) }
 
 func (s *screen) press(keys ...string) {
 	s.t.Helper()
-	for _, key := range keys {
-		if _, err := s.ptmx.WriteString(key); err != nil {
-			s.t.Fatal(err)
-		}
+	if err := s.Press(keys...); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
@@ -139,19 +85,16 @@ func (s *screen) awaitText(what string, fits func(text string) bool) string {
 	s.t.Helper()
 	timeout := time.After(patience)
 	for {
-		s.mu.Lock()
-		changed := s.changed
-		s.mu.Unlock()
-		text := s.text()
+		text, _, changed := s.See()
 		if fits(text) {
 			return text
 		}
 		select {
 		case <-changed:
 		case <-s.exited:
-			s.t.Fatalf("%s: ended with %v, said %q. The screen:\n%s", what, s.err, s.errOut.String(), s.text())
+			s.t.Fatalf("%s: ended with %v, said %q. The screen:\n%s", what, s.err, s.errOut.String(), s.Text())
 		case <-timeout:
-			s.t.Fatalf("%s: not seen. The screen:\n%s", what, s.text())
+			s.t.Fatalf("%s: not seen. The screen:\n%s", what, s.Text())
 		}
 	}
 }
@@ -188,7 +131,7 @@ func (s *screen) awaitTick() {
 		line, _, _ := strings.Cut(text, "\n")
 		return clock.FindString(line)
 	}
-	before := now(s.text())
+	before := now(s.Text())
 	s.awaitText("the next second", func(text string) bool { return now(text) != "" && now(text) != before })
 }
 
@@ -198,10 +141,10 @@ func (s *screen) ended(want int) {
 	select {
 	case <-s.exited:
 	case <-time.After(patience):
-		s.t.Fatalf("does not end. The screen:\n%s", s.text())
+		s.t.Fatalf("does not end. The screen:\n%s", s.Text())
 	}
 	if got := status(s.t, s.err); got != want || s.errOut.Len() > 0 {
-		s.t.Fatalf("ended with status %d, want %d, said %q. The screen:\n%s", got, want, s.errOut.String(), s.text())
+		s.t.Fatalf("ended with status %d, want %d, said %q. The screen:\n%s", got, want, s.errOut.String(), s.Text())
 	}
 }
 
