@@ -1,8 +1,8 @@
 //go:build ignore
 
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* Cross-connects alone, for an interface on which nothing else is counted, or
- * is by another program on the same hook. */
+/* Cross-connects alone, for interfaces on which nothing is counted, or another
+ * program on the same hook counts. */
 #include <linux/pkt_cls.h>
 
 #include "cross_connect.h"
@@ -17,7 +17,7 @@ int connect_xdp(struct xdp_md *ctx)
 /* Set by user space before loading. */
 const volatile bool has_ethernet = true; /* frames begin with an Ethernet header */
 
-/* The headers of an aggregate, which tell how many bytes it is on the wire. A global
+/* The bytes of an aggregate's headers, which every segment repeats on the wire. A global
  * function: see parse_slow.h. */
 __noinline int headers_tc(struct __sk_buff *skb)
 {

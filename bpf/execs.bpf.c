@@ -13,8 +13,8 @@
  *   tell failed calls. Needs tracefs.
  * - exec_kprobe: knows who and when; the rest is for user space to look up.
  *
- * Arguments can hold secrets. Whose name begins with bare_ does without: it reads
- * no argument, and uses no map that could hold one.
+ * Arguments can hold secrets. Programs named bare_* read none, and use no map that
+ * could hold one.
  *
  * The tracepoint sched_process_exec fires once for every exec that succeeded,
  * whatever the syscall, 32-bit ones and the kernel's own helpers included
@@ -60,8 +60,8 @@ struct {
 	__type(value, struct exec_counters);
 } exec_counters SEC(".maps");
 
-/* Scratch: too large for the stack of 512 bytes. One program of a kind runs
- * on a CPU at a time; the kernel skips another rather than nest it. */
+/* Scratch, because the stack has 512 bytes only. A program does not interrupt itself:
+ * the kernel skips a nested run. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -86,7 +86,7 @@ struct {
 	__type(value, struct exec_args);
 } exec_pending SEC(".maps");
 
-/* This CPU's value of a map with one. */
+/* The value of this CPU, in a map of one entry. */
 static __always_inline void *mine(void *map)
 {
 	__u32 zero = 0;
@@ -210,8 +210,8 @@ struct sys_exit {
 };
 
 /*
- * User memory that is not resident cannot be read here, as little as more than
- * MAX arguments: what is missing is marked as missing.
+ * User memory that is not resident cannot be read here, nor more arguments than
+ * this. Then the event has EXEC_ARGS_TRUNCATED.
  */
 #define EXEC_ARGS_COUNT_MAX 256
 
@@ -349,7 +349,8 @@ int bare_tracepoint(struct sched_process_exec *ctx)
 /*
  * finalize_exec() has been called once in every successful exec of a binary,
  * by every binary format, since Linux 4.17 (fs/exec.c, fs/binfmt_elf.c). That it
- * takes no argument we need keeps registers, and so the architecture, out.
+ * takes no argument we need keeps us from reading registers, which differ from
+ * one architecture to another.
  */
 SEC("kprobe/finalize_exec")
 int exec_kprobe(void *ctx __attribute__((unused)))

@@ -58,9 +58,9 @@ int proto_tc_tx(struct __sk_buff *skb)
 }
 
 /*
- * Tracepoints, whose arguments are in ctx: the skb, and the device that sends it,
- * behind what its driver returned if that was called. Those called copy_* do without
- * bpf_rdonly_cast().
+ * Tracepoints. ctx has their arguments: the skb and, when it is sent, the device; at
+ * net_dev_xmit the driver's result comes between them. Programs named copy_* do
+ * without bpf_rdonly_cast().
  */
 #define SKB ((struct sk_buff *)ctx[0])
 #define DEV(n) ((const struct net_device *)ctx[n])

@@ -8,11 +8,12 @@
  * counters, since its size and the cost of reading it must not grow with the
  * number of CPUs.
  *
- * To find a row takes a call, and calls are most of what a packet costs. Packets
- * of a connection come in bursts, so each CPU has a few slots, in which it counts
- * on for the connections that it saw last: a row is looked up when its connection
- * enters a slot, once a tick meanwhile, and when it leaves with something to add.
- * User space adds what the slots hold to the rows: nothing is lost or late.
+ * Looking up a row takes a call, and calls are most of what a packet costs. Because
+ * packets of a connection come in bursts, each CPU has a few slots, in which it
+ * counts for the connections that it saw last. A row is looked up when its
+ * connection enters a slot, once a tick while it stays, and when it leaves with
+ * something to add. User space adds what the slots hold to the rows, so that nothing
+ * is lost or late.
  */
 #ifndef EBPFTOP_CONNECTIONS_H
 #define EBPFTOP_CONNECTIONS_H
@@ -56,19 +57,19 @@ struct connection_event {
 };
 
 /*
- * What a CPU counted of a connection beyond what its row says. While it is given
- * to another connection, entered and left differ, as they do in a copy that user
- * space made meanwhile: copies are made from the first field to the last.
+ * What a CPU counted for a connection and has not added to its row yet. While the
+ * slot changes hands, `entered` and `left` differ. So they do in a copy that user
+ * space makes meanwhile, because that is made from the first field to the last.
  */
 struct connection_slot {
-	__u64 entered; /* connections that did */
+	__u64 entered; /* how many connections did */
 	struct connection_key6 key; /* as in an event */
 	struct connection more;
-	__u64 left; /* and those that began to give way */
+	__u64 left; /* how many connections began to */
 };
 
 struct connection_counts {
-	__u64 created; /* rows made: minus those there, rows evicted */
+	__u64 created; /* rows made; less those there are: rows evicted */
 	__u64 refused; /* rows that could not be made */
 	__u64 events_lost; /* the ring buffer was full */
 };
@@ -116,7 +117,7 @@ static __always_inline bool is_tracked(__u16 local_port)
 	return !filter_ports || local_ports[local_port >> 3] & (1 << (local_port & 7));
 }
 
-/* User space drains the ring once a tick: wake it only if that is too late. */
+/* User space drains the ring once an interval, unless it fills up before. */
 static __always_inline __u64 wakeup(void *ring, __u64 size)
 {
 	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > size / 2 ? BPF_RB_FORCE_WAKEUP
@@ -155,14 +156,14 @@ static __always_inline void refuse(void)
 		totals->refused++;
 }
 
-/* Adds what came one way to a row, as other CPUs may at the same time. */
+/* Adds one direction to a row, to which other CPUs may add at the same time. */
 static __always_inline void connection_add(struct connection *row, enum direction direction,
 					   __u64 packets, __u64 bytes, __u8 tcp_flags, __u64 time)
 {
 	__u8 *flags;
 
-	/* The compiler must not make one addition at a computed place of two,
-	 * which verifiers may take to be anywhere (big-endian, Linux 6.12). */
+	/* The compiler must not merge the branches into one addition at a computed
+	 * offset, which verifiers may take for any (big-endian, Linux 6.12). */
 	if (direction == DIRECTION_RX) {
 		barrier_var(row);
 		__sync_fetch_and_add(&row->rx_packets, packets);
@@ -216,11 +217,11 @@ static __always_inline void slot_add(void *table, const struct connection_slot *
 }
 
 /*
- * Moves what a slot counted to the table. A global function, which knows the slot
- * by its number: the verifiers of old kernels cannot pass it a pointer, and to
- * static functions they pass too much, see count_ethertype().
+ * Adds what a slot counted to the table. A global function, for the reason that
+ * count_other() is one. It takes the slot's number, because the verifiers of old
+ * kernels cannot pass it a pointer.
  */
-__noinline int slot_settle(__u32 number)
+__noinline int slot_flush(__u32 number)
 {
 	struct connection_slot *slot = bpf_map_lookup_elem(&connection_slots, &number);
 
@@ -269,8 +270,8 @@ is_key_of(const struct connection_slot *slot, const __u64 *key, __u32 words)
 	return !difference;
 }
 
-/* Gives a slot to a connection, or to the same one anew, of which this frame counts in its
- * row at once, and which has one from now on. */
+/* Gives a slot to a connection, maybe the one that has it. Looks up or makes the row of
+ * the connection, and counts this frame in it at once. */
 static __always_inline void
 slot_enter(struct connection_slot *slot, __u32 number, void *table, const __u64 *key, __u32 words,
 	   const struct frame *f, enum direction direction, const struct traffic *more, __u64 time)
@@ -280,16 +281,16 @@ slot_enter(struct connection_slot *slot, __u32 number, void *table, const __u64 
 	slot->left++;
 	barrier();
 	if (slot->more.rx_packets | slot->more.tx_packets)
-		slot_settle(number);
+		slot_flush(number);
 	slot_empty(slot);
 	__builtin_memcpy(&slot->key, key, words * sizeof(*key));
 	slot->more.first_seen = slot->more.last_seen = time;
 	row = bpf_map_lookup_elem(table, &slot->key);
 	if (row) {
 		connection_add(row, direction, more->packets, more->bytes, f->tcp_flags, time);
-	} else if ((__s64)more->packets > 0) { /* else it takes back what a row had that is gone */
+	} else if ((__s64)more->packets > 0) { /* else it takes back from a row that is gone */
 		slot_count(slot, f, direction, more, time);
-		slot_settle(number);
+		slot_flush(number);
 		slot_empty(slot);
 	}
 	barrier();
@@ -306,15 +307,15 @@ connection_count(__u32 number, void *table, const __u64 *key, __u32 words, const
 
 	if (!slot)
 		return;
-	/* Once a tick, a connection that stays in its slot has its row looked up, because the
-	 * table makes room by what was not looked up for longest; and made, should it be gone. */
+	/* The row of a connection that stays in its slot is looked up once a tick, because the
+	 * table evicts what was not looked up for longest. If it was evicted, it is made anew. */
 	if (is_key_of(slot, key, words) && slot->more.last_seen == time)
 		slot_count(slot, f, direction, more, time);
 	else
 		slot_enter(slot, number, table, key, words, f, direction, more, time);
 }
 
-/* Interfaces keep the two ends of a forwarded connection apart. */
+/* The interface counts, too, so that both ends of a forwarded connection have slots. */
 static __always_inline __u32 slot_number(const struct interface *i, const struct frame *f)
 {
 	__u32 hash = f->source_port ^ f->destination_port ^ i->id;

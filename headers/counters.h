@@ -18,16 +18,16 @@
 
 #define PROTOCOL_SLOTS 8
 #define OTHER_ROWS_MAX 16384
-/* Ethertypes without a name that have a row, of an interface in a direction; more of them
- * count as OTHER_REST. So frames of made-up ethertypes take no row from any other. */
+/* How many ethertypes without a name have a row, for each interface and direction. Others
+ * count as OTHER_REST, so that made-up ethertypes cannot use up the table. */
 #define UNNAMED_ROWS_EACH 128
 
-/* What one CPU counted on one interface; in cache lines that no other one writes to. */
+/* What one CPU counted on one interface, in cache lines that no other CPU writes to. */
 struct protocol_counts {
 	struct traffic ip[DIRECTIONS][PROTOCOL_SLOTS];
 } __attribute__((aligned(64)));
 
-/* No BPF_MAP_TYPE_PERCPU_ARRAY, because those cannot be mmap()ed. */
+/* A plain array indexed by CPU, because per-CPU arrays cannot be mmap()ed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -56,8 +56,8 @@ struct other_key {
 	__u16 number;
 };
 
-/* Not per CPU, because these are few, and its size must not grow with the number of
- * CPUs: counted by atomic additions. */
+/* Not per CPU, so that its size does not grow with the number of CPUs. Because these
+ * frames are few, atomic additions do. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, OTHER_ROWS_MAX);
@@ -71,7 +71,7 @@ static __always_inline void traffic_add_atomic(struct traffic *t, __u64 packets,
 	__sync_fetch_and_add(&t->bytes, bytes);
 }
 
-/* Whether a row may be added. Those of a kind that has few always may. */
+/* Whether a row may be added. Kinds that have few rows are not limited. */
 static __always_inline bool other_may_add(struct other_key key)
 {
 	struct traffic *rows;
@@ -88,9 +88,9 @@ static __always_inline bool other_may_add(struct other_key key)
 }
 
 /*
- * Apart from the hot path. A global function, verified by itself, because the
- * verifiers of old kernels (5.10 is one) lose track of what the caller knows
- * across the call of a static one.
+ * Not on the hot path. A global function, which is verified by itself, because
+ * the verifiers of old kernels (5.10 is one) lose what they know about the caller
+ * when it calls a static one.
  */
 __noinline int count_other(__u64 key_bits, __u64 packets, __u64 bytes)
 {
@@ -133,8 +133,8 @@ count_other_kind(const struct interface *i, enum direction direction, enum other
 }
 
 /* protocol_counts_here() returns this CPU's counters for an interface, NULL if it has
- * none. Call it before a frame is read, because little of that can be kept in
- * registers across a call, which asking for the CPU is before Linux 6.10. */
+ * none. Call it before a frame is read: before Linux 6.10, to ask for the CPU is a
+ * call, and few registers survive one. */
 static __always_inline struct protocol_counts *protocol_counts_here(const struct interface *i)
 {
 	__u32 cpu = bpf_get_smp_processor_id();

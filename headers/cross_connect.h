@@ -25,18 +25,18 @@
 #define INTERFACE_NAME_BYTES 16 /* IFNAMSIZ */
 
 struct generation_control {
-	/* deadline << 1 | generation that counts. From the deadline on, if it
-	 * is not 0, the other one does. In ticks (jiffies), which are the same
-	 * for all programs at all times. */
+	/* deadline << 1 | active generation. From the deadline on, unless it is
+	 * 0, the other generation is active. In ticks (jiffies), which are the
+	 * same for all programs at all times. */
 	__u64 word;
-	/* Ticks, too; for filters that outlive the process that added them, and
-	 * must then redirect no more. */
+	/* Until when filters redirect, in ticks. Because a filter outlives the
+	 * process that added it, that process has to renew this. */
 	__u64 lease;
 	__u64 revision; /* of the set; user space counts its changes */
 };
 
-/* What one generation wants of an interface. The program has no use for it: it
- * is here so that every process finds it where the program is. */
+/* What one generation wants of an interface. The program does not use it: it is
+ * here so that every process that finds the program finds the plan. */
 struct cross_connect_plan {
 	__u8 peer[INTERFACE_NAME_BYTES]; /* empty: not connected */
 	__u8 wish; /* for frames that enter here */
@@ -44,13 +44,13 @@ struct cross_connect_plan {
 	__u8 is_a; /* this interface was named first */
 	__u8 may_wait;
 	__u32 padding;
-	/* Of what the counters show, what is not this pair's: to be subtracted,
+	/* The part of the counters that is not this pair's: to be subtracted,
 	 * modulo 2^64. */
 	struct traffic traffic_before;
 	__u64 dropped_before;
 };
 
-/* A process, beyond its end: a pid is given out again. All 0: none. */
+/* Identifies a process even if its pid is given out again. All 0: none. */
 struct process {
 	__u32 pid;
 	__u32 pid_namespace; /* inode */
@@ -66,18 +66,21 @@ struct cross_connect {
 	struct cross_connect_plan plans[GENERATIONS];
 };
 
-/* Variables are maps, too, of which programs know the address. */
+/* Variables are maps, too, but programs know their address: no lookup is needed. */
 struct generation_control cross_connect_control SEC(".data.control");
 struct cross_connect cross_connect_record SEC(".data.record");
 
 /* The devices that an ingress has to do with. By generation, the one where frames
- * leave, none: pass; and the one where frames enter. The kernel empties an entry
- * when its device is deleted or moves to another network namespace. XDP and tc
- * have a map each, because generic XDP and tc can be attached at once, of which one
- * redirects, and because programs of different types cannot use the same DEVMAP
- * (__bpf_prog_map_compatible() in kernel/bpf/core.c). The kernel takes no types
- * for this kind of map, and to refuse them waits for a grace period of RCU, some
- * ten milliseconds (dev_map_free() in kernel/bpf/devmap.c). */
+ * leave (none: pass), and the one where frames enter. The kernel empties an entry
+ * when its device is deleted or moves to another network namespace.
+ *
+ * XDP and tc have a map each: generic XDP and tc can be attached at once, and then
+ * only one of them redirects; and programs of different types cannot use the same
+ * DEVMAP (__bpf_prog_map_compatible() in kernel/bpf/core.c).
+ *
+ * Key and value have sizes instead of types, because the kernel refuses types for
+ * this kind of map, and takes a grace period of RCU to do so, some ten milliseconds
+ * (dev_map_free() in kernel/bpf/devmap.c). */
 #define INGRESS GENERATIONS
 #define DEVICES (INGRESS + 1)
 
@@ -91,8 +94,8 @@ struct cross_connect_devices {
 struct cross_connect_devices xdp_devices SEC(".maps");
 struct cross_connect_devices tc_devices SEC(".maps");
 
-/* What was redirected. A generation that does not count stands still here, too:
- * so nothing is missed or counted for the wrong pair while they change places. */
+/* What was redirected, by generation. The counters of the idle one stand still, so
+ * that nothing is missed or counted for the wrong pair when the word is flipped. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, GENERATIONS);
@@ -103,7 +106,7 @@ struct {
 /* Set by user space before loading. */
 const volatile bool is_leased;
 
-/* The generation that counts now. */
+/* The generation that is active now. */
 static __always_inline __u32 cross_connect_generation(void)
 {
 	/* Once: it may change. */
@@ -115,7 +118,7 @@ static __always_inline __u32 cross_connect_generation(void)
 	return word & 1;
 }
 
-/* Whether a filter, should this be one, may still redirect. */
+/* Whether the program may still redirect. Without a lease, it always may. */
 static __always_inline bool has_lease(void)
 {
 	return !is_leased ||
@@ -161,7 +164,7 @@ static __always_inline int cross_connect_xdp(__u64 bytes)
 	return XDP_REDIRECT;
 }
 
-/* The ifindex where frames leave that tc sees, 0 if they go on as they were. */
+/* The ifindex of the device that tc redirects to, 0 if it passes frames on. */
 static __always_inline __u32 cross_connect_egress_tc(__u32 generation)
 {
 	if (!has_lease() || !cross_connect_is_home(&tc_devices))

@@ -84,7 +84,7 @@ static __always_inline bool is_extension(__u8 protocol)
 	return false;
 }
 
-/* Bytes that a transport header has at least; 0: we know no more of it. */
+/* The bytes of the smallest transport header, 0 if the protocol is not known here. */
 static __always_inline __u32 transport_minimum(__u8 protocol)
 {
 	switch (protocol) {

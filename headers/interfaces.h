@@ -3,8 +3,8 @@
  * The interfaces that are watched. One program serves them all, and finds here
  * what it has to know about the one that a frame is on.
  *
- * An interface is at place `ifindex & interfaces_mask`. One whose place is taken
- * is chained to the one that is there, and has a place behind all of those.
+ * An interface is at place `ifindex & interfaces_mask`. If another one is there,
+ * it has a place behind all those that the mask reaches, and is chained to that one.
  */
 #ifndef EBPFTOP_INTERFACES_H
 #define EBPFTOP_INTERFACES_H

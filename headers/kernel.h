@@ -69,7 +69,7 @@ struct skb_shared_info {
 	unsigned short gso_segs; /* 0: not counted yet */
 } CORE;
 
-/* Why a frame is in several buffers: Linux 5.18. */
+/* Says whether a frame is in several buffers: Linux 5.18. */
 struct xdp_buff {
 	__u32 flags;
 } CORE;

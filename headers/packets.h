@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * The packet program on XDP and tc: parse, count by protocol, count by
- * connection, and pass on; or send on by another interface, where XDP does
- * that, which has room for one program only.
+ * connection, and pass on. On XDP, which has room for only one program, it can
+ * also send frames on by another interface.
  */
 #ifndef EBPFTOP_PACKETS_H
 #define EBPFTOP_PACKETS_H
@@ -16,13 +16,12 @@
 #include "wire.h"
 
 /*
- * What a program does besides counting by protocol. Constant in each: of what a
- * variable switches off, instructions that are never reached still cost the others
- * registers.
+ * What a program does besides counting by protocol. A constant in each program,
+ * because instructions that a variable switches off still cost registers.
  */
 enum task { COUNT_CONNECTIONS = 1 << 0, CROSS_CONNECT = 1 << 1 };
 
-/* Counts f, whose traffic that is. */
+/* Counts f as `wire`: the frames on the wire that it stands for. */
 static __always_inline void
 count_traffic(const struct interface *i, struct protocol_counts *here, const struct frame *f,
 	      enum direction direction, const struct traffic *wire, __u32 tasks)
@@ -43,8 +42,8 @@ count_frame(const struct interface *i, struct protocol_counts *here, const struc
 }
 
 /*
- * The slow path is in global functions: few frames come here, and the others
- * are spared what the compiler would keep in mind for these.
+ * The slow path is in global functions, so that the compiler keeps no registers
+ * for it on the fast path. Few frames come here.
  */
 static __always_inline int slow_path_xdp(struct xdp_md *ctx, __u32 tasks)
 {
@@ -56,8 +55,8 @@ static __always_inline int slow_path_xdp(struct xdp_md *ctx, __u32 tasks)
 
 	if (!i)
 		return 0;
-	/* Drivers leave headers in the first buffer. Should one not, the frame
-	 * counts for as much of it as can be seen. */
+	/* Drivers leave headers in the first buffer. If one does not, the frame
+	 * counts for as much of it as is there. */
 	parse_slow_ethernet(&f, &b, &ip);
 	count_frame(i, protocol_counts_here(i), &f, DIRECTION_RX, 1, tasks);
 	return 0;
@@ -75,7 +74,7 @@ __noinline int slow_xdp_protocols(struct xdp_md *ctx)
 
 static __always_inline int packet_xdp(struct xdp_md *ctx, __u32 tasks)
 {
-	/* What needs calls comes first: across one, little can be kept. */
+	/* Calls come first, because few registers survive one. */
 	struct frame f = { .len = xdp_bytes(ctx) };
 	int verdict = tasks & CROSS_CONNECT ? cross_connect_xdp(f.len) : XDP_PASS;
 	__u32 place;
@@ -131,7 +130,7 @@ static __always_inline int packet_tc(struct __sk_buff *skb, enum direction direc
 	struct buffer b;
 	struct frame f;
 
-	/* What the host loops back to itself, its own multicast, was not received. */
+	/* The host's own multicast, which it loops back, was not received. */
 	if (!i || (direction == DIRECTION_RX && skb->pkt_type == PACKET_LOOPBACK))
 		return TC_ACT_UNSPEC;
 	here = protocol_counts_here(i);

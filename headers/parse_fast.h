@@ -9,8 +9,8 @@
 
 #include "frame.h"
 
-/* What is looked at first, at once: frames with less behind the link layer take
- * the slow path. */
+/* Bytes behind the link layer that one check makes sure of. Shorter frames take the
+ * slow path. */
 #define FAST_BYTES (IPV4_BYTES + TCP_BYTES)
 
 /* The transport header, of which TCP_BYTES are in linear memory, and `payload`
@@ -105,8 +105,8 @@ static __always_inline __be16 parse_fast_tags(const struct frame *f, const struc
 
 /*
  * parse_fast() reads what follows the link layer, `at` bytes into the buffer and
- * `offset` bytes into the frame. It returns false if the frame is for
- * parse_slow(), which makes the same of those that this one reads.
+ * `offset` bytes into the frame. It returns false if it does not read the frame,
+ * which is then for parse_slow(). Of frames that both read, both make the same.
  */
 static __always_inline bool
 parse_fast(struct frame *f, const struct buffer *b, __be16 ethertype, __u32 at, __u32 offset)

@@ -22,7 +22,7 @@
 #define IPV6_OFFSET_MASK 0xfff8 /* RFC 8200: fragment offset, in place */
 #define IPV6_MORE_FRAGMENTS 0x0001
 
-/* How far a walk over headers came. Travels in a register. */
+/* How far a walk over headers got. Fits into a register. */
 union walk {
 	struct {
 		__u16 next; /* ethertype or IP protocol of what follows */
@@ -289,14 +289,15 @@ parse_slow_ipv6(struct frame *f, const struct buffer *b, __u32 offset, struct ip
 	parse_slow_transport(f, b, offset, limit, w.is_fragment);
 }
 
-/* A copy of the IP header, which the frame points to. */
+/* A copy of the IP header, for frame.ip to point to. */
 union ip_header {
 	struct iphdr v4;
 	struct ipv6hdr v6;
 };
 
 /* parse_slow() reads what follows the link layer, `offset` bytes into the frame: 0 if
- * the device has none. Of an Ethernet header, `ethertype` may be a length. */
+ * the device has no link layer. Behind an Ethernet header, `ethertype` may be a
+ * length. */
 static __always_inline void parse_slow(struct frame *f, const struct buffer *b, __u32 offset,
 				       __u16 ethertype, union ip_header *ip)
 {

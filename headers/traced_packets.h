@@ -5,9 +5,9 @@
  *
  * - netif_receive_skb, once for an skb's way up from a device
  *   (__netif_receive_skb_core() in net/core/dev.c): before generic XDP and tc, so
- *   no program of others hides a frame. It does not fire again where the kernel
- *   hands a frame from a device to the one that stands on it by another round of
- *   that function: bond, team, VLAN, macvlan, ipvlan.
+ *   no program of others hides a frame. It does not fire again for a device on top
+ *   (bond, team, VLAN, macvlan, ipvlan), which gets the frame by another round of
+ *   that function.
  * - net_dev_start_xmit, before each call of a driver (xmit_one(), same file):
  *   behind tc and the queueing discipline, so sent means sent.
  * - net_dev_xmit, after it. A driver that was busy is called again with the same
@@ -29,8 +29,8 @@
 
 #define NETDEV_TX_BUSY 0x10 /* include/linux/netdevice.h */
 
-/* Where the headers behind the link layer are copied to for parse_fast(). More may be
- * copied than there are: struct skb_shared_info, which is behind linear memory, is
+/* A copy of the headers behind the link layer, for parse_fast(). More may be copied than
+ * there are, because linear memory is followed by struct skb_shared_info, which is
  * larger. */
 struct copied_headers {
 	__u64 words[(IPV6_BYTES + TCP_BYTES + 7) / 8];
@@ -39,9 +39,9 @@ struct copied_headers {
 #define IPV4_WORDS ((IPV4_BYTES + TCP_BYTES) / 8)
 
 /*
- * Says what is at an address, at no cost, so that it can be read by an instruction:
- * Linux 6.2. Programs that need it are not loaded where it is missing. As eight-byte
- * words, it says that struct rtnl_link_stats64 is there, which is made of nothing else.
+ * Gives what is at an address a type, at no cost, so that an instruction can read it:
+ * Linux 6.2. Programs that need it are not loaded where it is missing. Here that is
+ * struct rtnl_link_stats64, because it consists of eight-byte words.
  */
 extern void *bpf_rdonly_cast(const void *at, __u32 type) __ksym __weak;
 
@@ -50,7 +50,7 @@ static __always_inline const __u64 *words_at(__u64 address)
 	return bpf_rdonly_cast((void *)address, bpf_core_type_id_kernel(struct rtnl_link_stats64));
 }
 
-/* How a program reads kernel memory. Constant in each. */
+/* How a program reads kernel memory. A constant in each program. */
 enum reading {
 	READ_IN_PLACE, /* by instructions */
 	READ_BY_CALLS, /* by bpf_probe_read_kernel() */
@@ -73,7 +73,7 @@ struct {
 extern int
 bpf_dynptr_from_skb(struct sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym __weak;
 
-/* What an skb says of a frame before that is parsed. */
+/* What an skb says about its frame before the frame is parsed. */
 struct traced {
 	__u64 frame; /* address of the first byte */
 	__u64 end; /* of linear memory */
@@ -93,7 +93,7 @@ static __always_inline bool traced_has_tag(const struct sk_buff *skb)
 	return BPF_CORE_READ_BITFIELD(bit, vlan_present);
 }
 
-/* Received frames are here without their Ethernet header, which is before them. */
+/* Received: skb->data is behind the Ethernet header. */
 static __always_inline struct traced traced_rx(const struct sk_buff *skb, bool has_ethernet)
 {
 	__u32 link = has_ethernet ? sizeof(struct ethhdr) : 0;
@@ -131,14 +131,14 @@ static __always_inline struct traced traced_tx(const struct sk_buff *skb, bool h
 }
 
 /*
- * The slow path. A global function that takes numbers, because before Linux 6.8 one
- * of a tracing program cannot be given the context. Negative packets take back what
- * was counted.
+ * Arguments of the slow path. They are numbers, because before Linux 6.8 a global
+ * function of a tracing program cannot take the context.
  */
 struct slow_traced {
 	__u32 place; /* of the interface */
 	__u8 link;
-	__u8 direction : 1, outer_tags : 1, take_back : 1;
+	__u8 direction : 1, outer_tags : 1;
+	__u8 take_back : 1; /* what was counted, instead of counting */
 	__be16 ethertype;
 };
 
@@ -189,8 +189,8 @@ __noinline int slow_traced_protocols(__u64 frame, __u64 end, __u64 bits, __u32 l
 	return slow_path_traced(frame, end, bits, len, gso, 0);
 }
 
-/* An address as a number: what may be read as a pointer (skb->data from Linux 6.17
- * on) becomes one only by way of memory. It returns 0 if that cannot be read. */
+/* address_of() returns a pointer as a number, 0 if that fails. Pointers that programs may
+ * read by (skb->data from Linux 6.17 on) become numbers only by way of memory. */
 static __always_inline __u64 address_of(const void *pointer)
 {
 	const void *volatile there = pointer;
@@ -257,9 +257,9 @@ traced_interface(const struct net_device *dev, enum interface_flag traced, __u32
 }
 
 /*
- * Whether the frame comes from outside: not the host's own multicast, which it
- * loops back to itself (dev_loopback_xmit()), and not for the second time, as a
- * packet does that IPsec decrypted (xfrm_input()) or that comes back from an ifb.
+ * Whether the frame comes from outside, and for the first time. The host's own
+ * multicast is looped back (dev_loopback_xmit()). A packet comes a second time after
+ * IPsec decrypted it (xfrm_input()), or back from an ifb.
  */
 static __always_inline bool is_received(const struct sk_buff *skb)
 {
@@ -267,7 +267,7 @@ static __always_inline bool is_received(const struct sk_buff *skb)
 	       BPF_CORE_READ_BITFIELD(skb, pkt_type) != PACKET_LOOPBACK;
 }
 
-/* Aggregates say so behind linear memory. */
+/* Reads, from behind linear memory, whether the skb is an aggregate. */
 static __always_inline void
 traced_aggregate(struct traced *t, const struct sk_buff *skb, enum reading reading)
 {
@@ -285,8 +285,8 @@ traced_aggregate(struct traced *t, const struct sk_buff *skb, enum reading readi
 	t->gso_segs = gso.size_segs[1];
 }
 
-/* Sent frames may have any protocol noted (packet(7)), so what counts is their
- * Ethernet header. */
+/* The ethertype of a sent frame is read from its Ethernet header, because skb->protocol
+ * may be anything (packet(7)). */
 static __always_inline __be16 traced_ethertype(const struct traced *t, enum direction direction,
 					       enum reading reading)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * From what a hook hands over to frames on the wire.
+ * Computes frames on the wire from what a hook hands over.
  */
 #ifndef EBPFTOP_WIRE_H
 #define EBPFTOP_WIRE_H
@@ -75,7 +75,7 @@ static __always_inline struct buffer buffer_tc(struct __sk_buff *skb)
 	};
 }
 
-/* What an skb says of a frame before that is parsed. */
+/* What an skb says about its frame before the frame is parsed. */
 static __always_inline struct frame frame_tc(const struct __sk_buff *skb)
 {
 	return (struct frame){
@@ -100,8 +100,8 @@ parse_slow_tc(struct frame *f, struct __sk_buff *skb, bool has_ethernet, union i
 /* The traffic of f, which stands for `packets` frames. */
 static __always_inline struct traffic frame_traffic(const struct frame *f, __u32 packets)
 {
-	/* Every frame has the tag that is beside the data, and every segment but
-	 * the first, which the buffer has, its own headers. */
+	/* On the wire, every segment has the tag that is beside the data, and
+	 * headers of its own; the buffer has only those of the first. */
 	__u32 tag = f->outer_tags * VLAN_TAG_BYTES;
 
 	return (struct traffic){
