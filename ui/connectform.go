@@ -157,8 +157,8 @@ func (f *connectForm) check() tea.Cmd {
 	return f.dialogs.start(call{doing: "checking", abandonable: true, then: func() tea.Cmd {
 		f.review = newReview(f, change, would)
 		return nil
-	}}, func(wires probes.PairEditor) (err error) {
-		would, err = wires.Impact(change)
+	}}, func(editor probes.PairEditor) (err error) {
+		would, err = editor.Impact(change)
 		return err
 	})
 }

@@ -12,9 +12,9 @@ import (
 // mostNamed is how many addresses or routes are named. A router has thousands.
 const mostNamed = 8
 
-// consequences says in words what a change would do: to the user's own session
+// impactRemarks says in words what a change would do: to the user's own session
 // first, then to each interface.
-func consequences(s *styleSet, c *probes.Change, would *probes.Impact) []remark {
+func impactRemarks(s *styleSet, c *probes.Change, would *probes.Impact) []remark {
 	var out []remark
 	interfaces := slices.Clone(would.Interfaces)
 	slices.SortStableFunc(interfaces, func(x, y probes.InterfaceImpact) int {

@@ -16,7 +16,7 @@ func (d *pairDialogs) remove(p *probes.CrossConnect) tea.Cmd {
 		return func() tea.Cmd {
 			return d.start(call{doing: "removing", then: func() tea.Cmd {
 				return d.changed(true, c.Trial)
-			}}, func(wires probes.PairEditor) error { return wires.Apply(c) })
+			}}, func(editor probes.PairEditor) error { return editor.Apply(c) })
 		}
 	}
 	d.ask("Remove "+pairName(p)+"?", removalRemarks(p),

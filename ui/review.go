@@ -75,7 +75,7 @@ func (r *review) apply() tea.Cmd {
 	}
 	return d.start(call{doing: "applying", then: func() tea.Cmd {
 		return d.changed(true, r.change.Trial)
-	}}, func(wires probes.PairEditor) error { return wires.Apply(r.change) })
+	}}, func(editor probes.PairEditor) error { return editor.Apply(r.change) })
 }
 
 func (r *review) Keys() []key.Binding {
@@ -94,7 +94,7 @@ func (r *review) View(a area) view {
 		title = "Connect " + r.change.Add.A + " <-> " + r.change.Add.B
 	}
 	v := view{Title: s.Escape(title)}
-	what := consequences(s, &r.change, &r.would)
+	what := impactRemarks(s, &r.change, &r.would)
 	if e := r.form.edited; e != nil && e.Origin == probes.OriginFile {
 		what = append(what, remark{about: "file", text: "does not change: what it says comes back when it is read again"})
 	}

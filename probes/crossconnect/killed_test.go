@@ -132,7 +132,7 @@ func TestWatcherKilled(t *testing.T) {
 	b.set(w, pair(0, 1, XDP, TC))
 	cmd := b.helper("kept watch")
 	b.expectProgram("counting")
-	x := b.xdpPort(w)
+	x := b.xdpIngress(w)
 	b.fails(fmt.Sprintf("p0 is watched by process %d already", cmd.Process.Pid), func() error {
 		_, err := x.Watch(counting(t, x))
 		return err

@@ -149,11 +149,11 @@ func (o *observation) pairStatus(p *ingress) (s Status, err error) {
 	}
 	legs := make([]Leg, len(ends))
 	for i, end := range ends {
-		var ailment string
-		if legs[i], ailment, err = o.legStatus(end); err != nil {
+		var problem string
+		if legs[i], problem, err = o.legStatus(end); err != nil {
 			return s, err
 		}
-		reasons = appendNew(reasons, ailment)
+		reasons = appendNew(reasons, problem)
 	}
 	s.AToB, s.BToA = legs[0], legs[len(legs)-1]
 	s.Reason = strings.Join(reasons, "; ")
@@ -178,7 +178,7 @@ func appendNew(reasons []string, reason string) []string {
 }
 
 // legStatus describes one direction of a pair, and says what ails it.
-func (o *observation) legStatus(p *ingress) (s Leg, ailment string, err error) {
+func (o *observation) legStatus(p *ingress) (s Leg, problem string, err error) {
 	plan, leg := p.plan(o.active()), p.legs[o.active()]
 	s = Leg{Datapath: leg.datapath, Requested: wish(plan.Wish), DatapathReason: leg.reason}
 	traffic, err := p.readTraffic()
@@ -202,9 +202,9 @@ func (o *observation) legStatus(p *ingress) (s Leg, ailment string, err error) {
 	s.Dropped = dropped - min(dropped, plan.DroppedBefore)
 	p.past.dropped = dropped
 	fresh := dropped - min(dropped, max(past.dropped, plan.DroppedBefore))
-	ailment = diagnoseLeg(leg.datapath, ingress, egress, count, fresh)
-	if ailment == "" && leg.datapath == TC && p.front.obstacle != "" {
-		ailment = fmt.Sprintf("%s runs before the cross-connect on %s, and may keep frames from it", p.front.obstacle, p.name())
+	problem = diagnoseLeg(leg.datapath, ingress, egress, count, fresh)
+	if problem == "" && leg.datapath == TC && p.front.obstacle != "" {
+		problem = fmt.Sprintf("%s runs before the cross-connect on %s, and may keep frames from it", p.front.obstacle, p.name())
 	}
 	switch {
 	case s.Dropped > 0:
@@ -212,7 +212,7 @@ func (o *observation) legStatus(p *ingress) (s Leg, ailment string, err error) {
 	case leg.datapath != TC && o.dropsErr != nil:
 		s.DropReason = inOneLine(o.dropsErr).Error()
 	}
-	return s, ailment, nil
+	return s, problem, nil
 }
 
 // droppedBy is how many frames did not come out, since ever.

@@ -49,8 +49,8 @@ func counting(t *testing.T, x XDPIngress) *ebpf.Program {
 	return program
 }
 
-// xdpPort is the one interface that XDP serves.
-func (b *bench) xdpPort(w *PairSet) (x XDPIngress) {
+// xdpIngress is the one interface that XDP serves.
+func (b *bench) xdpIngress(w *PairSet) (x XDPIngress) {
 	b.t.Helper()
 	b.do(func() error {
 		ingresses, err := w.XDPIngresses()
@@ -91,7 +91,7 @@ func TestWatch(t *testing.T) {
 			b := newXDPBench(t, 2)
 			w := open(b)
 			b.set(w, pair(0, 1, XDP, TC))
-			x := b.xdpPort(w)
+			x := b.xdpIngress(w)
 			f := b.startFlow(0)
 			for range 10 {
 				f.more()
@@ -106,7 +106,7 @@ func TestWatch(t *testing.T) {
 				b.expectProgram("connect_xdp")
 			}
 			f.stopAt(1)
-			if x != b.xdpPort(w) {
+			if x != b.xdpIngress(w) {
 				t.Error("it seems that the program has to be put there again")
 			}
 			b.set(w)
@@ -140,7 +140,7 @@ func TestWatchThenKeep(t *testing.T) {
 	b := newXDPBench(t, 2)
 	own, kept := b.own(), b.kept()
 	b.set(own, pair(0, 1, XDP, TC))
-	x := b.xdpPort(own)
+	x := b.xdpIngress(own)
 	var watching io.Closer
 	b.do(func() (err error) {
 		watching, err = x.Watch(counting(t, x))
@@ -150,7 +150,7 @@ func TestWatchThenKeep(t *testing.T) {
 	b.expectProgram("connect_xdp")
 	b.do(watching.Close)
 	b.expectWires(1, 0)
-	if x == b.xdpPort(kept) {
+	if x == b.xdpIngress(kept) {
 		t.Error("nobody would notice that the program has to be put there again")
 	}
 }

@@ -24,11 +24,10 @@ type uses struct {
 	unknown   error // why there may be more of these, nil if there are not
 }
 
-// consequences says what becomes of the interfaces that the change connects;
-// connections counts those seen on an interface. A change that only removes a
-// pair gives interfaces back: it has none. The answer is of this moment, the
-// SSH session included. It fails if the kernel does not list interfaces,
-// addresses or routes.
+// Of says what a change does to who uses the interfaces that it connects now. connections
+// counts the connections seen on an interface, and sessions finds the user's SSH session. A
+// change that only removes a pair gives interfaces back, and so has no impact. Of fails if
+// the kernel does not list interfaces, addresses or routes.
 func Of(change probes.Change, connections func(iface string) int, sessions func() (Sessions, error)) (probes.Impact, error) {
 	if change.Add == nil {
 		return probes.Impact{}, nil
@@ -43,9 +42,9 @@ func Of(change probes.Change, connections func(iface string) int, sessions func(
 	}
 	ends := slices.Compact([]string{change.Add.A, change.Add.B})
 	for _, name := range ends {
-		consequence := now.of(name, ends)
-		consequence.Connections = connections(name)
-		c.Interfaces = append(c.Interfaces, consequence)
+		i := now.of(name, ends)
+		i.Connections = connections(name)
+		c.Interfaces = append(c.Interfaces, i)
 	}
 	return c, nil
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// consequencesOf asks as Live does, with as many connections as an interface's
+// impactOf asks as Live does, with as many connections as an interface's
 // name is long. Whether a session runs over an interface depends on where the
 // test runs; the tests with sshd know.
-func (r *sessionRig) consequencesOf(change probes.Change) []probes.InterfaceImpact {
+func (r *sessionRig) impactOf(change probes.Change) []probes.InterfaceImpact {
 	r.t.Helper()
 	var c probes.Impact
 	r.check(r.host.Do(func() (err error) {
@@ -29,7 +29,7 @@ func (r *sessionRig) consequencesOf(change probes.Change) []probes.InterfaceImpa
 	return c.Interfaces
 }
 
-func TestConsequences(t *testing.T) {
+func TestImpact(t *testing.T) {
 	r := newSessionRig(t)
 	r.check(r.host.SetMTU("host0", 1400))
 	r.check(r.host.AddBridge("br0", "host1"))
@@ -55,7 +55,7 @@ func TestConsequences(t *testing.T) {
 			Above:       []string{"br0"},
 		},
 	}
-	got := r.consequencesOf(probes.Change{Add: &probes.Pair{A: "host0", B: "host1"}})
+	got := r.impactOf(probes.Change{Add: &probes.Pair{A: "host0", B: "host1"}})
 	for i := range got {
 		got[i].Addresses = slices.DeleteFunc(got[i].Addresses, func(p netip.Prefix) bool { return p.Addr().IsLinkLocalUnicast() })
 		if len(got[i].Addresses) == 0 {
@@ -75,7 +75,7 @@ func TestConsequencesAbove(t *testing.T) {
 	r.address("mac0", "10.0.0.2/24")
 	r.route(netlink.Route{Dst: prefix("0.0.0.0/0"), Gw: net.ParseIP("10.0.0.1")})
 	above := func(a, b string) (above, addresses, routes []string) {
-		found := r.consequencesOf(probes.Change{Add: &probes.Pair{A: a, B: b}})[0]
+		found := r.impactOf(probes.Change{Add: &probes.Pair{A: a, B: b}})[0]
 		for _, address := range found.Addresses {
 			if !address.Addr().IsLinkLocalUnicast() {
 				addresses = append(addresses, address.String())
@@ -157,9 +157,9 @@ func TestConsequencesRoutes(t *testing.T) {
 	} {
 		r.route(route)
 	}
-	got := r.consequencesOf(probes.Change{Add: &probes.Pair{A: "host0", B: "host0"}})
+	got := r.impactOf(probes.Change{Add: &probes.Pair{A: "host0", B: "host0"}})
 	if len(got) != 1 {
-		t.Fatalf("consequences for %d interfaces, want 1: %+v", len(got), got)
+		t.Fatalf("impact for %d interfaces, want 1: %+v", len(got), got)
 	}
 	want := []string{
 		"10.0.0.0/24",
@@ -178,15 +178,15 @@ func TestConsequencesRoutes(t *testing.T) {
 
 func TestConsequencesOfMissing(t *testing.T) {
 	r := newSessionRig(t)
-	got := r.consequencesOf(probes.Change{Remove: &probes.Pair{A: "host0", B: "host1"}, Add: &probes.Pair{A: "gone", B: "host1", Wait: true}})
+	got := r.impactOf(probes.Change{Remove: &probes.Pair{A: "host0", B: "host1"}, Add: &probes.Pair{A: "gone", B: "host1", Wait: true}})
 	if len(got) != 2 || !got[0].Missing || got[0].Interface != "gone" || got[1].Missing {
-		t.Errorf("consequences %+v", got)
+		t.Errorf("impact %+v", got)
 	}
 }
 
 func TestConsequencesOfRemoval(t *testing.T) {
 	r := newSessionRig(t)
-	if got := r.consequencesOf(probes.Change{Remove: &probes.Pair{A: "host0", B: "host1"}}); len(got) != 0 {
-		t.Errorf("consequences %+v, want none", got)
+	if got := r.impactOf(probes.Change{Remove: &probes.Pair{A: "host0", B: "host1"}}); len(got) != 0 {
+		t.Errorf("impact %+v, want none", got)
 	}
 }

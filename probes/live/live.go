@@ -167,8 +167,8 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if e.interfaces, err = rtnl.Messages(ctx); err != nil {
 		return e, err
 	}
-	var asker rtnl.Socket
-	links, err := asker.Links()
+	var socket rtnl.Socket
+	links, err := socket.Links()
 	if err != nil {
 		return e, err
 	}
@@ -185,9 +185,9 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	}
 	l.pairs.allowLinks = opts.AllowLinks
 	l.interfaces = packets.NewInterfaces(l.packets, opts.Hook, opts.Interfaces)
-	l.interfaces.RTNL = asker
+	l.interfaces.RTNL = socket
 	l.interfaces.LookAt = l.inspector.LookAt
-	l.interfaces.XDPPorts = l.pairs.xdpPorts
+	l.interfaces.XDPIngresses = l.pairs.xdpIngresses
 	if err := l.interfaces.Check(links); err != nil {
 		return e, err
 	}

@@ -211,8 +211,8 @@ func (r *pairManager) pollOthers(links []netlink.Link) (err error) {
 	return err
 }
 
-// xdpPorts lists the interfaces that XDP cross-connects, by ifindex.
-func (r *pairManager) xdpPorts() (map[int]crossconnect.XDPIngress, error) {
+// xdpIngresses lists the interfaces that XDP cross-connects, by ifindex.
+func (r *pairManager) xdpIngresses() (map[int]crossconnect.XDPIngress, error) {
 	own, errOwn := r.own.XDPIngresses()
 	kept, errKept := r.kept.XDPIngresses()
 	maps.Copy(own, kept)

@@ -10,21 +10,21 @@ import (
 
 // attachJob is an interface to be attached to.
 type attachJob struct {
-	w     *watched
-	hooks []probes.Hook // to try, in this order
-	why   string        // the first of them
-	port  crossconnect.XDPIngress
+	w       *watched
+	hooks   []probes.Hook // to try, in this order
+	why     string        // the first of them
+	ingress crossconnect.XDPIngress
 }
 
 // isShort tells that the job takes microseconds, because nothing is attached to the
 // interface itself.
 func (j attachJob) isShort() bool {
-	return j.port == (crossconnect.XDPIngress{}) && j.hooks[0] == probes.HookTracepoint
+	return j.ingress == (crossconnect.XDPIngress{}) && j.hooks[0] == probes.HookTracepoint
 }
 
 func (j attachJob) run() {
 	j.w.pending = false
-	j.w.refusal = j.w.probe.attach(j.hooks, j.why, j.port)
+	j.w.refusal = j.w.probe.attach(j.hooks, j.why, j.ingress)
 }
 
 const (

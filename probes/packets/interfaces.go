@@ -52,8 +52,8 @@ type Interfaces struct {
 	packets *Program
 	// RTNL is the socket that it asks over. It is in the network namespace of those.
 	RTNL rtnl.Socket
-	// XDPPorts asks for the interfaces that XDP cross-connects, by ifindex.
-	XDPPorts func() (map[int]crossconnect.XDPIngress, error)
+	// XDPIngresses asks for the interfaces that XDP cross-connects, by ifindex.
+	XDPIngresses func() (map[int]crossconnect.XDPIngress, error)
 	// LookAt says what programs of others are. It is crossconnect.LookAtProgram unless set.
 	LookAt crossconnect.LookAt
 	wish   probes.Hook
@@ -77,14 +77,14 @@ type Interfaces struct {
 // says which, by names and shell patterns; it means all that are up but loopback if empty.
 func NewInterfaces(p *Program, wish probes.Hook, chosen []string) *Interfaces {
 	return &Interfaces{
-		packets:  p,
-		XDPPorts: func() (map[int]crossconnect.XDPIngress, error) { return nil, nil },
-		LookAt:   crossconnect.LookAtProgram,
-		wish:     wish,
-		chosen:   choicesOf(chosen),
-		byIndex:  make(map[int]*watched),
-		byID:     make(map[uint32]*watched),
-		totals:   newTotals(),
+		packets:      p,
+		XDPIngresses: func() (map[int]crossconnect.XDPIngress, error) { return nil, nil },
+		LookAt:       crossconnect.LookAtProgram,
+		wish:         wish,
+		chosen:       choicesOf(chosen),
+		byIndex:      make(map[int]*watched),
+		byID:         make(map[uint32]*watched),
+		totals:       newTotals(),
 	}
 }
 
@@ -112,7 +112,7 @@ func (i *Interfaces) Check(links []netlink.Link) error {
 // kernel long is queued, for attachNext. An interface that cannot be watched is
 // shown with the reason: it does not keep the others from being watched.
 func (i *Interfaces) Reconcile(links []netlink.Link) error {
-	ports, err := i.portsToCount()
+	ingresses, err := i.ingressesToCount()
 	if err != nil {
 		return err
 	}
@@ -124,8 +124,8 @@ func (i *Interfaces) Reconcile(links []netlink.Link) error {
 		if w != nil {
 			w.name = attrs.Name
 		}
-		if w == nil && i.chosen.mean(attrs) || w != nil && w.wantsAnew(attrs, ports[attrs.Index]) {
-			i.watch(l, ports[attrs.Index])
+		if w == nil && i.chosen.mean(attrs) || w != nil && w.wantsAnew(attrs, ingresses[attrs.Index]) {
+			i.watch(l, ingresses[attrs.Index])
 		}
 	}
 	var errs []error
@@ -138,27 +138,27 @@ func (i *Interfaces) Reconcile(links []netlink.Link) error {
 	return errors.Join(errs...)
 }
 
-// portsToCount are the interfaces that XDP cross-connects, by ifindex, where only the
+// ingressesToCount are the interfaces that XDP cross-connects, by ifindex, where only the
 // program that redirects can count. The tracepoint comes before generic XDP.
-func (i *Interfaces) portsToCount() (map[int]crossconnect.XDPIngress, error) {
-	ports, err := i.XDPPorts()
-	if len(ports) > 0 && i.packets.traces() {
-		maps.DeleteFunc(ports, func(_ int, port crossconnect.XDPIngress) bool { return port.Hook == probes.HookXDPGeneric })
+func (i *Interfaces) ingressesToCount() (map[int]crossconnect.XDPIngress, error) {
+	ingresses, err := i.XDPIngresses()
+	if len(ingresses) > 0 && i.packets.traces() {
+		maps.DeleteFunc(ingresses, func(_ int, ingress crossconnect.XDPIngress) bool { return ingress.Hook == probes.HookXDPGeneric })
 	}
-	return ports, err
+	return ingresses, err
 }
 
 // wantsAnew tells that the interface is to be attached to again. What was
 // refused is asked for again when the XDP program is another: that in the way
 // may be gone.
-func (w *watched) wantsAnew(attrs *netlink.LinkAttrs, port crossconnect.XDPIngress) bool {
+func (w *watched) wantsAnew(attrs *netlink.LinkAttrs, ingress crossconnect.XDPIngress) bool {
 	if w.pending {
 		return false
 	}
 	if w.refusal != nil {
 		return xdpProgram(attrs) != w.beside
 	}
-	return w.probe.isStale(port)
+	return w.probe.isStale(ingress)
 }
 
 // xdpProgram is the number of the XDP program on an interface, 0 if there is
@@ -192,7 +192,7 @@ func (i *Interfaces) Refused() error {
 
 // watch begins to count on an interface, or to count elsewhere on it. Where XDP
 // cross-connects, its program is to count as well.
-func (i *Interfaces) watch(l netlink.Link, port crossconnect.XDPIngress) {
+func (i *Interfaces) watch(l netlink.Link, ingress crossconnect.XDPIngress) {
 	attrs := l.Attrs()
 	w := i.byIndex[attrs.Index]
 	if w == nil {
@@ -209,7 +209,7 @@ func (i *Interfaces) watch(l netlink.Link, port crossconnect.XDPIngress) {
 	}
 	hooks, why := hooksToTry(i.wish, factsOf(l))
 	w.pending = true
-	i.Queue.add(attachJob{w: w, hooks: hooks, why: why, port: port})
+	i.Queue.add(attachJob{w: w, hooks: hooks, why: why, ingress: ingress})
 }
 
 func (i *Interfaces) unwatch(ifindex int, w *watched) error {

@@ -25,8 +25,8 @@ type packetProbe struct {
 
 	hook   probes.Hook // HookNone: received frames are not counted
 	reason string      // why that hook
-	// port is where XDP redirects what enters, and counts it.
-	port crossconnect.XDPIngress
+	// ingress is where XDP redirects what enters, and counts it.
+	ingress crossconnect.XDPIngress
 
 	own      *ebpf.Collection // the program that does both
 	programs []ebpf.ProgramID // the kernel's numbers of those attached to the interface
@@ -63,11 +63,11 @@ func (p *Program) newProbe(l netlink.Link) (*packetProbe, error) {
 }
 
 // attach attaches at the first of hooks that the kernel grants; why says why that
-// is preferred. It leaves where it was attached before. With a port, XDP counts
+// is preferred. It leaves where it was attached before. With an ingress, XDP counts
 // and redirects there.
-func (p *packetProbe) attach(hooks []probes.Hook, why string, port crossconnect.XDPIngress) error {
-	if port != (crossconnect.XDPIngress{}) {
-		return p.attachPort(port)
+func (p *packetProbe) attach(hooks []probes.Hook, why string, ingress crossconnect.XDPIngress) error {
+	if ingress != (crossconnect.XDPIngress{}) {
+		return p.attachIngress(ingress)
 	}
 	if err := p.detach(); err != nil {
 		return err
@@ -126,11 +126,11 @@ func (p *packetProbe) attachSend(at probes.Hook, receive *ebpf.Program) error {
 	return nil
 }
 
-// attachPort has XDP count what it redirects, by a program of its own: the maps that
-// say where to are of the port. Another process may count already, and then the
+// attachIngress has XDP count what it redirects. That takes a program of its own, because
+// the maps that say where frames go are those of the ingress. Another process may count already, and then the
 // probe stays where it is.
-func (p *packetProbe) attachPort(port crossconnect.XDPIngress) error {
-	replacements, err := port.Maps()
+func (p *packetProbe) attachIngress(ingress crossconnect.XDPIngress) error {
+	replacements, err := ingress.Maps()
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (p *packetProbe) attachPort(port crossconnect.XDPIngress) error {
 	if err != nil {
 		return err
 	}
-	watch, err := port.Watch(own.Programs[name])
+	watch, err := ingress.Watch(own.Programs[name])
 	if err != nil {
 		own.Close()
 		return err
@@ -151,9 +151,9 @@ func (p *packetProbe) attachPort(port crossconnect.XDPIngress) error {
 		own.Close()
 		return errors.Join(err, watch.Close())
 	}
-	p.own, p.port, p.reason = own, port, "cross-connected by XDP"
+	p.own, p.ingress, p.reason = own, ingress, "cross-connected by XDP"
 	p.links = append(p.links, watch)
-	return p.attachSend(port.Hook, own.Programs[name])
+	return p.attachSend(ingress.Hook, own.Programs[name])
 }
 
 // count says in the table which tracepoints count, and that the probe is at a hook.
@@ -176,7 +176,7 @@ func (p *packetProbe) detach() error {
 	for _, l := range p.links {
 		errs = append(errs, l.Close())
 	}
-	p.links, p.programs, p.port = nil, nil, crossconnect.XDPIngress{}
+	p.links, p.programs, p.ingress = nil, nil, crossconnect.XDPIngress{}
 	if p.own != nil {
 		p.own.Close()
 		p.own = nil
@@ -198,8 +198,8 @@ func (p *packetProbe) forget() {
 }
 
 // isStale tells that the probe is not, or no longer, where frames come by.
-func (p *packetProbe) isStale(port crossconnect.XDPIngress) bool {
-	return p.yielded || p.lost || p.port != port
+func (p *packetProbe) isStale(ingress crossconnect.XDPIngress) bool {
+	return p.yielded || p.lost || p.ingress != ingress
 }
 
 // isLost tells that something of the probe is on the interface no more. What cannot
