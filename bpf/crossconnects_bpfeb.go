@@ -26,8 +26,8 @@ type CrossConnectsCrossConnect struct {
 type CrossConnectsCrossConnectPlan struct {
 	_             structs.HostLayout
 	Peer          [16]uint8
-	Wish          uint8
-	PeerWish      uint8
+	Requested     uint8
+	PeerRequested uint8
 	IsA           uint8
 	MayWait       uint8
 	Padding       uint32

@@ -39,8 +39,8 @@ struct generation_control {
  * here so that every process that finds the program finds the plan. */
 struct cross_connect_plan {
 	__u8 peer[INTERFACE_NAME_BYTES]; /* empty: not connected */
-	__u8 wish; /* for frames that enter here */
-	__u8 peer_wish; /* for those that enter the peer */
+	__u8 requested; /* for frames that enter here */
+	__u8 peer_requested; /* for those that enter the peer */
 	__u8 is_a; /* this interface was named first */
 	__u8 may_wait;
 	__u32 padding;

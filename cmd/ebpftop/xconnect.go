@@ -106,14 +106,14 @@ func newXconnectAdd() *cobra.Command {
 		Short: "Connect A and B; A and A sends back what A receives",
 		Args:  onePair,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			wish, err := crossconnect.ParseDatapath(datapath)
+			requested, err := crossconnect.ParseDatapath(datapath)
 			if err != nil {
 				return wrongUse(fmt.Errorf("--datapath: %w", err))
 			}
 			if err := cmp.Or(trial.check(cmd), errCannotKeep()); err != nil {
 				return err
 			}
-			pair := crossconnect.Pair{A: args[0], B: args[1], AToB: wish, BToA: wish, Wait: wait}
+			pair := crossconnect.Pair{A: args[0], B: args[1], AToB: requested, BToA: requested, Wait: wait}
 			if err := guard.checkNow(trial, nil, []crossconnect.Pair{pair}); err != nil {
 				return err
 			}

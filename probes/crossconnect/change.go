@@ -112,9 +112,9 @@ func (c *change) write(plans map[string]plan) error {
 func (c *change) errTwoModes() error {
 	active, idle := c.active(), 1-c.active()
 	for _, p := range c.set.ingresses {
-		wish, now := wish(p.plan(idle).Wish), p.legs[active].datapath
-		if p.isNew(idle) && now != "" && (wish == XDPGeneric) != (now == XDPGeneric) {
-			return fmt.Errorf("%s: a trial cannot put %s in the place of %s: change it without a trial", p.name(), wish, now)
+		requested, now := datapathOf(p.plan(idle).Requested), p.legs[active].datapath
+		if p.isNew(idle) && now != "" && (requested == XDPGeneric) != (now == XDPGeneric) {
+			return fmt.Errorf("%s: a trial cannot put %s in the place of %s: change it without a trial", p.name(), requested, now)
 		}
 	}
 	return nil

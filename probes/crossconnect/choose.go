@@ -34,19 +34,19 @@ func (c *connector) choose(j *attachJob) error {
 			return err
 		}
 	}
-	wish := wish(p.plan(c.generation).Wish)
+	requested := datapathOf(p.plan(c.generation).Requested)
 	if from.foreignXDP {
 		// XDP is not taken if the program is ours, or if it is to be XDP and the
 		// program gives way.
 		from.foreignXDP = false
-		try, _, err := datapathsToTry(wish, from, to)
+		try, _, err := datapathsToTry(requested, from, to)
 		wanted := err == nil && try[0] != TC
 		from.foreignXDP = p.attached.xdp == nil && !(wanted && c.yields(j.device))
 		if program, err := c.lookAt(ebpf.ProgramID(j.device.Attrs().Xdp.ProgId)); err == nil {
 			from.xdpProgram = program.Name
 		}
 	}
-	j.try, j.reason, err = datapathsToTry(wish, from, to)
+	j.try, j.reason, err = datapathsToTry(requested, from, to)
 	return err
 }
 

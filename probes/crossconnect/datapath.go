@@ -83,11 +83,11 @@ func describe(link netlink.Link) device {
 // Where XDP is among them, the egress may be ready for it only once it has an
 // XDP program itself, which the opposite direction attaches. So when both are
 // attached, errNoXDPSend tells whether XDP was the right choice.
-func datapathsToTry(wish Datapath, ingress, egress device) (try []Datapath, reason string, err error) {
+func datapathsToTry(requested Datapath, ingress, egress device) (try []Datapath, reason string, err error) {
 	if err := errConnect(ingress, egress); err != nil {
 		return nil, "", err
 	}
-	switch wish {
+	switch requested {
 	case TC:
 		return []Datapath{TC}, "asked for", nil
 	case XDPGeneric:

@@ -67,7 +67,7 @@ func (o *opener) reason(p *ingress, d Datapath, generation int) string {
 	from, errFrom := deviceOf(ingress)
 	to, errTo := deviceOf(egress)
 	from.foreignXDP = false // it is ours
-	try, reason, err := datapathsToTry(wish(p.plan(generation).Wish), from, to)
+	try, reason, err := datapathsToTry(datapathOf(p.plan(generation).Requested), from, to)
 	if errors.Join(errFrom, errTo, err) != nil || try[0] != d {
 		return unknown
 	}

@@ -201,7 +201,7 @@ func (f *discovered) status(peer *discovered, now time.Duration, links links) St
 	s := Status{
 		A: text(f.Record.Name), B: text(plan.Peer), State: Active, Origin: OriginOther, Owner: owner, Kept: f.isKept(),
 		Reason: strings.Join(missing(links, text(f.Record.Name), text(plan.Peer)), "; "),
-		AToB:   f.leg(now), BToA: Leg{Requested: wish(plan.PeerWish)},
+		AToB:   f.leg(now), BToA: Leg{Requested: datapathOf(plan.PeerRequested)},
 	}
 	if peer != nil {
 		s.BToA = peer.leg(now)
@@ -221,7 +221,7 @@ func (f *discovered) status(peer *discovered, now time.Duration, links links) St
 // leg describes the direction of the frames that enter here.
 func (f *discovered) leg(now time.Duration) Leg {
 	counted := f.Traffic.ofPair(&f.Record, f.Current.activeGeneration(now))
-	leg := Leg{Requested: wish(f.plan(now).Wish), Packets: counted.Packets, Bytes: counted.Bytes}
+	leg := Leg{Requested: datapathOf(f.plan(now).Requested), Packets: counted.Packets, Bytes: counted.Bytes}
 	if f.leads(now) {
 		leg.Datapath = f.datapath
 	}

@@ -14,20 +14,20 @@ import (
 // it. Of each pair, both ingresses have one.
 type plan = bpf.CrossConnectsCrossConnectPlan
 
-// wishes are the datapaths by their number in a plan.
-var wishes = []Datapath{Auto, XDP, XDPGeneric, TC}
+// datapathsByNumber are the datapaths by their number in a plan.
+var datapathsByNumber = []Datapath{Auto, XDP, XDPGeneric, TC}
 
 // makePlans turns pairs into plans by the name of the ingress interface. The
 // set must make sense by itself: no interface in two pairs.
 func makePlans(pairs []Pair) (map[string]plan, error) {
 	plans := make(map[string]plan, 2*len(pairs))
-	add := func(name, peer string, wish, peerWish Datapath, isA, wait bool) error {
+	add := func(name, peer string, requested, peerRequested Datapath, isA, wait bool) error {
 		if other, taken := plans[name]; taken && text(other.Peer) == peer {
 			return refuse(ErrTaken, "%s is connected to %s already", name, peer)
 		} else if taken {
 			return refuse(ErrTaken, "%s is to be connected to %s and to %s: an interface can be in one pair only", name, text(other.Peer), peer)
 		}
-		p := plan{Peer: interfaceName(peer), Wish: number(wish), PeerWish: number(peerWish)}
+		p := plan{Peer: interfaceName(peer), Requested: number(requested), PeerRequested: number(peerRequested)}
 		if isA {
 			p.IsA = 1
 		}
@@ -60,9 +60,9 @@ func errInvalid(pair Pair) error {
 			return err
 		}
 	}
-	for _, wish := range []Datapath{pair.AToB, pair.BToA} {
-		if wish != "" && !slices.Contains(wishes, wish) {
-			_, err := ParseDatapath(string(wish))
+	for _, requested := range []Datapath{pair.AToB, pair.BToA} {
+		if requested != "" && !slices.Contains(datapathsByNumber, requested) {
+			_, err := ParseDatapath(string(requested))
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func errInvalid(pair Pair) error {
 
 // pairOf is the pair of which ingress name has the plan p, its A being here.
 func pairOf(name string, p *plan) Pair {
-	return Pair{A: name, B: text(p.Peer), AToB: wish(p.Wish), BToA: wish(p.PeerWish), Wait: p.MayWait != 0}
+	return Pair{A: name, B: text(p.Peer), AToB: datapathOf(p.Requested), BToA: datapathOf(p.PeerRequested), Wait: p.MayWait != 0}
 }
 
 // isThere tells whether the plan wants anything.
@@ -79,18 +79,18 @@ func isThere(p *plan) bool { return p.Peer[0] != 0 }
 
 // isSame tells whether two plans want the same pair by the same datapaths.
 func isSame(a, b *plan) bool {
-	return isThere(a) && a.Peer == b.Peer && a.Wish == b.Wish && a.PeerWish == b.PeerWish
+	return isThere(a) && a.Peer == b.Peer && a.Requested == b.Requested && a.PeerRequested == b.PeerRequested
 }
 
 func number(d Datapath) uint8 {
-	return uint8(max(0, slices.Index(wishes, d))) // empty is Auto
+	return uint8(max(0, slices.Index(datapathsByNumber, d))) // empty is Auto
 }
 
-func wish(number uint8) Datapath {
-	if int(number) >= len(wishes) {
+func datapathOf(number uint8) Datapath {
+	if int(number) >= len(datapathsByNumber) {
 		return Auto
 	}
-	return wishes[number]
+	return datapathsByNumber[number]
 }
 
 // interfaceName and text convert names as the kernel has them.

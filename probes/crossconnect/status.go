@@ -118,7 +118,7 @@ func (o *observation) removed() []Status {
 		s := o.newStatus(p.name(), text(before.Peer))
 		s.State, s.Removed, s.TrialEnds = Trial, true, &ends
 		s.Reason = "disconnected on trial: comes back unless confirmed"
-		s.AToB, s.BToA = Leg{Requested: wish(before.Wish)}, Leg{Requested: wish(before.PeerWish)}
+		s.AToB, s.BToA = Leg{Requested: datapathOf(before.Requested)}, Leg{Requested: datapathOf(before.PeerRequested)}
 		list = append(list, s)
 	}
 	return list
@@ -180,7 +180,7 @@ func appendNew(reasons []string, reason string) []string {
 // legStatus describes one direction of a pair, and says what ails it.
 func (o *observation) legStatus(p *ingress) (s Leg, problem string, err error) {
 	plan, leg := p.plan(o.active()), p.legs[o.active()]
-	s = Leg{Datapath: leg.datapath, Requested: wish(plan.Wish), DatapathReason: leg.reason}
+	s = Leg{Datapath: leg.datapath, Requested: datapathOf(plan.Requested), DatapathReason: leg.reason}
 	traffic, err := p.readTraffic()
 	if err != nil {
 		return s, "", err

@@ -63,12 +63,12 @@ func TestImpact(t *testing.T) {
 		}
 	}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("consequences\n%+v, want\n%+v", got, want)
+		t.Errorf("impact\n%+v, want\n%+v", got, want)
 	}
 }
 
-// TestConsequencesAbove has the address and the default route on what is on an interface.
-func TestConsequencesAbove(t *testing.T) {
+// TestImpactAbove has the address and the default route on what is on an interface.
+func TestImpactAbove(t *testing.T) {
 	r := newSessionRig(t)
 	r.check(r.host.AddBridge("br0", "host0", "host1"))
 	r.add(&netlink.Macvlan{LinkAttrs: r.attributes("mac0", "br0"), Mode: netlink.MACVLAN_MODE_BRIDGE})
@@ -131,9 +131,9 @@ func TestAbove(t *testing.T) {
 	}
 }
 
-// TestConsequencesRoutes has routes of every kind out of host0, and some that
+// TestImpactRoutes has routes of every kind out of host0, and some that
 // are not.
-func TestConsequencesRoutes(t *testing.T) {
+func TestImpactRoutes(t *testing.T) {
 	r := newSessionRig(t)
 	r.address("host0", "10.0.0.2/24")
 	r.address("host0", "fd00::2/64")
@@ -176,7 +176,7 @@ func TestConsequencesRoutes(t *testing.T) {
 	}
 }
 
-func TestConsequencesOfMissing(t *testing.T) {
+func TestImpactOfMissing(t *testing.T) {
 	r := newSessionRig(t)
 	got := r.impactOf(probes.Change{Remove: &probes.Pair{A: "host0", B: "host1"}, Add: &probes.Pair{A: "gone", B: "host1", Wait: true}})
 	if len(got) != 2 || !got[0].Missing || got[0].Interface != "gone" || got[1].Missing {
@@ -184,7 +184,7 @@ func TestConsequencesOfMissing(t *testing.T) {
 	}
 }
 
-func TestConsequencesOfRemoval(t *testing.T) {
+func TestImpactOfRemoval(t *testing.T) {
 	r := newSessionRig(t)
 	if got := r.impactOf(probes.Change{Remove: &probes.Pair{A: "host0", B: "host1"}}); len(got) != 0 {
 		t.Errorf("impact %+v, want none", got)

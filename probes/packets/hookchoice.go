@@ -35,25 +35,25 @@ var standingKinds = []string{"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "
 // and why the first one is preferred. XDP generic comes before tc only on
 // hardware: there it switches GRO off and sees frames one by one, while on a
 // virtual device it would take a 64 KiB aggregate for one frame.
-func hooksToTry(wish probes.Hook, facts linkFacts) (hooks []probes.Hook, reason string) {
+func hooksToTry(requested probes.Hook, facts linkFacts) (hooks []probes.Hook, reason string) {
 	tc := []probes.Hook{probes.HookTC, probes.HookClsact}
-	traced := wish == probes.HookAuto || wish == probes.HookTracepoint
+	traced := requested == probes.HookAuto || requested == probes.HookTracepoint
 	switch {
 	case traced && slices.Contains(standingKinds, facts.kind):
 		return tc, "what a " + facts.kind + " receives passes the tracepoint on the device below only"
-	case wish == probes.HookAuto:
+	case requested == probes.HookAuto:
 		return append([]probes.Hook{probes.HookTracepoint}, tc...), "sees every frame; nothing is attached to the interface"
-	case wish == probes.HookTracepoint:
+	case requested == probes.HookTracepoint:
 		return append([]probes.Hook{probes.HookTracepoint}, tc...), "asked for"
-	case wish == probes.HookTC:
+	case requested == probes.HookTC:
 		return tc, "asked for"
-	case wish == probes.HookClsact:
+	case requested == probes.HookClsact:
 		return tc[1:], "asked for"
 	case facts.foreignXDP:
 		return tc, "XDP is taken by another program"
 	case !facts.hasEthernet:
 		return tc, "XDP needs an Ethernet header"
-	case wish == probes.HookXDPGeneric:
+	case requested == probes.HookXDPGeneric:
 		return append([]probes.Hook{probes.HookXDPGeneric}, tc...), "asked for"
 	}
 	return append([]probes.Hook{probes.HookXDP, probes.HookXDPGeneric}, tc...), "asked for"

@@ -55,9 +55,9 @@ type Interfaces struct {
 	// XDPIngresses asks for the interfaces that XDP cross-connects, by ifindex.
 	XDPIngresses func() (map[int]crossconnect.XDPIngress, error)
 	// LookAt says what programs of others are. It is crossconnect.LookAtProgram unless set.
-	LookAt crossconnect.LookAt
-	wish   probes.Hook
-	chosen choices
+	LookAt    crossconnect.LookAt
+	requested probes.Hook
+	chosen    choices
 
 	byIndex map[int]*watched
 	byID    map[uint32]*watched
@@ -75,12 +75,12 @@ type Interfaces struct {
 
 // NewInterfaces watches no interface yet: that is for Reconcile. Of those there are, chosen
 // says which, by names and shell patterns; it means all that are up but loopback if empty.
-func NewInterfaces(p *Program, wish probes.Hook, chosen []string) *Interfaces {
+func NewInterfaces(p *Program, requested probes.Hook, chosen []string) *Interfaces {
 	return &Interfaces{
 		packets:      p,
 		XDPIngresses: func() (map[int]crossconnect.XDPIngress, error) { return nil, nil },
 		LookAt:       crossconnect.LookAtProgram,
-		wish:         wish,
+		requested:    requested,
 		chosen:       choicesOf(chosen),
 		byIndex:      make(map[int]*watched),
 		byID:         make(map[uint32]*watched),
@@ -207,7 +207,7 @@ func (i *Interfaces) watch(l netlink.Link, ingress crossconnect.XDPIngress) {
 		w.past = i.packets.counters.newTally(w.probe.block)
 		i.byID[w.probe.id] = w
 	}
-	hooks, why := hooksToTry(i.wish, factsOf(l))
+	hooks, why := hooksToTry(i.requested, factsOf(l))
 	w.pending = true
 	i.Queue.add(attachJob{w: w, hooks: hooks, why: why, ingress: ingress})
 }

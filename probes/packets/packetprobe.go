@@ -127,8 +127,8 @@ func (p *packetProbe) attachSend(at probes.Hook, receive *ebpf.Program) error {
 }
 
 // attachIngress has XDP count what it redirects. That takes a program of its own, because
-// the maps that say where frames go are those of the ingress. Another process may count already, and then the
-// probe stays where it is.
+// the maps that say where frames go are those of the ingress. Another process may count
+// already, and then the probe stays where it is.
 func (p *packetProbe) attachIngress(ingress crossconnect.XDPIngress) error {
 	replacements, err := ingress.Maps()
 	if err != nil {
