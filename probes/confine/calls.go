@@ -82,8 +82,8 @@ func callsOfExecuting() []call {
 	return anyOf(unix.SYS_CLONE, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_PIDFD_OPEN)
 }
 
-// calls returns what the process may call from now on. Of several for one call, the first
-// counts.
+// calls returns what the process may call from now on. If a call is listed several times,
+// the first entry counts.
 func (n *Needs) calls() []call {
 	var calls []call
 	// Nothing is made, and opened to be read only; but a terminal is opened to be written
@@ -103,9 +103,9 @@ func (n *Needs) calls() []call {
 	return calls
 }
 
-// restrictCalls allows these system calls and no others, which fail: EPERM, and clone3,
-// whose arguments cannot be seen, ENOSYS, for which C libraries have clone. It is for all
-// threads, and for all programs that they execute. Without seccomp in the kernel, it
+// restrictCalls allows these system calls. All others fail with EPERM, but clone3 with
+// ENOSYS: a filter cannot see its arguments, and C libraries then use clone. It holds for
+// all threads, and for all programs that they execute. Without seccomp in the kernel, it
 // restricts nothing.
 func restrictCalls(calls []call) error {
 	filter, err := bpf.Assemble(filterOf(calls))

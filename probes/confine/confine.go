@@ -1,6 +1,6 @@
-// Package confine takes from the process, for good, what it does not need any
-// more: capabilities, files, the execution of programs. Whoever takes the
-// process over by some mistake of ours has not taken over the host.
+// Package confine gives up, for good, what the process does not need any more:
+// capabilities, files, system calls, the execution of programs. If ebpftop is
+// compromised, the attacker cannot reach the rest of the host.
 package confine
 
 import (

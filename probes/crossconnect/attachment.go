@@ -39,7 +39,7 @@ func newAttachment(program *ebpf.Program, at probes.Hook, ifindex int, isKept bo
 	return made, err
 }
 
-// filterName tells at the next start whether the filter is to stay.
+// filterName returns a name by which the next start knows whether the filter is to stay.
 func filterName(isKept bool) (string, error) {
 	if isKept {
 		return attach.KeptFilter, nil
@@ -77,8 +77,8 @@ func (a *attachment) replace(program *ebpf.Program, r *ingressRecord) error {
 	return old.Close()
 }
 
-// end detaches for good. To close a link would do only if no other process had
-// it open.
+// end detaches for good. Because another process may have the link open, closing it is
+// not enough.
 func (a *attachment) end() error {
 	l, ok := a.link.(link.Link)
 	if !ok {

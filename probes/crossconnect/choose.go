@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reserve is choose for an interface whose peer is missing: there, a program that
-// redirects nothing tells other processes whose the interface is.
+// reserve is choose for an interface whose peer is missing. It gets a program that
+// redirects nothing, by which other processes see who has the interface.
 func (c *connector) reserve(j *attachJob) error {
 	j.try = []Datapath{TC}
 	j.ingress.isBare = !describe(j.device).hasEthernet
@@ -70,8 +70,8 @@ func (c *connector) errTakenMeanwhile(j *attachJob) error {
 	return c.errTaken(device)
 }
 
-// errTaken fails if the device is in a pair of another set of pairs, or comes back into
-// one.
+// errTaken returns ErrTaken, wrapped, if the device is in a pair of another set of pairs,
+// or will be in one again when a trial ends.
 func (c *connector) errTaken(device netlink.Link) error {
 	ingresses, err := findIngresses(device, c.lookAt)
 	if err != nil {

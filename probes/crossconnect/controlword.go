@@ -14,16 +14,16 @@ import (
 
 const generations = 2
 
-// controlWord says which of the two generations counts: it is control.word of
-// headers/cross_connect.h, deadline << 1 | generation. Deadlines are in ticks:
+// controlWord says which of the two generations is active: it is control.word of
+// headers/cross_connect.h, deadline << 1 | generation. Deadlines are in ticks, because
 // all programs that compare them read the same counter.
 type controlWord uint64
 
 // clock is how ticks relate to CLOCK_MONOTONIC.
 var clock = sync.OnceValues(kernel.ReadJiffies)
 
-// newControlWord makes a generation count, for good or until a deadline, from which
-// on the other one does.
+// newControlWord makes a generation active, for good or until a deadline, from which on
+// the other one is.
 func newControlWord(generation int, deadline time.Duration) controlWord {
 	if deadline == 0 {
 		return controlWord(generation)
@@ -45,7 +45,7 @@ func ticksAt(monotonic time.Duration) uint64 {
 	return c.Ticks(monotonic)
 }
 
-// activeGeneration returns the generation that counts at a moment.
+// activeGeneration returns the generation that is active at a moment.
 func (w controlWord) activeGeneration(now time.Duration) int {
 	generation := int(w & 1)
 	if w.deadline() != 0 && now >= w.deadline() {
@@ -54,12 +54,12 @@ func (w controlWord) activeGeneration(now time.Duration) int {
 	return generation
 }
 
-// onTrial tells whether the generation that counts may cease to.
+// onTrial tells whether the active generation has a deadline that is not over.
 func (w controlWord) onTrial(now time.Duration) bool {
 	return w.deadline() != 0 && now < w.deadline()
 }
 
-// moment is a control word at a time, which together say which generation counts.
+// moment is a control word at a time, which together say which generation is active.
 type moment struct {
 	word controlWord
 	now  time.Duration // CLOCK_MONOTONIC
@@ -90,9 +90,8 @@ func (c *control) read() (bpf.CrossConnectsGenerationControl, error) {
 	return value, nil
 }
 
-// put makes word count in the packet path, for all ingresses at once: the kernel
-// copies it by one store. The revision that it returns tells other processes to
-// look again.
+// put makes word take effect for all ingresses at once, because the kernel copies it by
+// one store. The revision that it returns tells other processes to look again.
 func (c *control) put(word controlWord) (revision uint64, err error) {
 	err = c.change(func(value *bpf.CrossConnectsGenerationControl) {
 		value.Word = uint64(word)
@@ -102,7 +101,7 @@ func (c *control) put(word controlWord) (revision uint64, err error) {
 	return revision, err
 }
 
-// touch tells other processes to look again, though the same generation counts.
+// touch tells other processes to look again, though the same generation stays active.
 func (c *control) touch() (revision uint64, err error) {
 	err = c.change(func(value *bpf.CrossConnectsGenerationControl) {
 		value.Revision++
@@ -136,7 +135,7 @@ func (c *control) change(edit func(*bpf.CrossConnectsGenerationControl)) error {
 	return nil
 }
 
-// monotonic is the clock that deadlines are told by.
+// monotonic reads the clock that deadlines refer to.
 func monotonic() (time.Duration, error) {
 	if _, err := clock(); err != nil {
 		return 0, err

@@ -16,12 +16,12 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 )
 
-// LookAt tells what a program is. Asking the kernel for a program by its number
-// takes CAP_SYS_ADMIN; a process without can have another ask, and return its
-// answer. A program that must not be looked at is an os.ErrPermission.
+// LookAt returns what a program is. Because looking up a program by its id takes
+// CAP_SYS_ADMIN, a process without it can have another process look. It returns
+// os.ErrPermission, wrapped, if the program may not be looked at.
 type LookAt func(ebpf.ProgramID) (Program, error)
 
-// Program is what can be told of a program in the kernel.
+// Program describes a program in the kernel.
 type Program struct {
 	Name    string
 	Ingress *KernelIngress // that it serves, nil if it is none of ours
@@ -38,8 +38,8 @@ func LookAtProgram(id ebpf.ProgramID) (Program, error) {
 	return Program{Name: info.Name, Ingress: ingress, Counts: isCounter(info)}, errors.Join(err, m.Close())
 }
 
-// isCounter tells whether a program is one that counts what tc receives for an ebpftop.
-// Anybody may call a program what we call ours, so it must have the map, too.
+// isCounter tells whether a program counts what tc receives for an ebpftop. Because
+// anybody may give a program our name, it must use our map, too.
 func isCounter(info *ebpf.ProgramInfo) bool {
 	if info.Name != bpf.PacketsProgTcRx && info.Name != bpf.PacketsProgProtoTcRx {
 		return false
@@ -139,9 +139,9 @@ func (p *KernelIngress) isOwned() bool {
 	return p.isKept() || !processOf(p.Record.Owner).HasEnded()
 }
 
-// isLeftOver tells whether only a trial wanted the ingress, which is over. Because no
-// process is needed to end a trial, none may have removed it yet. One that is being made
-// is not left over, though no generation that counts wants it so far.
+// isLeftOver tells whether the ingress is there only for a trial that is over: the kernel
+// ends a trial, and no process may have removed the ingress yet. An ingress that is being
+// made is not left over, though the active generation does not want it yet.
 func (p *KernelIngress) isLeftOver(now time.Duration) bool {
 	m := moment{word: p.Current, now: now}
 	return m.isTrialOver() && !isThere(&p.Record.Plans[m.active()])
@@ -158,7 +158,7 @@ func thisProcess() (bpf.CrossConnectsProcess, error) {
 	return bpf.CrossConnectsProcess{Pid: self.PID, PidNamespace: self.Namespace, Start: self.Start}, err
 }
 
-// advice is for who wants to connect the interface otherwise.
+// advice says what to do to connect the interface otherwise.
 func (p *KernelIngress) advice() string {
 	switch {
 	case p.isKept():

@@ -11,8 +11,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
-// Pairs may be kept elsewhere: by pins in another bpffs, as a container has one. They work,
-// and only who sees these pins can change them.
+// Pairs may be kept elsewhere: by pins in another bpffs, for example that of a container.
+// They work, and only processes that see these pins can change them.
 
 // keptHere returns the number of the control word of the pairs that are kept by pins which
 // this process sees, 0 if there are none. It returns false if it may not look at them.

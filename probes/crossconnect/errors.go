@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// What changes of a set are refused for, besides what the kernel refuses, and why there
-// is no list. Errors wrap one of these; what they say is for people.
+// Reasons for which a change is refused, or pairs cannot be listed. Errors wrap one of
+// these, or an error of the kernel; their text is for people.
 var (
 	// ErrMissing: an interface does not exist, and its pair may not wait for it.
 	ErrMissing = errors.New("no such interface")

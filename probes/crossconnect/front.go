@@ -64,8 +64,7 @@ func programIDs(programs []link.AttachedProgram) (ids []ebpf.ProgramID) {
 	return ids
 }
 
-// overtake puts programs in front of those of others that came first, and notes what is
-// still ahead.
+// overtake moves programs in front of those of others, and notes what is still ahead.
 func (c *change) overtake() error {
 	var errs []error
 	for _, p := range c.set.ingresses {
@@ -76,8 +75,8 @@ func (c *change) overtake() error {
 	return errors.Join(errs...)
 }
 
-// overtakeOn does so once for each program of others, because two that both insist would
-// never end.
+// overtakeOn does so on one ingress, and once for each program of others: two that both
+// insist would never end.
 func (c *change) overtakeOn(p *ingress) error {
 	ahead, err := p.attached.tc.ahead(&p.ingressRecord)
 	if err != nil {

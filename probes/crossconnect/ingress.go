@@ -86,9 +86,9 @@ func (p *ingress) write() error {
 	return nil
 }
 
-// send directs what enters in a generation: to an interface by a datapath, or, if there
-// is no datapath, on as if there were no pair. Where generic XDP is attached, that does
-// what tc is to do: see standIn.
+// send directs the frames that enter, in one generation: to next.egress by next.datapath
+// or, if the datapath is empty, on as if there were no pair. Where generic XDP is
+// attached, it redirects instead of tc: see standIn.
 func (p *ingress) send(generation int, next leg) error {
 	p.legs[generation] = next
 	var xdp, tc int

@@ -71,8 +71,9 @@ func (k *kernelSet) refresh() error {
 	return nil
 }
 
-// endKeptTrial removes what only a trial of kept pairs needed that is over, because an XDP
-// program keeps others out even if it passes everything on. The lock is held.
+// endKeptTrial ends a trial of kept pairs that is over: it removes what only the trial
+// needed, because an XDP program keeps others out even if it passes everything on. The
+// caller holds the lock.
 func (c *change) endKeptTrial() error {
 	place, err := keptPins()
 	if err != nil || !place.isTrialOver(c.now) {
@@ -91,7 +92,8 @@ func (c *change) endKeptTrial() error {
 	return err
 }
 
-// isTrialOver tells whether a trial of the pairs that are kept there is, without opening them.
+// isTrialOver tells whether a trial of the pairs that are pinned there is over, without
+// opening them.
 func (p pins) isTrialOver(now time.Duration) bool {
 	m, err := ebpf.LoadPinnedMap(p.path(bpf.ControlMapName), nil)
 	if err != nil {

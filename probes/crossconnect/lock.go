@@ -12,10 +12,10 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 )
 
-// lock keeps other processes from changing cross-connects meanwhile. It is on the
-// directory that kept pairs are pinned below, which root alone can open: on the network
-// namespace, any user could hold a lock. It is open only while it is held, because bpffs
-// could not be unmounted else.
+// lock keeps other processes from changing cross-connects. It locks the directory below
+// which pairs are pinned, because root alone can open that; on the network namespace, any
+// user could hold a lock. The directory is open only while the lock is held, because
+// bpffs cannot be unmounted meanwhile.
 type lock struct{ dir *os.File }
 
 // open makes and opens the directory. For a process that may not, or where there is no

@@ -9,17 +9,18 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Pins do not go with the network namespace that they are of. That it is gone is told by a
-// device that is there as long as the namespace: the kernel empties the entry of a devmap
-// when its device goes.
+// Pins do not go with their network namespace. To know that it is gone, a devmap with a
+// device that is there as long as the namespace is pinned beside them: the kernel empties
+// the entry when the device goes.
 
 const (
 	namespacePin    = "namespace"
 	loopbackIfindex = 1 // in every network namespace: LOOPBACK_IFINDEX in include/net/flow.h
 )
 
-// pinNamespace pins what tells that the calling thread's network namespace is gone. It is
-// pinned with its entry, so that a process that is killed meanwhile leaves none without.
+// pinNamespace pins the map by which isNamespaceGone knows that the network namespace of
+// the calling thread is gone. The map is filled first, so that a process that is killed
+// meanwhile leaves no empty one.
 func (p pins) pinNamespace() error {
 	if p == "" {
 		return nil
@@ -38,8 +39,8 @@ func (p pins) pinNamespace() error {
 	return nil
 }
 
-// isNamespaceGone tells whether the network namespace of the pins is. Of one that does not
-// note it, because another version made it, that is not known.
+// isNamespaceGone tells whether the network namespace of the pins is gone. It returns
+// false if the map is missing, because another version made the pins.
 func (p pins) isNamespaceGone() bool {
 	m, err := ebpf.LoadPinnedMap(p.path(namespacePin), nil)
 	if err != nil {

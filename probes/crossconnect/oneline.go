@@ -2,7 +2,7 @@ package crossconnect
 
 import "github.com/ebpftop/ebpftop/probes"
 
-// oneLine is an error that tells in one line, however many errors it joins.
+// oneLine is an error whose text is one line, however many errors it joins.
 type oneLine struct{ error }
 
 func inOneLine(err error) error {

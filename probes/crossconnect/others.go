@@ -17,12 +17,12 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
-// Others lists the pairs of other processes in the network namespace that end
-// with them, and those kept by pins in another bpffs, again and again.
+// Others lists, again and again, the pairs of other processes in the network namespace:
+// those that end with their process, and those kept by pins in another bpffs.
 type Others struct {
 	readIngresses ReadIngresses
-	// passed are programs that are no ingress of another process. What they are
-	// they stay, and are not asked for any more.
+	// passed are programs that are no ingress of another process. Because a program
+	// does not change, they are not asked for again.
 	passed map[ebpf.ProgramID]bool
 	asked  int // programs that were asked for last
 }
@@ -76,8 +76,8 @@ func (o *Others) status(links links) ([]Status, error) {
 	return statusOf(programs, ingresses, now, links), nil
 }
 
-// programsOnAny lists the programs for received frames on all devices. Of these,
-// few have a qdisc with filters to ask for.
+// programsOnAny lists the programs for received frames on all devices. It asks for
+// filters only on devices that have a qdisc for them, which are few.
 func programsOnAny(links links) (map[ebpf.ProgramID]Datapath, error) {
 	filtered, err := attach.WithFilters()
 	if err != nil {
@@ -180,7 +180,7 @@ func statusOf(programs map[ebpf.ProgramID]Datapath, ingresses map[ebpf.ProgramID
 	return list
 }
 
-// plan is the one that counts at a moment.
+// plan returns the plan of the generation that is active at a moment.
 func (f *discovered) plan(now time.Duration) *plan {
 	return &f.Record.Plans[f.Current.activeGeneration(now)]
 }

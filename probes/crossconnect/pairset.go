@@ -11,18 +11,18 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
-// PairSet is a set of pairs that changes as a whole. Its methods are for threads
-// in the network namespace that it was made in; several may call them at once.
+// PairSet is a set of pairs that changes as a whole. Its methods must be called on
+// threads in the network namespace that it was made in, and may be called concurrently.
 type PairSet struct {
 	// YieldXDP makes an XDP program of the caller's give way to that of a
 	// cross-connect, and returns whether it did. It must not call the set. If it
 	// is nil, no program gives way.
 	YieldXDP func(ifindex int) bool
-	// LookAt says what the programs on an interface are: that may be in a pair of
-	// another set of pairs. It is LookAtProgram unless set.
+	// LookAt returns what the programs on an interface are, because that may be in a
+	// pair of another set. It is LookAtProgram unless set.
 	LookAt LookAt
-	// Patience is how long to wait for another process that changes cross-connects. 0
-	// waits not at all. The wait ends early when Stop is closed; nil never is.
+	// Patience is how long to wait for another process that changes cross-connects.
+	// With 0, there is no wait. Closing Stop ends the wait early; Stop may be nil.
 	Patience time.Duration
 	Stop     <-chan struct{}
 
@@ -102,10 +102,10 @@ func (s *PairSet) Rollback() error {
 // trialPatience is how long the end of a trial waits for another process.
 const trialPatience = 300 * time.Millisecond
 
-// endTrial makes a generation count for good. Because a trial does not wait, this does not
-// wait for another process that does not get done with a change, either: it stores the
-// control word, and only then waits to remove what is not needed any more. If that cannot
-// be had, the next change does it.
+// endTrial makes a generation active for good. Because a trial does not wait, endTrial
+// does not wait either for another process that does not finish a change: it stores the
+// control word, and only then waits to remove what is not needed any more. If it cannot get
+// the lock, the next change does that.
 func (s *PairSet) endTrial(generation func(moment) int) error {
 	err := s.changeWithin(min(trialPatience, s.Patience), func(c *change) error {
 		if !c.isOnTrial() {
@@ -154,8 +154,9 @@ func (s *PairSet) Keep(kept *PairSet) error {
 	})
 }
 
-// Reconcile makes pairs wait whose interfaces are gone, and connects those whose
-// interfaces are back. It is to be called when interfaces come, go or change.
+// Reconcile connects the pairs whose interfaces are back, and makes those wait whose
+// interfaces are gone. It is to be called when interfaces come, go or change: see
+// Changes.
 func (s *PairSet) Reconcile() error {
 	if s.isEmpty() {
 		return nil
@@ -170,10 +171,10 @@ func (s *PairSet) isEmpty() bool {
 	return s.inKernel.isEmpty()
 }
 
-// RetryWaiting is Reconcile for what no message tells of: a pair that waits and could be
-// connected by now, a program that somebody detached, a process that watched and
-// was killed. It is to be called now and then, and lists the interfaces only if there
-// is something of the kind.
+// RetryWaiting is Reconcile for what no message announces: a waiting pair that could be
+// connected by now, a program that somebody detached, a process that watched and was
+// killed. It is to be called now and then. It lists the interfaces only if it finds one
+// of these.
 func (s *PairSet) RetryWaiting() error {
 	due := false
 	err := s.look(func(m moment) (err error) {
@@ -186,10 +187,10 @@ func (s *PairSet) RetryWaiting() error {
 	return s.Reconcile()
 }
 
-// RemoveUnpinned disconnects an interface, and the one at the other end, if of its
-// kept pair only filters are left and no pins. It returns whether that was so. If peer
-// is not empty, it does so only if the interface is connected with peer. It is for the
-// set that is kept.
+// RemoveUnpinned disconnects an interface, and the one at the other end, if only the
+// filters of its kept pair are left, without pins. It returns whether that was so. If
+// peer is not empty, it does so only if the interface is connected with peer. It is for
+// the kept set.
 func (s *PairSet) RemoveUnpinned(name, peer string) (removed bool, err error) {
 	err = s.change(func(c *change) (err error) {
 		removed, err = c.sweep().remove(name, peer)

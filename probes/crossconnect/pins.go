@@ -37,9 +37,9 @@ func keptPins() (pins, error) {
 	return pins(filepath.Join(pinRoot, name)), nil
 }
 
-// namespaceName tells network namespaces apart. Their cookies, which the kernel
-// never gives out twice, are to be had from Linux 5.14; before, the inode number
-// must do, which a later namespace may get again.
+// namespaceName identifies a network namespace: by its cookie, which the kernel never
+// gives out twice (Linux 5.14), or else by its inode number, which a later namespace may
+// get.
 func namespaceName() (string, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -56,8 +56,8 @@ func namespaceName() (string, error) {
 	return "inode-" + strconv.FormatUint(uint64(inode), 10), nil
 }
 
-// MakePinRoot makes the directory that kept pairs are pinned below, and mounts
-// bpffs if need be: while it still may, for a process that gives up the right to.
+// MakePinRoot makes the directory below which kept pairs are pinned, and mounts bpffs if
+// need be. It is for a process that is about to give up the right to do so.
 func MakePinRoot() (dir string, err error) { return pinRoot, pins(pinRoot).make() }
 
 // exists tells whether anything may be kept.
@@ -130,8 +130,8 @@ func mountBPFFS() error {
 	return nil
 }
 
-// errOwnMounts is for a process that mounts what nobody else sees, as one does
-// that `ip netns exec` started: it would go with the process, and the pins in it.
+// errOwnMounts returns an error if this process has mounts of its own, as `ip netns exec`
+// gives it: what it mounts would go with it, and the pins in it.
 func errOwnMounts() error {
 	own, errOwn := mountIDs("thread-self")
 	first, errFirst := mountIDs("1")
@@ -145,8 +145,8 @@ func errOwnMounts() error {
 	return fmt.Errorf("nothing can be kept here: no bpffs is mounted on %s, and %s", bpffs, why)
 }
 
-// mountIDs lists the numbers of the mounts that a process sees. No two mount namespaces
-// have one in common. To read the name of a namespace takes more: the right to trace.
+// mountIDs lists the ids of the mounts that a process sees. No two mount namespaces share
+// one. To read the name of a namespace would take the right to trace the process.
 func mountIDs(process string) (ids []string, err error) {
 	info, err := os.ReadFile(filepath.Join("/proc", process, "mountinfo"))
 	for line := range strings.Lines(string(info)) {

@@ -12,8 +12,8 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 )
 
-// KernelIngress is an ingress of any set of pairs, found by its program. No process has to
-// announce what it connects: the kernel tells, and cannot be wrong.
+// KernelIngress is an ingress of any set of pairs, found by its program. No process has
+// to announce what it connects, because the kernel has it.
 type KernelIngress struct {
 	Record  bpf.CrossConnectsCrossConnect
 	Control ebpf.MapID // of the control word: the same one for all of a set of pairs
@@ -78,8 +78,8 @@ func (m *programMaps) open(id ebpf.MapID) error {
 	return nil
 }
 
-// place is where a map belongs, nil if it is not one of ours. Anybody may call
-// his maps what we call ours, so they must have the shape, too.
+// place returns where a map belongs, nil if it is not one of ours. Because anybody may
+// give a map our name, it must have the shape, too.
 func (m *programMaps) place(info *ebpf.MapInfo) **ebpf.Map {
 	is := func(name string, kind ebpf.MapType, size uintptr, entries uint32) bool {
 		const shown = 15 // bytes of a name that the kernel keeps
@@ -158,8 +158,8 @@ func (m *programMaps) Close() error {
 // an os.ErrPermission.
 type ReadIngresses func([]ebpf.ProgramID) (map[ebpf.ProgramID]*KernelIngress, error)
 
-// IngressReader reads ingresses again and again. A program stays what it is, and keeps its
-// maps: so it is looked at once, and from then on only what its maps hold.
+// IngressReader reads ingresses again and again. Because a program and its maps do not
+// change, it looks at a program once, and from then on only reads the maps.
 type IngressReader struct {
 	known map[ebpf.ProgramID]*programMaps
 }

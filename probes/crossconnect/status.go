@@ -15,8 +15,8 @@ import (
 // trial is confirmed. Rates are over the time since it was asked last.
 func (s *PairSet) Status() ([]Status, error) { return s.observe(listLinks) }
 
-// StatusAmong is Status for who has just listed the interfaces: there may be
-// many.
+// StatusAmong is Status for a caller that has listed the interfaces already, because
+// there may be many.
 func (s *PairSet) StatusAmong(interfaces []netlink.Link) ([]Status, error) {
 	return s.observe(func() (links, error) { return byName(interfaces), nil })
 }
@@ -40,7 +40,7 @@ func (s *PairSet) observe(listLinks func() (links, error)) (list []Status, err e
 	return list, err
 }
 
-// observation is what the status of a set of pairs is told by.
+// observation holds what the status of a set of pairs is made from.
 type observation struct {
 	moment
 	ingresses ingresses
@@ -177,7 +177,8 @@ func appendNew(reasons []string, reason string) []string {
 	return append(reasons, reason)
 }
 
-// legStatus describes one direction of a pair, and says what ails it.
+// legStatus describes one direction of a pair, and says what is wrong with it, if
+// anything.
 func (o *observation) legStatus(p *ingress) (s Leg, problem string, err error) {
 	plan, leg := p.plan(o.active()), p.legs[o.active()]
 	s = Leg{Datapath: leg.datapath, Requested: datapathOf(plan.Requested), DatapathReason: leg.reason}
@@ -215,7 +216,7 @@ func (o *observation) legStatus(p *ingress) (s Leg, problem string, err error) {
 	return s, problem, nil
 }
 
-// droppedBy is how many frames did not come out, since ever.
+// droppedBy returns how many frames a datapath has ever dropped.
 func droppedBy(d Datapath, count dropCount, egress netlink.Link) uint64 {
 	if d != TC {
 		return count.dropped
@@ -226,8 +227,8 @@ func droppedBy(d Datapath, count dropCount, egress netlink.Link) uint64 {
 	return 0
 }
 
-// diagnoseLeg says what ails a direction in which fresh frames were dropped since it
-// was asked last.
+// diagnoseLeg says what is wrong with a direction that has dropped fresh frames since the
+// last status.
 func diagnoseLeg(d Datapath, ingress, egress netlink.Link, count dropCount, fresh uint64) string {
 	s := symptoms{ingress: describe(ingress), egress: describe(egress), datapath: d, onePage: !redirectsPages()}
 	switch {

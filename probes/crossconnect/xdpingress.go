@@ -90,7 +90,7 @@ func (x XDPIngress) Watch(program *ebpf.Program) (io.Closer, error) {
 	return countingProgram{x}, nil
 }
 
-// countingProgram is a program in the place of another.
+// countingProgram is a program in the place of the one that only redirects.
 type countingProgram struct{ XDPIngress }
 
 func (x countingProgram) Close() error {

@@ -16,12 +16,11 @@ import (
 	"github.com/ebpftop/ebpftop/probes/impact"
 )
 
-// Inspector asks a process that looks at what is not ours, in place of one that gave up
-// the right to: at the programs of others, and at the processes that an SSH session may
-// be served by. That process tells, and changes nothing. A nil *Inspector looks with the
-// rights of this process.
+// Inspector has another process look at what this one gave up the right to see: the
+// programs of others, and the processes that may serve an SSH session. That process
+// answers, and changes nothing. A nil *Inspector looks with the rights of this process.
 //
-// What it cannot tell is unknown, which is not the same as none: its methods then return
+// What it cannot see is unknown, which is not the same as none: its methods then return
 // an error that is an os.ErrPermission.
 type Inspector struct {
 	supervisor *exec.Cmd
@@ -41,13 +40,15 @@ const (
 	// patience is how long an answer may take: longer than the processes of a large host
 	// take to look through, shorter than anybody waits for a key.
 	patience = 2 * time.Second
-	// startPatience is for those after the start, when the host may be just booting.
+	// startPatience is the patience after the start, when the host may be just
+	// booting.
 	startPatience = 10 * time.Second
 	// closePatience is how long Close waits for a process that somebody stopped.
 	closePatience = time.Second
-	// mostAttempts is how often a question is asked whose process is killed meanwhile.
+	// mostAttempts is how often a question is asked if the answering process is
+	// killed each time.
 	mostAttempts = 3
-	// newsAge is how long State tells of a process that was killed.
+	// newsAge is how long State reports that a process was killed.
 	newsAge = 10 * time.Second
 )
 
@@ -79,8 +80,8 @@ func Start(supervisor *exec.Cmd) (i *Inspector, err error) {
 	}
 	defer answers.Close()
 	supervisor.Stdin, supervisor.Stdout = asked, answers
-	// Keys of the terminal that end us must not end it first. Because it stays in our
-	// session, the kernel lets it go on when we end, should somebody have stopped it.
+	// Keys of the terminal must not end it before us. Because it stays in our
+	// session, the kernel lets it continue when we end, even if somebody stopped it.
 	supervisor.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := supervisor.Start(); err != nil {
 		questions.Close()

@@ -39,7 +39,7 @@ type answer struct {
 	Error     string     // the same, in words
 }
 
-// knownSession is a session, as it is told to the other process.
+// knownSession is a session, as it is sent to the other process.
 type knownSession struct {
 	Client, Server net.IP
 	Scope          int

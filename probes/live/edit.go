@@ -10,8 +10,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
-// Live is a PairSet. Whatever it changes, the goroutine that owns the probes
-// does it: no lock is needed, and no sample shows half of it.
+// Live is a PairEditor. The goroutine that owns the probes makes all changes, so that no
+// lock is needed and no sample shows half of a change.
 var _ probes.PairEditor = (*Live)(nil)
 
 var errEnding = errors.New("ebpftop is ending")
@@ -41,9 +41,9 @@ func (l *Live) Impact(c probes.Change) (told probes.Impact, err error) {
 	return told, err
 }
 
-// connectionsOn counts the connections that an interface carried within the
-// last minute, as of the last sample. That told their times by the wall clock
-// of then, and so is told what time it is now: the clock may have been set since.
+// connectionsOn counts the connections that an interface carried within the last minute,
+// as of the last sample. It takes the time from the clock that the sample's times are
+// from, because the wall clock may have been set since.
 func (l *Live) connectionsOn(iface string) (n int) {
 	now := l.clock.Wall(uint64(kernel.Monotonic()))
 	for i := range l.seen {
@@ -54,8 +54,8 @@ func (l *Live) connectionsOn(iface string) (n int) {
 	return n
 }
 
-// change is do for what must wait if another process is changing cross-connects. It is the
-// caller who waits, and not the goroutine that owns the probes.
+// change is do for what must wait if another process is changing cross-connects. The
+// caller waits, not the goroutine that owns the probes.
 func (l *Live) change(fn func() error) error {
 	for start := time.Now(); ; {
 		err := l.do(fn)

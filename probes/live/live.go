@@ -76,7 +76,8 @@ type Live struct {
 	last        time.Time // of the last sample
 	clock       *kernel.Clock
 
-	// Detaching, if not nil, is told how many interfaces Close has yet to leave.
+	// Detaching, if not nil, is called with how many interfaces Close has yet to
+	// detach from.
 	Detaching func(left int)
 
 	mailbox   *mailbox
@@ -249,8 +250,8 @@ func (l *Live) openPackets(opts Options, namespace uint32, interfaces int) (err 
 	return err
 }
 
-// settleTime is how long after a message of an interface it is followed. Because one that
-// comes or goes sends several in a row, they are followed together.
+// settleTime is how long to wait after a message about an interface. Because an interface
+// that comes or goes sends several in a row, they are handled together.
 const settleTime = 2 * time.Millisecond
 
 // startTime is enough for the first frame to be drawn.
@@ -345,8 +346,8 @@ func (l *Live) follow() error {
 	return l.reconcile(links)
 }
 
-// followMessages does so after messages of interfaces, without a list of all if they tell
-// enough.
+// followMessages does so after messages about interfaces. It lists all interfaces only if
+// the messages do not tell enough.
 func (l *Live) followMessages() error {
 	links, isKnown := l.known.Links()
 	if !isKnown {

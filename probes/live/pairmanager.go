@@ -17,17 +17,17 @@ import (
 	"github.com/ebpftop/ebpftop/probes/inspect"
 )
 
-// othersAge is how old the list of other processes' pairs may get. Nobody tells
-// of them: they are found by asking for the programs on every interface.
+// othersAge is how old the list of other processes' pairs may get. No message announces
+// them: they are found by asking for the programs on every interface.
 const othersAge = 2 * time.Second
 
-// pairsPatience is how long the probes stand still at most, once they run, because another
-// process is changing cross-connects.
+// pairsPatience is how long the probes, once they run, wait at most for another process
+// that changes cross-connects.
 const pairsPatience = 50 * time.Millisecond
 
-// followAge is how long a pair that could have been connected may wait: an
-// interface that comes and goes may refuse at one moment, and nothing tells that
-// it would not at the next.
+// followAge is how long a pair that could have been connected may wait: an interface that
+// comes and goes may refuse at one moment, and no message says that it would accept at
+// the next.
 const followAge = time.Second
 
 // pairManager is all that ebpftop knows and does of cross-connects: a set of pairs that
@@ -40,7 +40,7 @@ type pairManager struct {
 	allowLinks func(before, after []probes.Pair) error // nil: whatever a version says
 
 	followProblem error     // of the last change of interfaces
-	followTime    time.Time // of that
+	followTime    time.Time // when it was
 
 	before  *pairSets // the last change, to be undone
 	onTrial bool      // at the last poll
@@ -57,8 +57,7 @@ type pairSets struct {
 }
 
 // newPairManager opens both sets of pairs. yield makes the caller's own XDP program give
-// way on an interface; it says whether it did. What is not ours, inspector looks
-// at.
+// way on an interface, and returns whether it did. inspector looks at programs of others.
 func newPairManager(yield func(ifindex int) bool, inspector *inspect.Inspector) (r *pairManager, err error) {
 	r = &pairManager{others: crossconnect.NewOthers(inspector.IngressReader())}
 	if r.own, err = crossconnect.New(); err != nil {
@@ -263,9 +262,8 @@ func (r *pairManager) pairs() (w pairSets, err error) {
 	return w, err
 }
 
-// set changes one set of pairs or both. An interface may go from one to the other:
-// the one that loses a pair changes first. Should the other one then fail, it
-// is restored.
+// set changes one set of pairs or both. An interface may go from one to the other, so the
+// set that loses a pair changes first; if the other one then fails, it is restored.
 func (r *pairManager) set(before, after pairSets, trial time.Duration) error {
 	changesOwn := !slices.Equal(before.own, after.own)
 	changesKept := !slices.Equal(before.kept, after.kept)

@@ -28,16 +28,16 @@ func (j attachJob) run() {
 }
 
 const (
-	// attachBurst is how many interfaces may be attached to or left at a go.
+	// attachBurst is how many interfaces may be attached or detached without a pause.
 	attachBurst = 2
 	// attachFew are so few that nobody has to wait for them.
 	attachFew = 4
 )
 
-// AttachQueue holds the interfaces that are yet to be attached to. To attach to one
-// by tc takes the kernel some ten milliseconds, in which it lets nobody else change
-// a network interface (RTNL). So after a burst it waits after each for as long as
-// that took: others get the lock at once half of the time.
+// AttachQueue holds the interfaces that are still to be attached. Attaching one by tc
+// takes the kernel some ten milliseconds, during which nobody else can change a network
+// interface (RTNL). So after a burst, the queue pauses after each for as long as that
+// took: others get the lock at once half of the time.
 type AttachQueue struct {
 	jobs  []attachJob
 	done  int // since the queue was empty

@@ -12,9 +12,10 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// choice is which interfaces one argument means: that of this very name, or those that a
-// list of names and shell patterns matches. A name may be an alternative one, and may be
-// followed by "@" and that of the device below, as ip(8) prints it.
+// choice holds the interfaces that one argument means: the one of exactly this name, or
+// those that match one of a list of names and shell patterns. A name may be an
+// alternative one, and may be followed by "@" and the name of the device below, as ip(8)
+// prints it.
 type choice struct {
 	text     string
 	patterns []string
@@ -51,8 +52,8 @@ func matches(pattern string, attrs *netlink.LinkAttrs) bool {
 	})
 }
 
-// check fails on a pattern that is none, and on a name without wildcards that no
-// interface has: a typing error, better said at once than shown as an empty screen.
+// check returns an error for a malformed pattern, and for a name without wildcards that
+// no interface has: that is a typing error, which an empty screen would not explain.
 func (c choice) check(links []netlink.Link) error {
 	if slices.ContainsFunc(links, func(l netlink.Link) bool { return c.names(l.Attrs()) }) {
 		return nil

@@ -15,8 +15,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
-// Connections reads the connection tables, shared by all interfaces, what CPUs
-// hold of them in slots, and the events of new rows.
+// Connections reads the connection tables, which all interfaces share, what the slots of
+// the CPUs hold beyond them, and the events of new rows.
 type Connections struct {
 	ipv4   *connectionTable[bpf.PacketsConnectionKey4]
 	ipv6   *connectionTable[bpf.PacketsConnectionKey6]
@@ -39,13 +39,14 @@ type Polled struct {
 	Lost        probes.Lost
 }
 
-// connectionTimes turns ticks into wall clock time, and tells what is over.
+// connectionTimes turns ticks into wall clock time, and decides which connections are
+// over.
 type connectionTimes struct {
 	clock  *kernel.Clock
 	ticks  kernel.Jiffies
 	ageing probes.Ageing
 	now    time.Time // of the reading
-	before uint64    // ticks at the one before
+	before uint64    // ticks at the reading before
 }
 
 func (t connectionTimes) isOver(c *probes.Connection) bool { return t.ageing.IsOver(c, t.now) }
@@ -54,8 +55,8 @@ func (t connectionTimes) wall(ticks uint64) time.Time {
 	return t.clock.Wall(uint64(t.ticks.Time(ticks)))
 }
 
-// NewConnections reads from the maps of p, which stay p's. What is over by ageing leaves
-// the table.
+// NewConnections reads the maps of p, and does not close them. Connections that are over
+// by ageing are deleted from the tables.
 func NewConnections(p *Program, clock *kernel.Clock, ageing probes.Ageing) (*Connections, error) {
 	ticks, err := kernel.ReadJiffies()
 	if err != nil {
@@ -84,9 +85,9 @@ func NewConnections(p *Program, clock *kernel.Clock, ageing probes.Ageing) (*Con
 // Close stops the reading of events.
 func (c *Connections) Close() error { return c.events.Close() }
 
-// countEvent counts new rows, which a ring tells of one by one. What they are is
-// in the table, or not any more: to keep it here costs most where nobody could
-// read it, in a flood.
+// countEvent counts new rows, each of which is an event in the ring. It does not keep
+// what they are, because that is in the table, and keeping it would cost most in a flood,
+// when nobody can read it.
 func countEvent(announced *uint64, _ []byte) error {
 	*announced++
 	return nil

@@ -12,8 +12,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
-// connectionSlots is how many a CPU has for each table: CONNECTION_SLOTS in
-// headers/connections.h, where what slots are is told.
+// connectionSlots is how many slots a CPU has for each table: CONNECTION_SLOTS in
+// headers/connections.h, which explains them.
 const connectionSlots = 32
 
 // connectionTable is a table of connections by their key in the kernel.
@@ -40,8 +40,8 @@ type connectionTable[K comparable] struct {
 	slotted, slottedBefore map[K]slotted
 }
 
-// tupleOf gives the tuple of a key, the same for both ends, and whether these were exchanged
-// for it.
+// tupleOf returns the tuple of a key, which is the same whichever end is local, and
+// whether the ends were swapped to get it.
 type tupleOf[K comparable] func(K) (tuple K, isFlipped bool)
 
 // readRows are the rows of both tables as they were read.
@@ -54,7 +54,7 @@ type readRows struct {
 
 // slotted is a connection in a slot.
 type slotted struct {
-	row   int // of those read; -1: none
+	row   int // index among the rows read; -1: none
 	total bpf.PacketsConnection
 }
 
@@ -70,16 +70,16 @@ func newConnectionTable[K comparable](m *ebpf.Map, firstSlot int, rowOf func(*K,
 // made is how many of the rows that the kernel made are accounted for.
 func (t *connectionTable[K]) made() uint64 { return t.present + t.removed }
 
-// expect remembers which connections are in slots, those of which one is just given to
-// another connection among them: whoever leaves may not be in its row yet.
+// expect remembers which connections are in slots. Slots that are changing hands are
+// among them, because what the leaving connection counted may not be in its row yet.
 func (t *connectionTable[K]) expect(slots *kernel.PerCPUArray[bpf.PacketsConnectionSlot]) {
 	t.slotted, t.slottedBefore = t.slottedBefore, t.slotted
 	clear(t.slotted)
 	t.eachSlot(slots, func(key K, slot *bpf.PacketsConnectionSlot) { t.slotted[key] = slotted{row: -1} })
 }
 
-// read appends all rows. Batches never show a row twice, as walking key by key does when
-// rows are evicted meanwhile; hash tables have them from Linux 5.6.
+// read appends all rows. It reads batches (Linux 5.6 for hash tables), because walking
+// key by key shows rows twice if rows are evicted meanwhile.
 func (t *connectionTable[K]) read(to *readRows, standings Standings, times connectionTimes) error {
 	t.present = 0
 	t.from, t.rowKeys = len(to.rows), t.rowKeys[:0]
@@ -142,8 +142,8 @@ func (t *connectionTable[K]) add(rows []probes.Connection, slots *kernel.PerCPUA
 		if s.row < 0 {
 			continue
 		}
-		// A slot may have been emptied into the row after that was read. Then
-		// the row tells of it the next time, and must not fall back until.
+		// A slot may have been flushed to the row after the row was read. The
+		// next reading has what it held; until then, the counts must not go back.
 		if before := t.slottedBefore[key].total; before.FirstSeen == s.total.FirstSeen {
 			noLess(&s.total, &before)
 			t.slotted[key] = s
@@ -152,9 +152,9 @@ func (t *connectionTable[K]) add(rows []probes.Connection, slots *kernel.PerCPUA
 	}
 }
 
-// leaveOver takes connections that are over from the list, on all interfaces at once, and
-// has their rows leave. It returns how many have a row that must stay because a slot counts
-// for it.
+// leaveOver removes connections that are over from the list, on all interfaces at once,
+// and marks their rows for deletion. It returns how many have a row that must stay,
+// because a slot counts for it.
 func (t *connectionTable[K]) leaveOver(of *readRows, times connectionTimes) (staying uint64) {
 	for i := range t.rowKeys {
 		first := int32(t.from + i)
@@ -199,8 +199,8 @@ func noLess(than, before *bpf.PacketsConnection) {
 	than.LastSeen = max(than.LastSeen, before.LastSeen)
 }
 
-// eachSlot calls each for the slots of the table that have a connection. The key of one
-// that is just given to another connection, where Entered and Left differ, may be none.
+// eachSlot calls each for the slots of the table that have a connection. The key of a
+// slot that is changing hands, where Entered and Left differ, may be no key at all.
 func (t *connectionTable[K]) eachSlot(slots *kernel.PerCPUArray[bpf.PacketsConnectionSlot], each func(K, *bpf.PacketsConnectionSlot)) {
 	for number := range connectionSlots {
 		ofCPUs := slots.Of(t.firstSlot + number)

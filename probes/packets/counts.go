@@ -44,8 +44,8 @@ func namedEthertypes() (bitmap [(1 << 16) / 8]uint8) {
 }
 
 // presentCPUs returns how many CPUs have counters of their own: those plugged in, by
-// their highest number. A hypervisor can leave room for many more; should one of
-// them come, it counts in a table.
+// their highest number. A hypervisor can leave room for many more. A CPU that is plugged
+// in later counts in a table.
 func presentCPUs() (int, error) {
 	possible, err := ebpf.PossibleCPU()
 	if err != nil {
@@ -155,7 +155,7 @@ const (
 	otherRows
 )
 
-// others is map others: what is counted in rows, and what of that was read last.
+// others is map others, and the rows that were last read of it.
 type others struct {
 	m      *ebpf.Map
 	rows   map[uint32][]otherRow // by id of the interface
@@ -176,7 +176,7 @@ func newOthers(m *ebpf.Map) *others {
 	}
 }
 
-// add makes the rows that the packet program must not need room for.
+// add makes the rows that must be there even if the table is full.
 func (o *others) add(id uint32) error {
 	for direction := range directions {
 		for _, kind := range []uint8{otherRest, otherRows} {

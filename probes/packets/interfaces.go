@@ -19,9 +19,9 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 )
 
-// lookAge is how long ago the last look at what is attached to an interface may
-// be. Attaching sends no message, so it must be asked for, and asking costs some
-// system calls for each interface.
+// lookAge is how old the list of programs on an interface may get. Because attaching
+// sends no message, the list has to be asked for, which takes some system calls for each
+// interface.
 const lookAge = 2 * time.Second
 
 // watched is an interface that matches the user's choice.
@@ -30,8 +30,8 @@ type watched struct {
 	probe   *packetProbe // nil if it could not be made
 	pending bool         // yet to be attached
 	refusal error        // why it is not attached; or not where it should be
-	// beside is the number of the XDP program that was there when it was
-	// refused, 0 for none.
+	// beside is the id of the XDP program that was attached when we last failed, 0 if
+	// there was none. When it changes, we try again.
 	beside    uint32
 	past      *tally
 	unseen    unseen
@@ -41,8 +41,8 @@ type watched struct {
 
 	lookTime time.Time
 	foreign  []string
-	// foreignNames are those of the programs that were there then: a program
-	// keeps its name, and to ask for it takes some hundred microseconds.
+	// foreignNames caches the names of the programs that were there, because a
+	// program keeps its name, and asking for it takes some hundred microseconds.
 	foreignNames map[ebpf.ProgramID]string
 }
 
@@ -50,7 +50,7 @@ type watched struct {
 // that the user chose.
 type Interfaces struct {
 	packets *Program
-	// RTNL is the socket that it asks over. It is in the network namespace of those.
+	// RTNL is the socket to ask by. It is in the network namespace of the interfaces.
 	RTNL rtnl.Socket
 	// XDPIngresses asks for the interfaces that XDP cross-connects, by ifindex.
 	XDPIngresses func() (map[int]crossconnect.XDPIngress, error)
@@ -70,11 +70,11 @@ type Interfaces struct {
 	Queue AttachQueue
 
 	filtered     map[int]bool // those with a qdisc for filters, by ifindex
-	filteredTime time.Time    // of that
+	filteredTime time.Time    // when that was asked for
 }
 
-// NewInterfaces watches no interface yet: that is for Reconcile. Of those there are, chosen
-// says which, by names and shell patterns; it means all that are up but loopback if empty.
+// NewInterfaces watches no interface until Reconcile is called. chosen selects interfaces
+// by names and shell patterns; if it is empty, all that are up, except loopback.
 func NewInterfaces(p *Program, requested probes.Hook, chosen []string) *Interfaces {
 	return &Interfaces{
 		packets:      p,
@@ -107,10 +107,10 @@ func (i *Interfaces) Check(links []netlink.Link) error {
 	return nil
 }
 
-// Reconcile counts on interfaces that came, lets go of those that went, and counts
-// at another hook where XDP came to cross-connect or no longer does. What takes the
-// kernel long is queued, for attachNext. An interface that cannot be watched is
-// shown with the reason: it does not keep the others from being watched.
+// Reconcile begins to count on interfaces that came, ends it on those that went, and
+// changes the hook where XDP began or ceased to cross-connect. What takes the kernel long
+// is put into the Queue. An interface that cannot be watched is shown with the reason,
+// and does not keep the others from being watched.
 func (i *Interfaces) Reconcile(links []netlink.Link) error {
 	ingresses, err := i.ingressesToCount()
 	if err != nil {
@@ -148,9 +148,8 @@ func (i *Interfaces) ingressesToCount() (map[int]crossconnect.XDPIngress, error)
 	return ingresses, err
 }
 
-// wantsAnew tells that the interface is to be attached to again. What was
-// refused is asked for again when the XDP program is another: that in the way
-// may be gone.
+// wantsAnew tells whether the interface has to be attached again. After a refusal, it is
+// tried again when the XDP program changed, because that may have been in the way.
 func (w *watched) wantsAnew(attrs *netlink.LinkAttrs, ingress crossconnect.XDPIngress) bool {
 	if w.pending {
 		return false
@@ -177,8 +176,8 @@ func (i *Interfaces) YieldXDP(ifindex int) bool {
 	return w != nil && w.probe != nil && w.probe.yieldXDP()
 }
 
-// Refused fails if there are interfaces to watch, but none lets itself be: a
-// matter of permission or of the kernel, not of an interface.
+// Refused returns an error if there are interfaces to watch and all of them were refused:
+// then the reason is the kernel or a lack of permission, not an interface.
 func (i *Interfaces) Refused() error {
 	var refusal error
 	for _, w := range i.byIndex {
@@ -340,8 +339,8 @@ func (i *Interfaces) look(w *watched, l netlink.Link) {
 	}
 }
 
-// listForeign asks for the programs and leaves out our own. What cannot be
-// asked (no tcx before Linux 6.6) is not there.
+// listForeign lists the programs on the interface, without our own. Where the kernel
+// cannot be asked (no tcx before Linux 6.6), there are none.
 func (i *Interfaces) listForeign(w *watched, l netlink.Link) []string {
 	var own []ebpf.ProgramID
 	if w.probe != nil {
@@ -395,7 +394,8 @@ func (i *Interfaces) listForeign(w *watched, l netlink.Link) []string {
 	return foreign
 }
 
-// programName is the program's name; its number, and false, where that is not known.
+// programName returns the name of a program, or its id and false if the name is not
+// known.
 func programName(id ebpf.ProgramID, lookAt crossconnect.LookAt) (string, bool) {
 	program, err := lookAt(id)
 	if err != nil || program.Name == "" {

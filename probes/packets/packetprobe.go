@@ -14,7 +14,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
-// packetProbe is the counting of one interface.
+// packetProbe counts on one interface.
 type packetProbe struct {
 	packets *Program
 	ifindex int
@@ -25,17 +25,18 @@ type packetProbe struct {
 
 	hook   probes.Hook // HookNone: received frames are not counted
 	reason string      // why that hook
-	// ingress is where XDP redirects what enters, and counts it.
+	// ingress is set if XDP redirects what enters, and counts it, too.
 	ingress crossconnect.XDPIngress
 
 	own      *ebpf.Collection // the program that does both
-	programs []ebpf.ProgramID // the kernel's numbers of those attached to the interface
+	programs []ebpf.ProgramID // ids of the programs that are attached to the interface
 	links    []io.Closer
 	yielded  bool // detached, to make room
-	lost     bool // of the interface, by somebody else's doing
+	lost     bool // detached, by somebody else
 }
 
-// newProbe has an interface counted, once it is attached to a hook.
+// newProbe prepares the counting on an interface, which begins when it is attached to a
+// hook.
 func (p *Program) newProbe(l netlink.Link) (*packetProbe, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
@@ -197,13 +198,14 @@ func (p *packetProbe) forget() {
 	p.packets.counters.others.remove(p.id)
 }
 
-// isStale tells that the probe is not, or no longer, where frames come by.
+// isStale tells whether the probe must be attached again, because it is not (or no
+// longer) where frames pass.
 func (p *packetProbe) isStale(ingress crossconnect.XDPIngress) bool {
 	return p.yielded || p.lost || p.ingress != ingress
 }
 
-// isLost tells that something of the probe is on the interface no more. What cannot
-// be asked is taken to be there.
+// isLost tells whether a program of the probe is no longer on the interface. If that
+// cannot be asked, it returns false.
 func (p *packetProbe) isLost() bool {
 	return slices.ContainsFunc(p.links, func(l io.Closer) bool {
 		attached, err := attach.IsAttached(l, p.ifindex)
@@ -222,7 +224,7 @@ func (p *packetProbe) yieldXDP() bool {
 	return err == nil
 }
 
-// programIDs are the kernel's numbers of programs.
+// programIDs returns the ids of programs.
 func programIDs(programs ...*ebpf.Program) []ebpf.ProgramID {
 	var ids []ebpf.ProgramID
 	for _, program := range programs {

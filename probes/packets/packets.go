@@ -17,7 +17,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
-// Program is the packet program, one copy of which serves all interfaces: its maps, and the programs for each hook, loaded when they are first attached.
+// Program is the packet program, which serves all interfaces: its maps, and a program for
+// each hook, which is loaded when it is first attached.
 type Program struct {
 	spec      *ebpf.CollectionSpec
 	entries   entries
@@ -224,8 +225,8 @@ func (p *Program) program(name string) (*ebpf.Program, error) {
 	return p.programs[name], nil
 }
 
-// loadPrograms loads the programs of those names out of spec, with maps that are there, and
-// makes those that are not.
+// loadPrograms loads the named programs of spec. It uses the maps in replacements, and
+// makes all others.
 func loadPrograms(spec *ebpf.CollectionSpec, replacements map[string]*ebpf.Map, options ebpf.ProgramOptions, names ...string) (*ebpf.Collection, error) {
 	wanted := *spec
 	wanted.Programs = make(map[string]*ebpf.ProgramSpec)

@@ -10,8 +10,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// Standing is what must be known of an interface to join what a connection counted on it
-// with what it counted on others.
+// Standing is what must be known about an interface to join the rows that a connection
+// has on several interfaces.
 type Standing struct {
 	Name      string
 	InTotal   bool // as in probes.Interface
@@ -19,11 +19,12 @@ type Standing struct {
 	LeadsAway bool // to a container or a virtual machine
 }
 
-// Standings gives that of an interface id; false if it is gone.
+// Standings returns the Standing of an interface by its id, false if the interface is
+// gone.
 type Standings func(id uint32) (Standing, bool)
 
-// passage places a row of the table, a connection on one interface, among those of the
-// same connection on others.
+// passage links a row of the table, a connection on one interface, with the rows of the
+// same connection on other interfaces.
 type passage struct {
 	iface     uint32 // its id
 	next      int32  // the row after this one of the connection, 0 if there is none
@@ -33,7 +34,7 @@ type passage struct {
 	isSlotted bool   // a slot counts for it
 }
 
-// joiner makes one row of those that a connection has on several interfaces.
+// joiner makes one row of the rows that a connection has on several interfaces.
 type joiner struct {
 	standings Standings
 	members   []member // of the connection at hand
@@ -72,7 +73,7 @@ func (j *joiner) join(read *readRows) []probes.Connection {
 	return read.rows[:n]
 }
 
-// each gives the places of a connection's rows.
+// each yields the indexes of a connection's rows.
 func (r *readRows) each(first int32) iter.Seq[int32] {
 	return func(yield func(int32) bool) {
 		for at := first; yield(at) && r.passages[at].next != 0; {
@@ -81,7 +82,8 @@ func (r *readRows) each(first int32) iter.Seq[int32] {
 	}
 }
 
-// age is what tells whether a connection is over, of all its rows, until it is called again.
+// age returns what decides whether a connection is over, from all its rows. It is valid
+// until the next call.
 func (r *readRows) age(first int32) *probes.Connection {
 	if r.passages[first].next == 0 {
 		return &r.rows[first]
@@ -113,7 +115,7 @@ func (j *joiner) gather(read *readRows, first int32) {
 	}
 }
 
-// merge makes a row of those at hand, which it puts in the order of the path.
+// merge makes one row of the members, which it sorts in the order of the path.
 func (j *joiner) merge() probes.Connection {
 	fresh := uint64(0)
 	for _, m := range j.members {
@@ -134,9 +136,9 @@ func (j *joiner) merge() probes.Connection {
 	return row
 }
 
-// localEnd tells which end of the tuple is local, by whether it is flipped then: that which
-// all rows say. Where they do not agree, the host forwards, and it is the end in a container
-// of the host, if there is one.
+// localEnd returns whether the local end is the second one of the tuple. All rows say the
+// same unless the host forwards the connection. Then the local end is the one in a
+// container of the host, if there is one.
 func localEnd(members []member) bool {
 	first := members[0].isFlipped
 	if !slices.ContainsFunc(members, func(m member) bool { return m.isFlipped != first }) {
@@ -158,8 +160,9 @@ func second(isIt bool) int {
 	return 0
 }
 
-// compare orders rows by the way from the local end to the remote one: interfaces that the
-// local end's frames come by, from the lowest on, and then those that they leave by.
+// compare orders rows by the path from the local end to the remote one: first the
+// interfaces by which the local end's frames enter, from the lowest on, then those by
+// which they leave.
 func (m *member) compare(other *member, isFlipped bool) int {
 	isNear, otherNear := m.isFlipped != isFlipped, other.isFlipped != isFlipped
 	order := 0
@@ -176,7 +179,7 @@ func (m *member) compare(other *member, isFlipped bool) int {
 	return cmp.Or(order, strings.Compare(m.Name, other.Name))
 }
 
-// counted is what was counted one way.
+// counted is what was counted in one direction.
 type counted struct {
 	packets, bytes uint64
 	bps            float64
@@ -191,8 +194,9 @@ func (c counted) or(d counted) counted {
 	return counted{max(c.packets, d.packets), max(c.bytes, d.bytes), max(c.bps, d.bps), c.flags | d.flags}
 }
 
-// sumUp counts each frame once: where it entered the host or left it, whichever is more, on
-// the interfaces that the totals are made of. If it passed none of these, on any.
+// sumUp counts each frame once: where it entered the host or where it left, whichever
+// counted more, on the interfaces that the totals are made of. If it passed none of
+// these, the interface that counted most decides.
 func sumUp(members []member, isFlipped bool) probes.Connection {
 	inTotal := slices.ContainsFunc(members, func(m member) bool { return m.InTotal })
 	sum := *members[0].Connection
@@ -227,8 +231,8 @@ func sumUp(members []member, isFlipped bool) probes.Connection {
 	return sum
 }
 
-// paths are the names of the interfaces on a path, by their ids. Who takes the same path
-// shares them.
+// paths are the names of the interfaces on a path, by their ids. Connections on the same
+// path share them.
 type paths map[string][]string
 
 func (p paths) of(members ...member) []string {

@@ -73,8 +73,8 @@ func protocolOf(key bpf.PacketsOtherKey) probes.Protocol {
 	return protocol
 }
 
-// addProtocol appends a row, or adds it to that of the same protocol: one that has
-// counters in memory is in the table, too, where a CPU found none.
+// addProtocol appends a row, or adds it to the row of the same protocol. A protocol that
+// has counters in memory is in the table, too, if a CPU found no counters.
 func addProtocol(rows []probes.Protocol, first int, more probes.Protocol) []probes.Protocol {
 	for i := first; i < len(rows) && more.Number != nil; i++ {
 		row := &rows[i]

@@ -41,7 +41,8 @@ func (m *rateMeter) measure(rows []probes.Connection, now time.Time, interval ti
 		m.forget(rows)
 	}
 	seconds := interval.Seconds()
-	// The sample before by the wall clock of this one, which may have been set.
+	// When the sample before was taken, by the wall clock of now, because the clock
+	// may have been set.
 	lately := now.Add(-interval - slack)
 	for i := range rows {
 		c := &rows[i]

@@ -8,8 +8,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// wrappingKinds are the devices whose frames are inside those of other interfaces
-// (tunnels), or are those of others once more, where the kernel does not say of which.
+// wrappingKinds are devices whose frames travel inside frames of other interfaces
+// (tunnels), or pass another interface, too, where the kernel does not say which.
 var wrappingKinds = []string{
 	"gre", "gretap", "erspan", "ip6gre", "ip6gretap", "ip6erspan", "ipip", "sit", "ip6tnl",
 	"vti", "vti6", "xfrm", "vxlan", "geneve", "bareudp", "gtp", "wireguard", "amt", "ovpn",
@@ -89,9 +89,9 @@ func (t topology) describe(row *probes.Interface, l netlink.Link) {
 	}
 }
 
-// chooseTotal decides which interfaces the totals are made of, so that they have each
-// frame once: those that stand on no other one that is counted on. Tunnels and loopback
-// are among them only where nothing else is.
+// chooseTotal decides which interfaces the totals are made of, so that each frame is in
+// them once: those that do not stand on another counted interface. Tunnels and loopback
+// are among them only if nothing else is.
 func (i *Interfaces) chooseTotal(links []netlink.Link) {
 	i.topology = topologyOf(links)
 	counted := func(ifindex int) bool {
@@ -117,8 +117,8 @@ func leadsAway(l netlink.Link) bool {
 	return isPair || isTap
 }
 
-// wraps tells whether what is counted on the interface is counted on others, too, or
-// leaves the host by none.
+// wraps tells whether frames of the interface are counted on other interfaces, too, or
+// leave the host by none.
 func wraps(l netlink.Link) bool {
 	attrs := l.Attrs()
 	isLayer3Tun := l.Type() == "tuntap" && len(attrs.HardwareAddr) == 0

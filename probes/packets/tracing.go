@@ -27,9 +27,9 @@ type tracedEntries struct{ receive, send, busy string }
 
 func (e tracedEntries) names() []string { return []string{e.receive, e.send, e.busy} }
 
-// trace attaches the packet program to the tracepoints, unless it is, or waits until it
-// is attached in the background. It fails where the kernel has no BTF, or lets nobody
-// read its memory, and then always does.
+// trace attaches the packet program to the tracepoints, or waits until the background has
+// done so. It returns an error, and always the same, if the kernel has no BTF or lets
+// nobody read its memory.
 func (p *Program) trace() error {
 	p.tracingBegun.Store(true)
 	p.tracingOnce.Do(func() { p.tracingErr = p.attachTracing() })
@@ -39,7 +39,7 @@ func (p *Program) trace() error {
 // BeginTracing attaches in the background.
 func (p *Program) BeginTracing() {
 	p.tracingBegun.Store(true)
-	go func() { _ = p.trace() }() // attaching to an interface says what is wrong
+	go func() { _ = p.trace() }() // an error is seen when an interface is attached
 }
 
 // traces tells whether the tracepoints are attached. It waits if they are about to be.
@@ -90,7 +90,8 @@ func (e entries) tracingWays() []tracingWay {
 func (p *Program) loadTracing() (loaded *tracing, err error) {
 	ways := p.entries.tracingWays()
 	for n, way := range ways {
-		// Of what may be refused, no log: for that, all is verified once more.
+		// No verifier log where a refusal is expected: to write one, the kernel
+		// verifies once more.
 		options := ebpf.ProgramOptions{LogDisabled: n < len(ways)-1}
 		spec := p.spec.Copy()
 		for _, name := range []string{kernel.ReadOnlyCast, kernel.DynptrFromSkb} {

@@ -6,16 +6,17 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// unseen tells how many frames of an interface took a way past the hook: those that its
-// driver says it carried beyond those counted. It is the least that there can be, because
-// a driver may count as one what stands for several frames (GRO, GSO).
+// unseen computes how many frames of an interface did not pass the hook: how many more
+// its driver carried than were counted. It is a lower bound, because a driver may count
+// an aggregate (GRO, GSO) as one frame.
 type unseen struct {
 	begun  bool
 	rx, tx uint64 // what the driver's counts were ahead at the beginning, modulo 2^64
 }
 
-// begin takes the driver's counts for those that belong to row. They must have been read
-// after what is counted in row, so that no frame in between is taken for unseen.
+// begin takes what row counted and its driver's counts to be of the same moment. The
+// driver's counts must have been read last, so that no frame in between is taken for
+// unseen.
 func (u *unseen) begin(row *probes.Interface, driver probes.DriverStats) {
 	u.begun = true
 	u.rx, u.tx = driver.RXPackets-row.RXPackets, driver.TXPackets-row.TXPackets

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Directories lists those that the file at path is read from, whatever takes its place
-// there: its own, and those that have a symbolic link on the way to it, below which the
-// link may lead elsewhere one day.
+// Directories lists the directories that it takes to read the file at path, even if
+// another file takes its place: its own, and those with a symbolic link on the way to it,
+// below which the link may lead elsewhere one day.
 func Directories(path string) ([]string, error) {
 	path, err := absolute(path)
 	if err != nil {

@@ -42,7 +42,7 @@ func read(file File, owners []uint32) Version {
 	return Version{Data: data}
 }
 
-// reader reads a file again and again, and does not wait without an end for one of them.
+// reader reads a file again and again. It does not wait forever for a reading that hangs.
 type reader struct {
 	read     func() Version
 	patience time.Duration

@@ -16,9 +16,9 @@ type Follower struct {
 	set     func([]crossconnect.Pair) error
 	watcher *watcher
 	version Version // the last one
-	problem error   // with that
+	problem error   // why it is not in force
 	inForce bool    // a version was used
-	links   int     // of that
+	links   int     // pairs in the version that is in force
 }
 
 // Follow watches a file until ctx ends. Its versions are to be taken from Versions, and to
@@ -44,8 +44,8 @@ func (f *Follower) Reread() {
 	}
 }
 
-// Use makes a version of the file the pairs. It returns what keeps it from that, in a
-// line, and as Problem does from then on.
+// Use makes the pairs those of a version of the file. It returns an error of one line if
+// it cannot, which Problem returns from then on.
 func (f *Follower) Use(v Version) error {
 	f.version, f.problem = v, f.use(v)
 	switch {
@@ -57,8 +57,9 @@ func (f *Follower) Use(v Version) error {
 	return f.problem
 }
 
-// Retry is Use for the last version if that could be read and not be used: interfaces come,
-// trials end, and other processes let go of theirs. Otherwise it is Problem.
+// Retry is Use for the last version, if that could be read but not used: by now,
+// interfaces may have come, a trial may be over, or another process may have let go of
+// its pair. Otherwise it is Problem.
 func (f *Follower) Retry() error {
 	if f.problem == nil || f.version.Err != nil {
 		return f.problem

@@ -15,9 +15,9 @@ import (
 // ErrUnsafe is wrapped by errors about a file that somebody else could have written.
 var ErrUnsafe = errors.New("or allow that by --trust-file")
 
-// owners are the users whose files are followed: root, who runs this process, and who
-// called sudo. The last may run ebpftop as root already, or else was given just this
-// file by sudoers. In a binary with capabilities, SUDO_UID is what its caller says.
+// owners are the users whose files are trusted: root, the user of this process, and the
+// one who called sudo. The last may run ebpftop as root anyway, or sudoers allows just
+// this file. In a binary with capabilities, SUDO_UID is what its caller says.
 func owners() []uint32 {
 	list := []uint32{0, uint32(os.Geteuid())}
 	if os.Geteuid() != 0 {
