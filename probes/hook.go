@@ -8,7 +8,7 @@ type Hook string
 
 // The hooks, and the words --hook takes for them.
 const (
-	HookAuto       Hook = "auto"        // only as a wish, never in a sample
+	HookAuto       Hook = "auto"        // only requested, never in a sample
 	HookTracepoint Hook = "tracepoint"  // the kernel's own, of all interfaces together
 	HookXDP        Hook = "xdp"         // native XDP, in the driver
 	HookXDPGeneric Hook = "xdp-generic" // XDP emulated behind the driver

@@ -11,7 +11,7 @@ type Datapath string
 
 // The datapaths, and the words --datapath takes for them.
 const (
-	DatapathAuto       Datapath = "auto"        // only as a wish: the best one there
+	DatapathAuto       Datapath = "auto"        // only requested: the best one there
 	DatapathXDP        Datapath = "xdp"         // native XDP redirect, in the driver
 	DatapathXDPGeneric Datapath = "xdp-generic" // XDP emulated behind the driver
 	DatapathTC         Datapath = "tc"          // tc redirect: tcx, or clsact before Linux 6.6
@@ -26,8 +26,8 @@ func ParseDatapath(word string) (Datapath, error) {
 	return "", fmt.Errorf("unknown datapath %q: use auto, xdp, xdp-generic or tc", word)
 }
 
-// Pair is a cross-connect as wished for. A and B may be the same interface,
-// which then sends back what it receives.
+// Pair is a cross-connect as it is requested. A and B may be the same interface, which
+// then sends back what it receives.
 type Pair struct {
 	A, B string // interface names
 	// AToB and BToA are the datapaths of frames that enter A, and B. Empty is
@@ -130,7 +130,7 @@ type PairEditor interface {
 	Apply(Change) error
 	// Confirm makes the change on trial stay.
 	Confirm() error
-	// Undo takes back the last change; that of a trial before its time.
+	// Undo takes back the last change. It ends a trial before its time.
 	Undo() error
 	// KeepAll lets all pairs of this process stay when ebpftop ends.
 	KeepAll() error
@@ -140,8 +140,8 @@ type PairEditor interface {
 type Impact struct {
 	// Interfaces has the one or two interfaces of the pair.
 	Interfaces []InterfaceImpact
-	// SessionUnknown says why it cannot be told whether the session that ebpftop was
-	// started from runs over one of them; empty if it can.
+	// SessionUnknown says why it is not known whether the session that ebpftop was
+	// started from runs over one of them. It is empty if that is known.
 	SessionUnknown string
 }
 

@@ -39,7 +39,7 @@ func (c *choice[T]) press(msg tea.Msg) {
 	c.at = (c.at + step) % len(c.options)
 }
 
-// line shows the value in brackets, for it must be told apart without colour.
+// line shows the value in brackets, so that it stands out without colour, too.
 func (c *choice[T]) line(s *styleSet, focused bool, _ int) string {
 	out := ""
 	for i, o := range c.options {

@@ -55,7 +55,7 @@ func (p *connectionsPane) back() bool {
 	return was
 }
 
-// ask puts what this pane wants to see into q.
+// ask adds to q what this pane wants to see.
 func (p *connectionsPane) ask(q *snapshot.Query) {
 	q.Order, q.Filter = p.order, p.input.Value()
 	q.Page = max(p.list.cursor.page, 1)
@@ -66,8 +66,8 @@ func (p *connectionsPane) ask(q *snapshot.Query) {
 	q.Pin, q.Pinned = p.list.cursor.key, p.list.cursor.pinned && p.list.cursor.known
 }
 
-// find knows the selected row from the answer to the query, also where the
-// table is longer than what it brought.
+// find returns the place of the selected row, from the answer to the query: the table can
+// be longer than what that brought.
 func (p *connectionsPane) find(k snapshot.ConnectionKey) (int, bool) {
 	if q := &p.shown.Query; q.Pinned && k == q.Pin {
 		return p.shown.PinAt, p.shown.PinAt >= 0

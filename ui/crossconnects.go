@@ -164,7 +164,7 @@ func (p *crossConnectsPane) problems(s *styleSet) []remark {
 	return out
 }
 
-// troubled is the pair to be told about, nil if all are well.
+// troubled returns the pair whose problem is shown, nil if all are well.
 func (p *crossConnectsPane) troubled() *probes.CrossConnect {
 	if c := p.list.selected(); c != nil && problem(c) != "" {
 		return c

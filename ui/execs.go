@@ -43,8 +43,8 @@ func (p *execsPane) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// columns for a pane of this width, which no command needs more of than a few
-// times over.
+// columns returns the columns for a pane of this width. Of a command, a few times this
+// many bytes will do, because escaping what is cut off is wasted.
 func (p *execsPane) columns(width int) []column[snapshot.Exec] {
 	command := "program and arguments"
 	if p.shown.ArgsLeftOut {

@@ -38,7 +38,7 @@ func helpPane(s *styleSet, keys keyMap, width, height int) []string {
 	for line := range strings.SplitSeq(m.FullHelpView(keys.groups(width >= 78)), "\n") {
 		v.Lines = append(v.Lines, " "+line)
 	}
-	// Words that there is no room for come last.
+	// Below the keys, as many words as there is room for.
 	for words := legend(s); len(words) > 0; words = words[:len(words)-1] {
 		if lines := labelled(a, words); len(v.Lines)+1+len(lines) <= a.Height {
 			v.Lines = append(append(v.Lines, ""), lines...)

@@ -13,7 +13,7 @@ type list[K comparable, R any] struct {
 	headingFrom int                          // height from which there is room for a heading
 
 	rows   []R // from the first on
-	total  int // rows there are, of which a long table brings only some
+	total  int // rows there are; a long table brings only some
 	fresh  bool
 	cursor cursor[K]
 }

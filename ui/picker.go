@@ -71,8 +71,8 @@ func (p *picker) matching() []candidate {
 	return rows
 }
 
-// point moves the cursor to an interface, or else to the first row: of the
-// letters typed so far hardly ever is one meant that does not exist.
+// point moves the cursor to an interface, or else to the first row, because while
+// somebody types, the letters so far hardly ever mean a new interface.
 func (p *picker) point(name string) {
 	i, ok := p.list.search(name)
 	if !ok || p.list.at(i).iface == nil {

@@ -41,7 +41,7 @@ func removalRemarks(p *probes.CrossConnect) []remark {
 	return append(out, remark{text: "On trial it comes back after " + short(defaultTrial) + " unless confirmed."})
 }
 
-// requested is the pair as it was asked for.
+// requested returns the pair as it was requested.
 func requested(p *probes.CrossConnect) probes.Pair {
 	return probes.Pair{A: p.A, B: p.B, AToB: p.AToB.Requested, BToA: p.BToA.Requested}
 }

@@ -14,9 +14,9 @@ type review struct {
 	form   *connectForm
 	change probes.Change
 	would  probes.Impact
-	// ssh is the interface of the user's own session, "" if none is of the
-	// pair; one of the pair if that cannot be told. Its name has to be typed: Enter is
-	// pressed too easily.
+	// ssh is the interface that the user's own session runs over, "" if it runs over
+	// none of the pair. If that is not known, it is one of the pair. The user has to
+	// type its name, because Enter is pressed too easily.
 	ssh    string
 	input  input
 	offset int // first line shown

@@ -28,8 +28,8 @@ type Options struct {
 	ASCII bool
 	// Location is the zone times are shown in. Nil is time.Local.
 	Location *time.Location
-	// Pairs changes cross-connects, while Run is running; Run does not wait
-	// for a call to end. Nil if they can only be looked at.
+	// Pairs changes cross-connects while Run runs. Run does not wait for its calls to
+	// end. If it is nil, pairs can only be looked at.
 	Pairs probes.PairEditor
 
 	// Input and Output are the terminal. Nil is standard input, or the

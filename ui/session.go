@@ -172,8 +172,8 @@ func (s *session) wait() error {
 	}
 }
 
-// stop leaves source and terminal to the caller alone. It returns why the
-// session ended, err being how.
+// stop makes sure that nothing uses source and terminal any more. It returns why the
+// session ended; err is how it ended.
 func (s *session) stop(err error) error {
 	cause := context.Cause(s.inner)
 	s.cancel(nil)

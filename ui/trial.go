@@ -45,8 +45,8 @@ func (t *trial) follow(pairs []probes.CrossConnect, sampled time.Time) tea.Cmd {
 	return t.count()
 }
 
-// set notes what the user has just decided, before a sample shows it: a trial
-// of d, or that there is none any more.
+// set notes what the user has just decided, before a sample shows it: a trial of length
+// d, or 0 for none.
 func (t *trial) set(d time.Duration) tea.Cmd {
 	t.decided, t.ends = t.now(), time.Time{}
 	if d > 0 {
@@ -103,8 +103,8 @@ func (d *pairDialogs) confirm() tea.Cmd {
 	}}, probes.PairEditor.Confirm)
 }
 
-// undo takes back the last change: a trial at once, for that is what it is
-// for, and what has been decided already only when asked again.
+// undo takes back the last change. A trial ends at once, because it is there to be taken
+// back; a change that is no trial only after a question.
 func (d *pairDialogs) undo() tea.Cmd {
 	if d.trial.running() {
 		return d.takeBack()

@@ -14,8 +14,8 @@ const (
 	backlogPatience = time.Second
 )
 
-// backlog is a writer that nobody holds up by not reading: what does not fit is counted, and
-// said once there is room.
+// backlog is a writer that does not wait for its reader: it counts the lines that do not
+// fit, and says how many once there is room.
 type backlog struct {
 	lines chan []byte
 	lost  atomic.Uint64

@@ -56,9 +56,9 @@ func ownCommand(name string) *exec.Cmd {
 	return cmd
 }
 
-// withInspector calls fn with a process at its side that keeps the rights to
-// look at what is not ours, so that this one can give them up. That one only starts a third
-// one, to answer, whenever there is something to ask.
+// withInspector calls fn beside a process that keeps the rights to look at what is not
+// ours, so that this process can give them up. That one starts a third process to answer
+// whenever there is a question.
 func withInspector(fn func(*inspect.Inspector) error) (err error) {
 	inspector, err := inspect.Start(ownCommand(superviseCommand))
 	if err != nil {
@@ -68,7 +68,8 @@ func withInspector(fn func(*inspect.Inspector) error) (err error) {
 	return fn(inspector)
 }
 
-// errNotStartedByUs is for who calls a command that is asked through a pipe.
+// errNotStartedByUs returns an error if somebody calls a command that is asked through a
+// pipe.
 func errNotStartedByUs(name string) error {
 	if stat, err := os.Stdin.Stat(); err != nil || stat.Mode()&os.ModeNamedPipe == 0 {
 		return wrongUse(fmt.Errorf("%s is for ebpftop itself, which starts it when there is something to ask", name))
@@ -76,7 +77,7 @@ func errNotStartedByUs(name string) error {
 	return nil
 }
 
-// newSuperviseCommand is for withInspector alone.
+// newSuperviseCommand is the command that withInspector starts.
 func newSuperviseCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    superviseCommand,
@@ -94,7 +95,7 @@ func newSuperviseCommand() *cobra.Command {
 	}
 }
 
-// newInspectCommand is for newSuperviseCommand alone.
+// newInspectCommand is the command that newSuperviseCommand starts.
 func newInspectCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    inspectCommand,

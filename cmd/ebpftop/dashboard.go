@@ -55,8 +55,8 @@ func hostAndKernel() (host, kernel string, err error) {
 	return unix.ByteSliceToString(name.Nodename[:]), unix.ByteSliceToString(name.Release[:]), nil
 }
 
-// progressLine says how many interfaces are yet to be left, once that takes longer than
-// anybody notices. It is for a terminal.
+// progressLine shows on a terminal how many interfaces are still to be detached from,
+// once that takes long enough to be noticed.
 type progressLine struct {
 	out   io.Writer
 	begun time.Time

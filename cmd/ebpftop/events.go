@@ -60,7 +60,7 @@ func (p *eventPrinter) print(out io.Writer, s *probes.Sample, connections []prob
 	}
 	events = append(events, p.pairEvents(s)...)
 	lost := s.Lost
-	lost.ConnectionsEnded = 0 // what ended is told as closed
+	lost.ConnectionsEnded = 0 // they are events of their own: closed
 	if lost != p.lost {
 		p.lost = lost
 		object := lostOf(s)

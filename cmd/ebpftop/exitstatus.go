@@ -22,8 +22,8 @@ const (
 
 const exitStatusHelp = "Exit status: 0 done, 1 failed, 2 wrong use"
 
-// wrongUse marks an error as a mistake of who called the command. Those that cobra finds
-// need no mark.
+// wrongUse marks an error as a mistake in how the command was called. Errors that cobra
+// finds need no mark.
 func wrongUse(err error) error {
 	if err == nil {
 		return nil
@@ -35,8 +35,8 @@ type wrongUseError struct{ error }
 
 func (e wrongUseError) Unwrap() error { return e.error }
 
-// noteStart makes all commands note that they were started: what goes wrong before, flags
-// and arguments, is wrong use.
+// noteStart makes all commands note that they were started. What goes wrong before (flags
+// and arguments) is wrong use.
 func noteStart(cmd *cobra.Command, started *bool) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {

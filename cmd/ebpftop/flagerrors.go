@@ -80,8 +80,8 @@ func remedyFor(err *pflag.InvalidValueError) string {
 	return "use a whole number from 1 on"
 }
 
-// errTogether returns an error if a flag was given along with one of others that it makes no
-// sense with.
+// errTogether returns an error if a flag was given together with one of others, with
+// which it makes no sense.
 func errTogether(cmd *cobra.Command, name string, others ...string) error {
 	if !isGiven(cmd, name) {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// usage is cobra's, made short: the help of every command fits on a screen of 80
-// columns and 24 lines. No template: with those, which call by name, the linker
-// has to keep every method there is, four megabytes that nobody calls.
+// usage is a short form of cobra's: the help of every command fits on a screen of 80 by
+// 24. It is not a template, because templates call methods by name, so the linker would
+// have to keep all methods: four megabytes.
 func usage(cmd *cobra.Command) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s", cmd.UseLine())

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serviceManager is told the state of the process, by sd_notify(3). A nil one is told
+// serviceManager sends systemd the state of the process, by sd_notify(3). A nil one sends
 // nothing.
 type serviceManager struct {
 	fd       int
@@ -76,8 +76,8 @@ func (m *serviceManager) reloading() {
 	m.tell("RELOADING=1", fmt.Sprint("MONOTONIC_USEC=", now.Nano()/1000))
 }
 
-// alive is for the loop that does the work, and for no other: if that hangs, systemd ends
-// the process.
+// alive says that the process is alive. Only the loop that does the work may call it: if
+// that hangs, systemd ends the process.
 func (m *serviceManager) alive() { m.tell("WATCHDOG=1") }
 
 // stopping says that the process is about to end.

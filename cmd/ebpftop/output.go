@@ -10,13 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unreadPatience is how long, once the command is to end, a pipe that nobody reads may keep
-// it from that.
+// unreadPatience is how long a pipe that nobody reads may delay the end of the command.
 const unreadPatience = time.Second
 
-// endable returns a writer for what is written to out. If that is a pipe which is full, and
-// the command is to end, writing fails with os.ErrDeadlineExceeded after a while; else a
-// full pipe would keep it from ending by SIGTERM.
+// endable returns a writer for what is written to out. If out is a full pipe and the
+// command is to end, writing fails with os.ErrDeadlineExceeded after a while. Otherwise
+// SIGTERM would not end it.
 func endable(ctx context.Context, out io.Writer) io.Writer {
 	pipe, ok := out.(*os.File)
 	if !ok {

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// mostChanges of a pair are said in changesTime, and the others counted: an interface
-	// that comes and goes all the time must not fill the log.
+	// mostChanges is how many changes of a pair are logged in changesTime. More are
+	// counted, because an interface that comes and goes all the time must not fill
+	// the log.
 	mostChanges = 10
 	changesTime = time.Minute
 )

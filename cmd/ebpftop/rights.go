@@ -8,8 +8,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/doctor"
 )
 
-// errNoRights is for who may load no program: said at once, where else some step on the way
-// would fail.
+// errNoRights returns an error if this process may not load programs. It is called first,
+// because some later step would fail with a worse message.
 func errNoRights() error {
 	if _, err := doctor.Capabilities(); err != nil {
 		return fmt.Errorf("%w: run it as root, or see `ebpftop doctor`", err)
@@ -17,5 +17,5 @@ func errNoRights() error {
 	return nil
 }
 
-// errCannotKeep is for who may not change what is kept.
+// errCannotKeep returns an error if this process may not change what is kept.
 func errCannotKeep() error { return cmp.Or(errNoRights(), crossconnect.CheckKept()) }

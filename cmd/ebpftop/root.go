@@ -55,7 +55,7 @@ func newRootCommand() *cobra.Command {
 	root.Flags().StringVar(&links.Path, "links", "", "connect the interfaces of `FILE`, and follow it")
 	trustFlag(root, &links)
 	guard.register(root, adviseYes)
-	root.Flags().Lookup("yes").Hidden = true // for want of a line: whoever needs it is told
+	root.Flags().Lookup("yes").Hidden = true // there is no line left: the error that asks for it names it
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for ebpftop")
 	root.Flags().Lookup("version").Hidden = true // for want of a line: there is a command
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -19,7 +19,7 @@ type runLog struct {
 	changes *pairLog
 }
 
-// loggedSet is a set of pairs that the log tells of.
+// loggedSet is a set of pairs whose changes are logged.
 type loggedSet struct {
 	*crossconnect.PairSet
 	by      string // who wants its pairs

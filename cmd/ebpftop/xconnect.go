@@ -195,7 +195,8 @@ func without(pairs []crossconnect.Pair, names []string) ([]crossconnect.Pair, er
 
 var errNoKeptPair = errors.New("no kept pair")
 
-// errNotKept says that interfaces are no kept pair, and whose the first is.
+// errNotKept returns an error that says that interfaces are not a kept pair, and who has
+// the first one.
 func errNotKept(names []string) error {
 	others, err := crossconnect.ListOthers()
 	if err != nil {

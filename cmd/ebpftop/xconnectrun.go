@@ -184,8 +184,8 @@ func (r *linksRun) use(version linksfile.Version) {
 	}
 }
 
-// retry takes up the last version of the file if that was refused. A reason that stays is
-// not said again.
+// retry takes up the last version of the file if that was refused. It does not repeat a
+// reason that stays.
 func (r *linksRun) retry() {
 	before := r.follower.Problem()
 	if before == nil {

@@ -34,8 +34,8 @@ const (
 // number of CPUs, what is pinned.
 var kernelFiles = []string{"/proc", "/sys/kernel/btf", "/sys/devices/system/cpu", "/sys/fs/bpf"}
 
-// Landlock is the version of what the kernel confines a process by, 0 if it has
-// none, and says what all that confines.
+// Landlock returns the version of the kernel's Landlock, 0 if it has none, and says what
+// that version confines.
 func Landlock() (version int, what string, err error) {
 	if !landlockWorks {
 		return 0, "", nil

@@ -12,7 +12,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// Finding says of one thing whether this kernel, and this user, can do it.
+// Finding says whether this kernel, and this user, can do one thing.
 type Finding struct {
 	Name     string `json:"name"`
 	Status   Status `json:"status"`
@@ -55,8 +55,8 @@ func Diagnose() []Finding {
 type feature struct {
 	name     string
 	required bool
-	// look tells what there is. An error means there is none, unless it is
-	// EPERM: then we do not know.
+	// look returns what there is. An error means that there is none; but with EPERM,
+	// that we do not know.
 	look   func() (detail string, err error)
 	cost   string
 	remedy string

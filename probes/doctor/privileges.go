@@ -103,7 +103,7 @@ func holding(values ...libcap.Value) func() (string, error) {
 	}
 }
 
-// keptWhileRunning is what is left to the dashboard, once it is attached.
+// keptWhileRunning says what the dashboard keeps once it is attached.
 func keptWhileRunning() (string, error) {
 	have, err := effectiveCapabilities()
 	if err != nil {
@@ -164,7 +164,7 @@ func bpfSystemCall() (string, error) {
 	return "allowed", m.Close()
 }
 
-// WhyForbidden names what makes the kernel answer EPERM, as far as can be told.
+// WhyForbidden says why the kernel answers EPERM, as far as that can be known.
 func WhyForbidden() string {
 	if _, err := Capabilities(); err != nil {
 		return "forbidden: " + err.Error()

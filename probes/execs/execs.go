@@ -25,7 +25,7 @@ type execBatch struct {
 	lost   uint64
 }
 
-// execs counts and lists the programs executed on the host.
+// Probe counts and lists the programs executed on the host.
 type Probe struct {
 	hook   *attachedExecHook // nil where the kernel offers none
 	reason string            // why not an earlier hook
@@ -37,12 +37,12 @@ type Probe struct {
 
 // Options choose what is known of a program executed.
 type Options struct {
-	// NoArgs has no argument read anywhere, in the kernel or here.
+	// NoArgs leaves arguments out: they are read nowhere, in the kernel or here.
 	NoArgs bool
 }
 
-// New attaches to the first hook that the kernel offers. That there is
-// none is no error: polls then tell why.
+// New attaches to the first hook that the kernel offers. If it offers none, New returns
+// no error, and Poll says why.
 func New(clock *kernel.Clock, opts Options) (*Probe, error) {
 	spec, err := bpf.LoadExecs()
 	if err != nil {
@@ -158,7 +158,7 @@ func (e *Probe) Close() error {
 	return errors.Join(err, e.hook.Close())
 }
 
-// execDecoder makes an Exec of an event of the kernel.
+// execDecoder turns events of the kernel into Execs.
 type execDecoder struct {
 	clock *kernel.Clock
 	// complete says to look up in /proc what the hook left out.

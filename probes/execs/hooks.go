@@ -15,7 +15,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
-// execHook is one way to see programs executed: bpf/execs.bpf.c tells how.
+// execHook is one way to see programs executed: see bpf/execs.bpf.c.
 type execHook struct {
 	name       string
 	programs   []string // in the order to attach; the first counts the execs
@@ -95,8 +95,8 @@ func (h execHook) attach(spec *ebpf.CollectionSpec) (*attachedExecHook, error) {
 	return attached, nil
 }
 
-// prune leaves the programs of the hook in spec, with the maps they use:
-// a kernel that lacks what the others need loads these all the same.
+// prune removes all but the programs of the hook and their maps from spec, so that a
+// kernel that lacks what others need loads these.
 func (h execHook) prune(spec *ebpf.CollectionSpec) {
 	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool {
 		return !slices.Contains(h.programs, name)

@@ -19,9 +19,9 @@ func hostPIDs() bool {
 	return err == nil && namespace == "pid:[4026531836]"
 }
 
-// completeExec looks up in /proc what the hook left out of e, its arguments if they are
-// wanted. The process may have ended since, or gone on to another program: its name has to
-// match.
+// completeExec looks up in /proc what the hook left out of e, and its arguments only if
+// they are wanted. Because the process may have ended since, or executed another program,
+// its name has to match.
 func completeExec(e *probes.Exec, wantArgs bool) {
 	process := filepath.Join("/proc", strconv.FormatUint(uint64(e.PID), 10))
 	comm, ppid, ok := procfs.ReadStat(process)

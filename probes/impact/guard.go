@@ -8,8 +8,9 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 )
 
-// Carrier returns the first of the interfaces that an SSH session runs over, and its
-// client: no name if there is none. It fails if that cannot be told.
+// Carrier returns the first of the interfaces that an SSH session runs over, and the
+// client of the session. The name is empty if there is none. It returns an error if that
+// cannot be known.
 func Carrier(interfaces []string, sessions func() (Sessions, error)) (name string, client net.IP, err error) {
 	links, err := rtnl.ListLinks()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package impact says what a cross-connect does to what uses its interfaces now: above
-// all to the user's own SSH session.
+// Package impact says what a cross-connect does to what uses its interfaces now, above
+// all to the SSH session of the user.
 package impact
 
 import (
@@ -68,8 +68,8 @@ func findUses(sessions func() (Sessions, error)) (uses, error) {
 	return uses{links: links, addresses: addresses, routes: routes, carriers: found.carriers(links), unknown: unknown}, nil
 }
 
-// of describes the interface, as missing if there is none of that name. It is one of the
-// ends of the pair.
+// of describes an end of the pair. An interface that does not exist is described as
+// missing.
 func (u uses) of(name string, ends []string) probes.InterfaceImpact {
 	i := slices.IndexFunc(u.links, func(l netlink.Link) bool { return l.Attrs().Name == name })
 	if i < 0 {
@@ -92,8 +92,8 @@ func (u uses) of(name string, ends []string) probes.InterfaceImpact {
 	return found
 }
 
-// above lists the interfaces that have no other way than by this one: what is on it, and on
-// that, and so on.
+// above lists the interfaces that can be reached only by this one: what stands on it, and
+// on that, and so on.
 func (u uses) above(ifindex int, ends []string) []int {
 	cut := []int{ifindex}
 	for before := 0; before < len(cut); {
@@ -107,9 +107,9 @@ func (u uses) above(ifindex int, ends []string) []int {
 	return cut[1:]
 }
 
-// isOn tells whether an interface is on one of those that are cut off, as a VLAN or the
-// peer of a veth, or has only these and ends of the pair as ports. One that lies in another
-// namespace has another's ifindex.
+// isOn tells whether an interface stands on one that is cut off, as a VLAN or the peer of
+// a veth does, or has no ports but these and the ends of the pair. If the lower device is
+// in another namespace, its ifindex means another interface here.
 func (u uses) isOn(attrs *netlink.LinkAttrs, cut []int, ends []string) bool {
 	if attrs.ParentIndex != 0 && attrs.NetNsID < 0 {
 		return slices.Contains(cut, attrs.ParentIndex)

@@ -38,8 +38,8 @@ func listAncestors(pid int) (ancestors []string, err error) {
 
 func folderOf(pid uint32) string { return filepath.Join("/proc", strconv.FormatUint(uint64(pid), 10)) }
 
-// errHiddenParent fails unless the parent of the last of the descendants has ended just
-// now: init is the next ancestor then.
+// errHiddenParent returns an error if the parent of the last descendant is hidden. If
+// that parent has just ended, there is none: init is the next ancestor then.
 func errHiddenParent(descendants []string, parent uint32) error {
 	if len(descendants) > 0 {
 		if _, now, ok := procfs.ReadStat(descendants[len(descendants)-1]); !ok || now != parent {
@@ -116,9 +116,9 @@ func terminalOf(process string) uint64 {
 	return terminal
 }
 
-// isConsole tells whether the number of a terminal is not 0, for none, nor that
-// of a pseudo terminal: major 136 to 143, and 3 for those of old (the kernel's
-// Documentation/admin-guide/devices.txt).
+// isConsole tells whether a terminal number is that of a console: neither 0, for none,
+// nor of a pseudo terminal, major 136 to 143, in old kernels 3
+// (Documentation/admin-guide/devices.txt).
 func isConsole(terminal uint64) bool {
 	major := unix.Major(terminal)
 	return major != 0 && major != 3 && (major < 136 || major > 143)

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Session is an SSH session: the two ends of its TCP connection. XDP is kept
-// away from the interfaces under it, and the user from cutting it off unaware.
+// Session is an SSH session: the two ends of its TCP connection. XDP is not attached to
+// the interfaces that it runs over, and the user is warned before cutting it off.
 type Session struct {
 	Client, Server net.IP
 	// scope is the interface that link-local addresses are of, and the VRF that
@@ -20,7 +20,7 @@ type Session struct {
 	Scope int
 }
 
-// Sessions are those of which one is the user's.
+// Sessions are the SSH sessions that may be the one of the user.
 type Sessions []Session
 
 // FindSessions finds the session that a process was started from: the connection

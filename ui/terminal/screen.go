@@ -40,7 +40,7 @@ type Screen struct {
 	writer cellWriter
 }
 
-// NewScreen makes a screen of which nothing is known.
+// NewScreen makes a screen. What the terminal shows is not known yet.
 func NewScreen(output io.Writer, profile colorprofile.Profile) *Screen {
 	return &Screen{output: output, frames: latest.NewBox[Frame](), writer: cellWriter{profile: profile}}
 }
@@ -48,7 +48,7 @@ func NewScreen(output io.Writer, profile colorprofile.Profile) *Screen {
 // Show leaves a frame to be drawn. It does not wait for that.
 func (s *Screen) Show(f Frame) { s.frames.Put(f) }
 
-// Forget has the next frame drawn as a whole.
+// Forget makes the next frame be drawn as a whole.
 func (s *Screen) Forget() { s.unknown.Store(true) }
 
 // SetAtOnce tells whether the terminal can take a frame before it shows it.
