@@ -78,7 +78,7 @@ fmt: ## format the sources, the C with clang-format-19
 	clang-format-19 -i $(c)
 
 # Functions that only these have a use for are not dead: what tests share.
-helpers = probes/lab/labtest|ui/internal/fake
+helpers = probes/lab/labtest|ui/internal/fake|ui/terminal/emulated
 
 lint: build ## check the sources, and what the documents say of them
 	test -z "$$(gofmt -l $(sources))" || { gofmt -l $(sources); exit 1; }

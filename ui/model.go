@@ -7,7 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/ebpftop/ebpftop/probes"
-	"github.com/ebpftop/ebpftop/ui/internal/latest"
+	"github.com/ebpftop/ebpftop/probes/latest"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 

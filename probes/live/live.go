@@ -27,6 +27,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
+	"github.com/ebpftop/ebpftop/probes/latest"
 	"github.com/ebpftop/ebpftop/probes/packets"
 )
 
@@ -81,7 +82,7 @@ type Live struct {
 	Detaching func(left int)
 
 	mailbox   *mailbox
-	intervals chan time.Duration
+	intervals latest.Box[time.Duration]
 	requests  chan func() // to be called by the goroutine that owns the probes
 	cancel    context.CancelFunc
 	stopped   chan struct{}
@@ -112,7 +113,7 @@ func New(ctx context.Context, opts Options) (*Live, error) {
 		clock:     kernel.NewClock(),
 		inspector: opts.Inspector,
 		mailbox:   newMailbox(),
-		intervals: make(chan time.Duration, 1),
+		intervals: latest.NewBox[time.Duration](),
 		requests:  make(chan func()),
 		stopped:   make(chan struct{}),
 	}
@@ -434,14 +435,7 @@ func (l *Live) Samples() <-chan probes.Sample { return l.mailbox.box }
 
 // SetInterval changes the time between samples.
 func (l *Live) SetInterval(interval time.Duration) {
-	select {
-	case <-l.intervals: // a wish not yet taken up is replaced
-	default:
-	}
-	select {
-	case l.intervals <- interval:
-	default:
-	}
+	l.intervals.Put(interval)
 }
 
 // Err says why samples ended: nil after Close or the end of the context.

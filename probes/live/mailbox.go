@@ -1,6 +1,9 @@
 package live
 
-import "github.com/ebpftop/ebpftop/probes"
+import (
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/latest"
+)
 
 // eventsCarried bounds the events that wait for a slow reader: the oldest are
 // dropped beyond it, and counted as lost.
@@ -9,32 +12,28 @@ const eventsCarried = 65536
 // mailbox hands samples to one reader. The latest wins, but takes over the
 // events of the one it replaces.
 type mailbox struct {
-	box     chan probes.Sample // capacity one
-	dropped uint64             // exec events dropped here, since start
+	box     latest.Box[probes.Sample]
+	dropped uint64 // exec events dropped here, since start
 }
 
-func newMailbox() *mailbox {
-	return &mailbox{box: make(chan probes.Sample, 1)}
-}
+func newMailbox() *mailbox { return &mailbox{box: latest.NewBox[probes.Sample]()} }
 
 // put never blocks. Only one goroutine may call it.
 func (m *mailbox) put(sample probes.Sample) {
-	select {
-	case unread := <-m.box:
-		sample.NewConnections += unread.NewConnections
-		sample.Execs.Events = m.carry(unread.Execs.Events, sample.Execs.Events)
-	default:
-	}
 	sample.Lost.ExecEvents += m.dropped
-	m.box <- sample
+	m.box.Merge(sample, m.carryOver)
 }
 
-// carry puts older events before newer ones, within the bound.
-func (m *mailbox) carry(older, newer []probes.Exec) []probes.Exec {
-	events := append(older[:len(older):len(older)], newer...)
+// carryOver adds to a sample the events of one that was not read, within the bound.
+func (m *mailbox) carryOver(unread, sample probes.Sample) probes.Sample {
+	sample.NewConnections += unread.NewConnections
+	older := unread.Execs.Events
+	events := append(older[:len(older):len(older)], sample.Execs.Events...)
 	if surplus := len(events) - eventsCarried; surplus > 0 {
 		m.dropped += uint64(surplus)
+		sample.Lost.ExecEvents += uint64(surplus)
 		events = events[surplus:]
 	}
-	return events
+	sample.Execs.Events = events
+	return sample
 }

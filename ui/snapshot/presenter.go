@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
-	"github.com/ebpftop/ebpftop/ui/internal/latest"
+	"github.com/ebpftop/ebpftop/probes/latest"
 )
 
 // gap bounds the snapshots of a source that delivers faster than people read,

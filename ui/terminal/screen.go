@@ -10,7 +10,7 @@ import (
 	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/ebpftop/ebpftop/ui/internal/latest"
+	"github.com/ebpftop/ebpftop/probes/latest"
 )
 
 // frameGap bounds how often the terminal is written to.

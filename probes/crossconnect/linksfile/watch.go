@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/ebpftop/ebpftop/probes/latest"
 )
 
 const (
@@ -77,14 +79,14 @@ func absolute(path string) (string, error) {
 // watcher decides when a file is read, and which readings are versions.
 type watcher struct {
 	look  func() Version
-	last  Version       // the last one that went into box
-	box   chan Version  // capacity one
+	last  Version // the last one that went into box
+	box   latest.Box[Version]
 	again chan struct{} // capacity one: deliver what is there, whether it is another or not
 }
 
 func newWatcher(first Version, look func() Version) *watcher {
-	w := &watcher{look: look, last: first, box: make(chan Version, 1), again: make(chan struct{}, 1)}
-	w.box <- first
+	w := &watcher{look: look, last: first, box: latest.NewBox[Version](), again: make(chan struct{}, 1)}
+	w.box.Put(first)
 	return w
 }
 
@@ -108,7 +110,8 @@ func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, failure
 			version := w.look()
 			if version.equal(seen) {
 				if wanted || !version.equal(w.last) {
-					w.deliver(version)
+					w.last = version
+					w.box.Put(version)
 				}
 				wanted = false
 				continue
@@ -119,14 +122,4 @@ func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, failure
 			settled = time.After(quiet)
 		}
 	}
-}
-
-// deliver never blocks: only run puts versions into the box.
-func (w *watcher) deliver(version Version) {
-	w.last = version
-	select {
-	case <-w.box:
-	default:
-	}
-	w.box <- version
 }
