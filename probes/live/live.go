@@ -251,9 +251,9 @@ func (l *Live) openPackets(opts Options, namespace uint32, interfaces int) (err 
 	return err
 }
 
-// settleTime is how long to wait after a message about an interface. Because an interface
+// gatherTime is how long to wait after a message about an interface. Because an interface
 // that comes or goes sends several in a row, they are handled together.
-const settleTime = 2 * time.Millisecond
+const gatherTime = 2 * time.Millisecond
 
 // startTime is enough for the first frame to be drawn.
 const startTime = 500 * time.Millisecond
@@ -295,7 +295,7 @@ func (l *Live) run(ctx context.Context, interval time.Duration, e events) {
 		case message := <-e.interfaces:
 			l.known.Apply(message)
 			if changed == nil {
-				changed = time.After(settleTime)
+				changed = time.After(gatherTime)
 			}
 		case <-changed:
 			changed = nil

@@ -59,13 +59,13 @@ func Open(input io.Reader, output io.Writer, environ []string, gone func()) (*Te
 		if !term.IsTerminal(out.Fd()) {
 			return nil, ErrNotTerminal
 		}
-		t.Output = &watchedFile{File: out, gone: gone}
+		t.Output = &hangupFile{File: out, gone: gone}
 	}
 	if err := t.openInput(); err != nil {
 		return nil, err
 	}
 	if in, ok := t.Input.(*os.File); ok {
-		t.Input = &watchedFile{File: in, gone: gone}
+		t.Input = &hangupFile{File: in, gone: gone}
 		t.remember(in)
 	}
 	if t.tty == nil && isFile {
@@ -101,7 +101,7 @@ func (t *Terminal) remember(f *os.File) {
 // it shows it. Over a network the answer could come when nobody waits for it any
 // more but a shell; Apple's prints the question.
 func (t *Terminal) Enter() error {
-	if in, ok := t.Input.(*watchedFile); ok && term.IsTerminal(in.Fd()) {
+	if in, ok := t.Input.(*hangupFile); ok && term.IsTerminal(in.Fd()) {
 		if _, err := term.MakeRaw(in.Fd()); err != nil {
 			return err
 		}
@@ -166,14 +166,14 @@ func (t *Terminal) Close() {
 	}
 }
 
-// watchedFile notices that a terminal is gone. The library would go on with a
+// hangupFile notices that a terminal is gone. The library would go on with a
 // screen that nobody sees and keys that never come.
-type watchedFile struct {
+type hangupFile struct {
 	*os.File
 	gone func()
 }
 
-func (w *watchedFile) Read(p []byte) (int, error) {
+func (w *hangupFile) Read(p []byte) (int, error) {
 	n, err := w.File.Read(p)
 	if err != nil {
 		w.gone()
@@ -181,7 +181,7 @@ func (w *watchedFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (w *watchedFile) Write(p []byte) (int, error) {
+func (w *hangupFile) Write(p []byte) (int, error) {
 	n, err := w.File.Write(p)
 	if err != nil {
 		w.gone()

@@ -12,34 +12,34 @@ import (
 // Follower keeps pairs as a file of links says. A version of the file that cannot be used
 // changes nothing. Its methods, but for Reread, are for one goroutine.
 type Follower struct {
-	file    File
-	set     func([]crossconnect.Pair) error
-	watcher *watcher
-	version Version // the last one
-	problem error   // why it is not in force
-	inForce bool    // a version was used
-	links   int     // pairs in the version that is in force
+	file     File
+	set      func([]crossconnect.Pair) error
+	versions *versions
+	version  Version // the last one
+	problem  error   // why it is not in force
+	inForce  bool    // a version was used
+	links    int     // pairs in the version that is in force
 }
 
 // Follow watches a file until ctx ends. Its versions are to be taken from Versions, and to
 // be given to Use, which has set make the pairs of one the pairs, all or none. It returns
 // an error if the file cannot be read now.
 func Follow(ctx context.Context, file File, set func([]crossconnect.Pair) error) (*Follower, error) {
-	w, err := watch(ctx, file, pollInterval)
+	w, err := openVersions(ctx, file, pollInterval)
 	if err != nil {
 		return nil, err
 	}
-	return &Follower{file: file, set: set, watcher: w}, nil
+	return &Follower{file: file, set: set, versions: w}, nil
 }
 
 // Versions delivers the content of the file: at once, and again whenever it is another. It
 // is closed when the context of Follow ends.
-func (f *Follower) Versions() <-chan Version { return f.watcher.box }
+func (f *Follower) Versions() <-chan Version { return f.versions.box }
 
 // Reread has the file delivered once more, whether it is another or not.
 func (f *Follower) Reread() {
 	select {
-	case f.watcher.again <- struct{}{}:
+	case f.versions.again <- struct{}{}:
 	default: // that is to be done already
 	}
 }

@@ -1,4 +1,4 @@
-// Package linksfile reads and watches a file of cross-connects: the YAML of
+// Package linksfile reads and follows a file of cross-connects: the YAML of
 // xdp-xconnect, and settings beside it.
 //
 //	links:

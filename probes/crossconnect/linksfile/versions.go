@@ -31,23 +31,23 @@ func (v Version) equal(w Version) bool {
 	return bytes.Equal(v.Data, w.Data) && fmt.Sprint(v.Err) == fmt.Sprint(w.Err)
 }
 
-// watch delivers the content of a file, and again whenever it is another, until ctx ends
+// openVersions delivers the content of a file, and again whenever it is another, until ctx ends
 // and the box is closed. A version that was not taken gives way to the next. A file that
 // cannot be read at first is an error; later on it is a version with an error, and the
 // file may come back.
-func watch(ctx context.Context, file File, interval time.Duration) (*watcher, error) {
+func openVersions(ctx context.Context, file File, interval time.Duration) (*versions, error) {
 	path, err := absolute(file.Path)
 	if err != nil {
-		return nil, fmt.Errorf("watch links: %w", err)
+		return nil, fmt.Errorf("follow links: %w", err)
 	}
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("watch links: %w", err)
+		return nil, fmt.Errorf("follow links: %w", err)
 	}
 	file.Path = path
 	owners := owners() // the process may give up being root
 	r := newReader(func() Version {
-		follow(notify, path)
+		notifyOfPath(notify, path)
 		return read(file, owners)
 	})
 	first := r.look(ctx)
@@ -55,7 +55,7 @@ func watch(ctx context.Context, file File, interval time.Duration) (*watcher, er
 		_ = notify.Close()
 		return nil, first.Err
 	}
-	w := newWatcher(first, func() Version { return r.look(ctx) })
+	w := newVersions(first, func() Version { return r.look(ctx) })
 	go func() {
 		defer close(w.box)
 		defer func() { _ = notify.Close() }() // nothing to lose: it only listened
@@ -76,25 +76,25 @@ func absolute(path string) (string, error) {
 	return dir + "/" + path, err
 }
 
-// watcher decides when a file is read, and which readings are versions.
-type watcher struct {
+// versions decides when a file is read, and which readings are versions.
+type versions struct {
 	look  func() Version
 	last  Version // the last one that went into box
 	box   latest.Box[Version]
 	again chan struct{} // capacity one: deliver what is there, whether it is another or not
 }
 
-func newWatcher(first Version, look func() Version) *watcher {
-	w := &watcher{look: look, last: first, box: latest.NewBox[Version](), again: make(chan struct{}, 1)}
+func newVersions(first Version, look func() Version) *versions {
+	w := &versions{look: look, last: first, box: latest.NewBox[Version](), again: make(chan struct{}, 1)}
 	w.box.Put(first)
 	return w
 }
 
 // run looks at the file a while after whatever hints at a change, until two
 // readings in a row agree. What the hint is about, only the file tells.
-func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, failures <-chan error, poll <-chan time.Time) {
+func (w *versions) run(ctx context.Context, events <-chan fsnotify.Event, failures <-chan error, poll <-chan time.Time) {
 	seen, wanted := w.last, false
-	var settled <-chan time.Time // nil without a hint
+	var lookAgain <-chan time.Time // nil without a hint
 	for {
 		select {
 		case <-ctx.Done():
@@ -105,8 +105,8 @@ func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, failure
 		case <-poll:
 		case <-w.again:
 			wanted = true
-		case <-settled:
-			settled = nil
+		case <-lookAgain:
+			lookAgain = nil
 			version := w.look()
 			if version.equal(seen) {
 				if wanted || !version.equal(w.last) {
@@ -118,8 +118,8 @@ func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, failure
 			}
 			seen = version
 		}
-		if settled == nil {
-			settled = time.After(quiet)
+		if lookAgain == nil {
+			lookAgain = time.After(quiet)
 		}
 	}
 }

@@ -41,10 +41,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// start watches path and takes the first version.
+// start follows path and takes the first version.
 func start(t *testing.T, path string, interval time.Duration, first string) <-chan Version {
 	t.Helper()
-	w, err := watch(t.Context(), File{Path: path}, interval)
+	w, err := openVersions(t.Context(), File{Path: path}, interval)
 	must(t, err)
 	expect(t, w.box, first)
 	return w.box
@@ -94,7 +94,7 @@ func TestWatchNoticesAnotherFileUnderTheName(t *testing.T) {
 	path := filepath.Join(dir, "links.yaml")
 	write(t, path, "one")
 	versions := start(t, path, never, "one")
-	for _, content := range []string{"two", "three"} { // twice: the new file is watched, too
+	for _, content := range []string{"two", "three"} { // twice: the new file is followed, too
 		write(t, filepath.Join(dir, ".links.yaml.swp"), content)
 		must(t, os.Rename(filepath.Join(dir, ".links.yaml.swp"), path))
 		expect(t, versions, content)
@@ -216,15 +216,15 @@ func TestWatchPollsWhereEventsAreMissing(t *testing.T) {
 
 func TestWatchWantsAFileAtFirst(t *testing.T) {
 	dir := tempDir(t)
-	if _, err := watch(t.Context(), File{Path: filepath.Join(dir, "links.yaml")}, never); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := openVersions(t.Context(), File{Path: filepath.Join(dir, "links.yaml")}, never); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: got %v", err)
 	}
-	if _, err := watch(t.Context(), File{Path: dir}, never); err == nil || !strings.HasSuffix(err.Error(), dir+" is not a regular file") {
+	if _, err := openVersions(t.Context(), File{Path: dir}, never); err == nil || !strings.HasSuffix(err.Error(), dir+" is not a regular file") {
 		t.Errorf("a directory: got %v", err)
 	}
 	pipe := filepath.Join(dir, "pipe")
 	must(t, unix.Mkfifo(pipe, 0o600))
-	if _, err := watch(t.Context(), File{Path: pipe}, never); err == nil || !strings.HasSuffix(err.Error(), pipe+" is not a regular file") {
+	if _, err := openVersions(t.Context(), File{Path: pipe}, never); err == nil || !strings.HasSuffix(err.Error(), pipe+" is not a regular file") {
 		t.Errorf("a named pipe: got %v", err)
 	}
 }
@@ -246,15 +246,15 @@ func TestWatchLeavesNothingBehind(t *testing.T) {
 	goroutines, descriptors := runtime.NumGoroutine(), countDescriptors(t)
 	for range 20 {
 		ctx, cancel := context.WithCancel(t.Context())
-		w, err := watch(ctx, File{Path: path}, never)
+		w, err := openVersions(ctx, File{Path: path}, never)
 		must(t, err)
 		write(t, path, "two") // an event on its way
 		cancel()
 		for range w.box {
 		}
-		_, err = watch(t.Context(), File{Path: path + ".missing"}, never)
+		_, err = openVersions(t.Context(), File{Path: path + ".missing"}, never)
 		if err == nil {
-			t.Fatal("watches a file that is not there")
+			t.Fatal("follows a file that is not there")
 		}
 	}
 	for runtime.NumGoroutine() > goroutines { // the closing ones are on their last instruction
@@ -272,7 +272,7 @@ func countDescriptors(t *testing.T) int {
 	return len(open)
 }
 
-// desk is a watcher in a bubble: its file, its events and its time are the
+// desk is a reading of versions in a bubble: its file, its events and its time are the
 // test's.
 type desk struct {
 	content string
@@ -291,7 +291,7 @@ func newDesk(t *testing.T) *desk {
 		errors:  make(chan error),
 		poll:    make(chan time.Time),
 	}
-	w := newWatcher(Version{Data: []byte("one")}, func() Version {
+	w := newVersions(Version{Data: []byte("one")}, func() Version {
 		d.looks++
 		return Version{Data: []byte(d.content)}
 	})
