@@ -8,6 +8,8 @@ import (
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 )
 
 // device is what the choice of a datapath depends on, and what can keep an
@@ -68,7 +70,7 @@ func describe(link netlink.Link) device {
 		kind:        link.Type(),
 		isLoopback:  attrs.Flags&net.FlagLoopback != 0,
 		noWire:      noWire(link),
-		hasEthernet: attrs.EncapType == "ether",
+		hasEthernet: rtnl.HasEthernet(link),
 		foreignXDP:  attrs.Xdp != nil && attrs.Xdp.Attached,
 		mtu:         attrs.MTU,
 		isUp:        attrs.Flags&net.FlagUp != 0,

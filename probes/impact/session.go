@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 )
 
 // Session is an SSH session: the two ends of its TCP connection. XDP is not attached to
@@ -140,8 +142,7 @@ func (s Session) routes() []netlink.Route {
 // kernel would tell (wireguard, tun).
 func overTunnel(carriers []int, links []netlink.Link) bool {
 	return slices.ContainsFunc(links, func(l netlink.Link) bool {
-		attrs := l.Attrs()
-		return slices.Contains(carriers, attrs.Index) && attrs.EncapType != "ether" && attrs.EncapType != "loopback"
+		return slices.Contains(carriers, l.Attrs().Index) && !rtnl.HasEthernet(l)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 )
 
 // linkFacts holds the properties of an interface that decide the hook.
@@ -21,7 +22,7 @@ func factsOf(link netlink.Link) linkFacts {
 	attrs := link.Attrs()
 	return linkFacts{
 		kind:        link.Type(),
-		hasEthernet: attrs.EncapType == "ether" || attrs.EncapType == "loopback",
+		hasEthernet: rtnl.HasEthernet(link),
 		foreignXDP:  attrs.Xdp != nil && attrs.Xdp.Attached,
 	}
 }

@@ -98,9 +98,15 @@ func (s *Socket) Filters(ifindex int, parent attach.Parent) (filters []netlink.F
 	return filters, err
 }
 
-// ListLinks is links for who has no other question.
+// ListLinks is Links for callers that have no other question.
 func ListLinks() ([]netlink.Link, error) {
 	var s Socket
 	defer s.Close()
 	return s.Links()
+}
+
+// HasEthernet tells whether frames of an interface begin with an Ethernet header.
+func HasEthernet(l netlink.Link) bool {
+	encapsulation := l.Attrs().EncapType
+	return encapsulation == "ether" || encapsulation == "loopback"
 }
