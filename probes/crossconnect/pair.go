@@ -17,7 +17,8 @@
 //
 // A set does not notice by itself that an interface goes, comes back, is renamed, or that
 // somebody detaches a program: the pair would stay disconnected. So call Reconcile when
-// Changes delivers something, and RetryWaiting about once a second.
+// Changes delivers something, and RetryWaiting about once a second. The example of package
+// linksfile does that, and is a whole xdp-xconnect.
 package crossconnect
 
 import "github.com/ebpftop/ebpftop/probes"
