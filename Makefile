@@ -40,12 +40,14 @@ race: ## run the tests of what goroutines share under the race detector (needs g
 		./probes/crossconnect/linksfile
 
 # For hours: an hour's soak, floods of a minute, 500 processes killed, and at each
-# system call (needs strace), 1,000 interfaces and reloads, 5 million frames.
+# system call (needs strace), 1,000 interfaces and reloads, 5 million frames, and each fuzz
+# test for ten minutes.
 test-long: ## run the long tests, for hours
 	$(call reported,go test -count=1 -timeout 0 ./cmd/ebpftop \
 		-soak 1h -flood 1m -kills 500 -each-step -veths 1000 -reloads 1000 && \
 		go test -count=1 -timeout 0 ./probes/packets -run Parser -frames 5000000)
 	CGO_ENABLED=1 go test -race -count=1 -timeout 0 ./ui
+	.ci/fuzz
 
 # What ebpftop costs, beside a bridge, bare programs, others of its kind and
 # nothing at all; needs root and iperf3, and measures btop, iftop, nethogs and
