@@ -176,7 +176,7 @@ func TestDeviceOf(t *testing.T) {
 	}
 
 	for _, want := range []device{
-		{name: "lo", kind: hardware, isLoopback: true, mtu: 65536, isUp: true, hasCarrier: true},
+		{name: "lo", kind: hardware, isLoopback: true, hasEthernet: true, mtu: 65536, isUp: true, hasCarrier: true},
 		{name: "veth0", kind: "veth", hasEthernet: true, foreignXDP: true, mtu: 9000, isUp: true, hasCarrier: true},
 		{name: "tun0", kind: "tuntap", mtu: 1500},
 	} {
