@@ -8,6 +8,8 @@
 
 #include <linux/types.h>
 
+#include <bpf/bpf_helpers.h>
+
 #define CORE __attribute__((preserve_access_index))
 
 struct mm_struct {
@@ -15,21 +17,76 @@ struct mm_struct {
 	unsigned long arg_end;
 } CORE;
 
+/* What a process belongs to: control group, UTS namespace, user. */
+struct kernfs_node {
+	struct kernfs_node *parent;
+	const char *name;
+	__u64 id;
+} CORE;
+
+struct kernfs_node___renamed {
+	struct kernfs_node *__parent;
+} CORE;
+
+struct cgroup {
+	struct kernfs_node *kn;
+} CORE;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+} CORE;
+
+enum cgroup_subsys_id {
+	pids_cgrp_id = 1, /* which it is depends on what was built in */
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[1]; /* there are more */
+	struct cgroup *dfl_cgrp; /* of version 2 */
+} CORE;
+
+struct ns_common {
+	unsigned int inum;
+} CORE;
+
+struct new_utsname {
+	char nodename[65];
+} CORE;
+
+struct uts_namespace {
+	struct new_utsname name;
+	struct ns_common ns;
+} CORE;
+
+struct nsproxy {
+	struct uts_namespace *uts_ns;
+} CORE;
+
+typedef struct {
+	unsigned int val;
+} CORE kuid_t;
+
+struct cred {
+	kuid_t uid;
+} CORE;
+
 struct task_struct {
+	unsigned int flags;
 	int tgid;
+	__u64 start_boottime; /* ns, CLOCK_BOOTTIME */
 	struct mm_struct *mm;
-	struct task_struct *real_parent;
+	struct task_struct *real_parent, *group_leader;
+	const struct cred *cred;
+	struct nsproxy *nsproxy;
+	struct css_set *cgroups;
+	char comm[16];
 } CORE;
 
 struct linux_binprm {
 	const char *filename;
 } CORE;
 
-/* Which network namespace a device is in. */
-struct ns_common {
-	unsigned int inum;
-} CORE;
-
+/* Which network namespace a device or a socket is in. */
 struct net {
 	struct ns_common ns;
 } CORE;
@@ -37,6 +94,62 @@ struct net {
 typedef struct {
 	struct net *net;
 } CORE possible_net_t;
+
+/* The name is taken by linux/in6.h. */
+struct in6_addr___kernel {
+	union {
+		__be32 u6_addr32[4];
+	} in6_u;
+} CORE;
+
+struct sock_common {
+	__be32 skc_daddr, skc_rcv_saddr;
+	__be16 skc_dport;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr___kernel skc_v6_daddr, skc_v6_rcv_saddr;
+} CORE;
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+} CORE;
+
+struct inet_sock {
+	__be16 inet_sport; /* stays when a socket is closed */
+} CORE;
+
+struct socket {
+	struct sock *sk;
+} CORE;
+
+struct inode {
+	__u16 i_mode;
+} CORE;
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+} CORE;
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+} CORE;
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct file *file;
+} CORE;
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct sock *sk;
+	void *value;
+} CORE;
 
 struct net_device {
 	int ifindex;
@@ -75,5 +188,16 @@ struct xdp_buff {
 } CORE;
 
 #undef CORE
+
+/* An address as a number: what may be read as a pointer (skb->data from Linux 6.17
+ * on) becomes one only by way of memory. It returns 0 if that cannot be read. */
+static __always_inline __u64 address_of(const void *pointer)
+{
+	const void *volatile there = pointer;
+	__u64 address = 0;
+
+	bpf_probe_read_kernel(&address, sizeof(address), (const void *)&there);
+	return address;
+}
 
 #endif /* EBPFTOP_KERNEL_H */

@@ -189,17 +189,6 @@ __noinline int slow_traced_protocols(__u64 frame, __u64 end, __u64 bits, __u32 l
 	return slow_path_traced(frame, end, bits, len, gso, 0);
 }
 
-/* address_of() returns a pointer as a number, 0 if that fails. Pointers that programs may
- * read by (skb->data from Linux 6.17 on) become numbers only by way of memory. */
-static __always_inline __u64 address_of(const void *pointer)
-{
-	const void *volatile there = pointer;
-	__u64 address = 0;
-
-	bpf_probe_read_kernel(&address, sizeof(address), (const void *)&there);
-	return address;
-}
-
 /* Copies headers that are outside linear memory, and points t to the copy. Headers
  * before skb->data, the received Ethernet header, are always inside. */
 static __always_inline void

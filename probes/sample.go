@@ -42,6 +42,10 @@ type Sample struct {
 	// Passages are those of Connections that pass more than one interface, as each one
 	// counted them.
 	Passages []Connection
+	// Ended are connections that ended since the sample before, as they were last listed.
+	Ended []Connection
+	// OwnersProblem says why owners are not known, or not all; empty if nothing is missing.
+	OwnersProblem string
 	// CrossConnects are all pairs in the namespace, by name, those of other
 	// processes included.
 	CrossConnects []CrossConnect
@@ -227,6 +231,13 @@ type Connection struct {
 	LastSeen  time.Time `json:"last_seen"`
 	RXFlags   TCPFlags  `json:"rx_tcp_flags"` // all flags seen so far
 	TXFlags   TCPFlags  `json:"tx_tcp_flags"`
+
+	State State `json:"state"` // of TCP: that of the socket, or else by the flags seen
+	// Owner has the socket at the local end; nil if that is not known, see OwnerReason.
+	// Connections share it.
+	OwnerReason OwnerReason `json:"owner_reason"`
+	Owner       *Owner      `json:"owner"`
+	ClosedAt    time.Time   `json:"closed_at,omitzero"` // zero unless State is StateClosed
 }
 
 // Passes tells whether an interface is on the path.
@@ -275,6 +286,7 @@ type Lost struct {
 	ExecEvents         uint64 `json:"exec_events"`         // ring buffer was full
 	ConnectionsEvicted uint64 `json:"connections_evicted"` // table was full
 	ConnectionsEnded   uint64 `json:"connections_ended"`   // over, see Ageing
+	OwnerChanges       uint64 `json:"owner_changes"`       // too many sockets at once
 }
 
 // Self holds the CPU time and memory that ebpftop itself takes.

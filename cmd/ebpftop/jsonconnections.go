@@ -13,6 +13,7 @@ import (
 type jsonStrings struct {
 	strings map[string][]byte
 	paths   map[sharedPath][]byte
+	owners  map[*probes.Owner][]byte
 }
 
 type sharedPath struct {
@@ -21,7 +22,7 @@ type sharedPath struct {
 }
 
 func newJSONStrings() jsonStrings {
-	return jsonStrings{strings: make(map[string][]byte), paths: make(map[sharedPath][]byte)}
+	return jsonStrings{strings: make(map[string][]byte), paths: make(map[sharedPath][]byte), owners: make(map[*probes.Owner][]byte)}
 }
 
 // appendConnections appends an array of connections. Because encoding/json takes ten times
@@ -55,7 +56,13 @@ func appendConnection(b []byte, c *probes.Connection, names jsonStrings) []byte 
 	b = append(c.LastSeen.AppendFormat(append(b, `,"last_seen":"`...), time.RFC3339Nano), '"')
 	b = strconv.AppendUint(append(b, `,"rx_tcp_flags":`...), uint64(c.RXFlags), 10)
 	b = strconv.AppendUint(append(b, `,"tx_tcp_flags":`...), uint64(c.TXFlags), 10)
-	return append(b, '}')
+	b = append(append(b, `,"state":`...), names.orNull(c.State.String())...)
+	b = append(append(b, `,"owner":`...), names.ofOwner(c.Owner)...)
+	b = append(append(b, `,"owner_reason":`...), names.orNull(c.OwnerReason.String())...)
+	if c.ClosedAt.IsZero() {
+		return append(b, '}')
+	}
+	return append(c.ClosedAt.AppendFormat(append(b, `,"closed_at":"`...), time.RFC3339Nano), `"}`...)
 }
 
 // of returns a string as JSON, with nothing in it that a terminal would obey.
@@ -64,6 +71,24 @@ func (j jsonStrings) of(s string) []byte {
 	if !ok {
 		text, _ = encodeJSON(s, "") // a string can always be written
 		j.strings[s] = text
+	}
+	return text
+}
+
+// orNull returns a string as JSON, null for an empty one.
+func (j jsonStrings) orNull(s string) []byte {
+	if s == "" {
+		return []byte("null")
+	}
+	return j.of(s)
+}
+
+// ofOwner returns an owner as JSON, null for none.
+func (j jsonStrings) ofOwner(owner *probes.Owner) []byte {
+	text, ok := j.owners[owner]
+	if !ok {
+		text, _ = encodeJSON(owner, "")
+		j.owners[owner] = text
 	}
 	return text
 }

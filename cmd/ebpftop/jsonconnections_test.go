@@ -26,6 +26,8 @@ func TestConnectionsJSON(t *testing.T) {
 		return []float64{0, 8, r.Float64(), r.Float64() * 1e12, 1e21 * r.Float64(), 1e-9 * r.Float64(), float64(r.Uint64())}[r.IntN(7)]
 	}
 	names := []string{"eth0", "web\"\\", "\x1b[31m\u202e", "caf\u00e9", "<&>", "\xff\x00"}
+	owners := []*probes.Owner{nil, {PID: 1, Comm: names[2], Container: "<&>"}, {User: names[5], Certainty: probes.Opened, Started: time.Unix(1, 2)}}
+	closed := []time.Time{{}, time.Unix(1<<31, 5)}
 	rows := []probes.Connection{}
 	for range 1000 {
 		rows = append(rows, probes.Connection{
@@ -33,6 +35,8 @@ func TestConnectionsJSON(t *testing.T) {
 			RXPackets: r.Uint64(), RXBytes: r.Uint64() >> r.IntN(64), TXPackets: r.Uint64(), TXBytes: r.Uint64(),
 			RXBPS: rate(), TXBPS: rate(), FirstSeen: time.Unix(r.Int64N(1<<33), r.Int64N(1e9)), LastSeen: time.Unix(r.Int64N(1<<33), 0).UTC(),
 			RXFlags: probes.TCPFlags(r.Uint32()), TXFlags: probes.TCPFlags(r.Uint32()),
+			State: probes.State(r.IntN(int(probes.StateClosing) + 1)), OwnerReason: probes.OwnerReason(r.IntN(int(probes.OwnerLost) + 1)),
+			Owner: owners[r.IntN(len(owners))], ClosedAt: closed[r.IntN(len(closed))],
 		})
 	}
 	for _, rows := range [][]probes.Connection{{}, rows} {

@@ -28,6 +28,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 	"github.com/ebpftop/ebpftop/probes/latest"
+	"github.com/ebpftop/ebpftop/probes/owners"
 	"github.com/ebpftop/ebpftop/probes/packets"
 )
 
@@ -45,6 +46,8 @@ type Options struct {
 	NoArgs bool
 	// NoExecs leaves programs executed out: none of ours is attached to see them.
 	NoExecs bool
+	// NoOwners leaves out whose connections are: none of ours is attached to see that.
+	NoOwners bool
 	// MaxConnections bounds the table of each of IPv4 and IPv6. It must be at least 1,
 	// unless ProtocolsOnly.
 	MaxConnections uint32
@@ -68,6 +71,8 @@ type Live struct {
 	interfaces  *packets.Interfaces
 	connections *packets.Connections
 	execs       *execs.Probe // nil with NoExecs
+	owners      *owners.Probe
+	namespace   uint32 // inode of the network namespace
 	pairs       *pairManager
 	self        self
 	inspector   *inspect.Inspector
@@ -174,11 +179,10 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if err != nil {
 		return e, err
 	}
-	namespace, err := kernel.NetworkNamespace()
-	if err != nil {
+	if l.namespace, err = kernel.NetworkNamespace(); err != nil {
 		return e, err
 	}
-	if err := l.openPrograms(opts, namespace, len(links)); err != nil {
+	if err := l.openPrograms(opts, len(links)); err != nil {
 		return e, err
 	}
 	yield := func(ifindex int) bool { return l.interfaces.YieldXDP(ifindex) }
@@ -220,9 +224,15 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 
 // openPrograms loads the programs, side by side, because the kernel takes tens of
 // milliseconds to verify them.
-func (l *Live) openPrograms(opts Options, namespace uint32, interfaces int) error {
+func (l *Live) openPrograms(opts Options, interfaces int) error {
 	var group errgroup.Group
-	group.Go(func() error { return l.openPackets(opts, namespace, interfaces) })
+	group.Go(func() error { return l.openPackets(opts, interfaces) })
+	if l.owners = owners.LeaveOut(l.clock); !opts.NoOwners && !opts.ProtocolsOnly {
+		group.Go(func() (err error) {
+			l.owners, err = owners.New(l.clock)
+			return err
+		})
+	}
 	if !opts.NoExecs {
 		group.Go(func() (err error) {
 			l.execs, err = execs.New(l.clock, execs.Options{NoArgs: opts.NoArgs})
@@ -233,10 +243,10 @@ func (l *Live) openPrograms(opts Options, namespace uint32, interfaces int) erro
 }
 
 // openPackets makes what counts packets, on no interface yet.
-func (l *Live) openPackets(opts Options, namespace uint32, interfaces int) (err error) {
+func (l *Live) openPackets(opts Options, interfaces int) (err error) {
 	l.packets, err = packets.New(packets.Options{
 		Interfaces:     interfaces,
-		Namespace:      namespace,
+		Namespace:      l.namespace,
 		MaxConnections: opts.MaxConnections,
 		Ports:          opts.Ports,
 		ProtocolsOnly:  opts.ProtocolsOnly,
@@ -405,6 +415,9 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 		return s, err
 	}
 	s.Connections, s.Passages, s.NewConnections, s.Lost = polled.Connections, polled.Passages, polled.New, polled.Lost
+	if err := l.join(&s); err != nil {
+		return s, err
+	}
 	l.seen = s.Connections
 	if l.execs == nil {
 		s.Execs.LeftOut = true
@@ -413,6 +426,16 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	}
 	s.Self, err = l.self.poll(interval)
 	return s, err
+}
+
+// join adds to the connections whose they are.
+func (l *Live) join(s *probes.Sample) (err error) {
+	s.Ended, err = l.owners.Join(s.Connections, s.Passages, &owners.Host{
+		Namespace: l.namespace, Interfaces: s.Interfaces,
+		IsLocal: l.interfaces.HasAddress, NamespaceID: l.interfaces.RTNL.NamespaceID,
+	})
+	s.OwnersProblem, s.Lost.OwnerChanges = l.owners.Problem(), l.owners.Lost()
+	return err
 }
 
 // unknown says why others' pairs and programs are not known, empty if they are, and what
@@ -470,6 +493,9 @@ func (l *Live) release() error {
 	}
 	if l.execs != nil {
 		errs = append(errs, l.execs.Close())
+	}
+	if l.owners != nil {
+		errs = append(errs, l.owners.Close())
 	}
 	if l.connections != nil {
 		errs = append(errs, l.connections.Close())

@@ -66,6 +66,8 @@ type Interfaces struct {
 	gone     []*watched
 	topology topology
 	totals   *totals
+	// hostAddresses are those of all interfaces of the namespace, at the last poll.
+	hostAddresses map[netip.Addr]struct{}
 	// Queue holds the interfaces that are still to be attached to.
 	Queue AttachQueue
 
@@ -252,6 +254,7 @@ func (i *Interfaces) Poll(links []netlink.Link, interval time.Duration) ([]probe
 	if err != nil {
 		return nil, nil, err
 	}
+	i.noteAddresses(addresses)
 	if err := i.packets.counters.others.read(); err != nil {
 		return nil, nil, err
 	}
@@ -283,6 +286,22 @@ func (i *Interfaces) Poll(links []netlink.Link, interval time.Duration) ([]probe
 	slices.SortFunc(rows, func(a, b probes.Interface) int { return cmp.Compare(a.Ifindex, b.Ifindex) })
 	i.pollGone(interval)
 	return rows, traffic, i.beginUnseen(rows)
+}
+
+func (i *Interfaces) noteAddresses(addresses map[int][]netip.Prefix) {
+	i.hostAddresses = make(map[netip.Addr]struct{})
+	for _, prefixes := range addresses {
+		for _, prefix := range prefixes {
+			i.hostAddresses[prefix.Addr()] = struct{}{}
+		}
+	}
+}
+
+// HasAddress tells whether an interface of the namespace, watched or not, had the address at
+// the last Poll.
+func (i *Interfaces) HasAddress(address netip.Addr) bool {
+	_, has := i.hostAddresses[address]
+	return has || address.IsLoopback()
 }
 
 // growing is the totals if an interface is in them, else nil.

@@ -28,6 +28,9 @@ func (c *Clock) Wall(ns uint64) time.Time {
 	return time.Unix(0, int64(ns)+c.Offset.Load())
 }
 
+// Stamp is the CLOCK_MONOTONIC time stamp of a wall clock time.
+func (c *Clock) Stamp(wall time.Time) uint64 { return uint64(max(0, wall.UnixNano()-c.Offset.Load())) }
+
 // Update follows the wall clock where it was set, or the machine slept.
 func (c *Clock) Update() {
 	before := Monotonic()
@@ -45,4 +48,12 @@ func Monotonic() int64 {
 	// Fails for unknown clocks and bad pointers only: clock_gettime(2).
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
 	return now.Nano()
+}
+
+// Asleep is how long the machine has slept since it was booted: by that much CLOCK_MONOTONIC,
+// which stands still meanwhile, is behind CLOCK_BOOTTIME.
+func Asleep() time.Duration {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // as in Monotonic
+	return time.Duration(now.Nano() - Monotonic())
 }

@@ -89,6 +89,17 @@ func (s *Socket) Addresses() (map[int][]netip.Prefix, error) {
 	return addresses, nil
 }
 
+// NamespaceID returns the number that the network namespace has for that of a process; false
+// if it has none, or the process is gone.
+func (s *Socket) NamespaceID(pid uint32) (id int, ok bool) {
+	var gone error // which is no reason to close the socket
+	err := s.ask(func(h *netlink.Handle) error {
+		id, gone = h.GetNetNsIdByPid(int(pid))
+		return nil
+	})
+	return id, err == nil && gone == nil && id >= 0
+}
+
 // Filters lists the filters on one side of an interface.
 func (s *Socket) Filters(ifindex int, parent attach.Parent) (filters []netlink.Filter, err error) {
 	err = s.ask(func(h *netlink.Handle) (err error) {

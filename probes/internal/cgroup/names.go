@@ -1,0 +1,99 @@
+package cgroup
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+// Place is where a process runs.
+type Place struct {
+	Path string // of its control group, from the root of the hierarchy; empty if not known
+	Membership
+}
+
+// Names reads what programs wrote of control groups and UTS namespaces, by
+// headers/processes.h. What it read once it remembers: the kernel makes room for others.
+type Names struct {
+	paths, hosts *ebpf.Map
+	places       map[uint64]Place
+	hostnames    map[uint32]string
+}
+
+// NewNames reads from the maps cgroup_paths and host_names, which stay the caller's.
+func NewNames(paths, hosts *ebpf.Map) *Names {
+	return &Names{paths: paths, hosts: hosts, places: make(map[uint64]Place), hostnames: make(map[uint32]string)}
+}
+
+// mostNames bounds what is remembered; beyond, it is read anew.
+const mostNames = 8192
+
+// Place returns where processes of a control group run, by the key that programs gave it.
+func (n *Names) Place(key uint64) (Place, error) {
+	if place, ok := n.places[key]; ok {
+		return place, nil
+	}
+	value, err := n.paths.LookupBytes(key)
+	if err != nil {
+		return Place{}, fmt.Errorf("read the path of a control group: %w", err)
+	}
+	if value == nil { // none is known, or it made room for others
+		return Place{}, nil
+	}
+	path := pathOf(value)
+	place := Place{Path: path, Membership: Parse(path)}
+	if len(n.places) >= mostNames {
+		clear(n.places)
+	}
+	n.places[key] = place
+	return place, nil
+}
+
+const (
+	levels    = 10  // CGROUP_LEVELS
+	nameBytes = 112 // CGROUP_NAME_BYTES
+)
+
+// pathOf joins the names of a control group and those above it, the innermost first.
+func pathOf(names []byte) string {
+	var path string
+	for level := range min(levels, len(names)/nameBytes) {
+		name := text(names[level*nameBytes:][:nameBytes])
+		if name == "" {
+			break
+		}
+		path = "/" + name + path
+	}
+	if path == "" {
+		return "/"
+	}
+	return path
+}
+
+// Host returns the host name that processes of a UTS namespace see, by its inode; empty if
+// it is not known.
+func (n *Names) Host(inode uint32) (string, error) {
+	if host, ok := n.hostnames[inode]; ok || inode == 0 {
+		return host, nil
+	}
+	value, err := n.hosts.LookupBytes(inode)
+	if err != nil {
+		return "", fmt.Errorf("read a host name: %w", err)
+	}
+	if value == nil {
+		return "", nil
+	}
+	host := text(value)
+	if len(n.hostnames) >= mostNames {
+		clear(n.hostnames)
+	}
+	n.hostnames[inode] = host
+	return host, nil
+}
+
+// text is the string up to the first NUL.
+func text(b []byte) string {
+	before, _, _ := bytes.Cut(b, []byte{0})
+	return string(before)
+}

@@ -1,0 +1,332 @@
+package owners
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+)
+
+// Host is what must be known of the host to tell whose a connection is.
+type Host struct {
+	Namespace  uint32 // inode of the network namespace that connections are seen in
+	Interfaces []probes.Interface
+	IsLocal    func(netip.Addr) bool // whether the host has this address
+	// NamespaceID is the number that the namespace has for that of a process, false if it has
+	// none, or the process is gone.
+	NamespaceID func(pid uint32) (id int, ok bool)
+}
+
+// isIn tells whether a process is in the network namespace with this number.
+func (h *Host) isIn(pid uint32, id int) bool {
+	got, ok := h.NamespaceID(pid)
+	return ok && got == id
+}
+
+// joined is what is known of a connection that is listed.
+type joined struct {
+	socket   *socket       // nil: none was found
+	owner    *probes.Owner // of the socket, or what those in question have in common
+	from     *probes.Owner // the socket's, of which owner was made
+	why      probes.OwnerReason
+	atRemote bool
+	tries    uint8
+	poll     uint32   // the last one that listed it
+	row      int32    // its place in that list
+	earlier  *earlier // connection with the same tuple, nil if there was none
+}
+
+// earlier is what a row counts that is of an earlier connection, with the same tuple.
+type earlier struct {
+	rxPackets, rxBytes, txPackets, txBytes uint64
+	until                                  time.Time
+}
+
+// mostTries is how many polls the socket of a connection is looked for.
+const mostTries = 6
+
+// joiner remembers what was found out about connections, by the hash of their tuple: the keys
+// would take five times the memory.
+type joiner struct {
+	seed   maphash.Seed
+	known  map[uint64]*joined
+	rows   []probes.Connection // of the last poll
+	ended  []probes.Connection // since
+	poll   uint32
+	listed int // in this poll
+}
+
+func newJoiner() joiner { return joiner{seed: maphash.MakeSeed(), known: make(map[uint64]*joined)} }
+
+// ends are the two ends of a connection, whichever is local.
+type ends struct {
+	protocol string
+	a, b     probes.Endpoint
+}
+
+func (j *joiner) of(c *probes.Connection) *joined {
+	key := ends{c.Protocol, c.Local, c.Remote}
+	if netip.AddrPort(key.a).Compare(netip.AddrPort(key.b)) > 0 {
+		key.a, key.b = key.b, key.a
+	}
+	hash := maphash.Comparable(j.seed, key)
+	known := j.known[hash]
+	if known == nil {
+		known = &joined{}
+		j.known[hash] = known
+	}
+	return known
+}
+
+// Join adds to connections who owns them, and in which state they are. It returns what ended
+// since the last time, as it was last listed: connections that are listed no more, and those
+// whose tuple is another's by now.
+func (p *Probe) Join(rows, passages []probes.Connection, host *Host) (ended []probes.Connection, err error) {
+	if p.hooks != nil {
+		if err := p.read(); err != nil {
+			return nil, err
+		}
+	}
+	p.host, p.now = host, p.clock.Wall(uint64(kernel.Monotonic()))
+	j := &p.joiner
+	j.poll++
+	j.listed = 0
+	wanted := p.meet(rows)
+	if p.hooks != nil {
+		if err := p.lookFor(rows, wanted); err != nil {
+			return nil, err
+		}
+	}
+	for i := range rows {
+		p.describe(&rows[i], j.of(&rows[i]))
+	}
+	for i := range passages {
+		p.describe(&passages[i], j.of(&passages[i]))
+	}
+	p.sockets.forget()
+	return j.finish(rows), nil
+}
+
+// finish returns what ended, and remembers the rows.
+func (j *joiner) finish(rows []probes.Connection) []probes.Connection {
+	if j.listed < len(j.known) {
+		for hash, known := range j.known {
+			if known.poll == j.poll {
+				continue
+			}
+			if known.poll == j.poll-1 && int(known.row) < len(j.rows) {
+				j.ended = append(j.ended, j.rows[known.row])
+			}
+			delete(j.known, hash)
+		}
+	}
+	ended := j.ended
+	j.rows, j.ended = rows, nil
+	return ended
+}
+
+// meet finds the sockets of rows. It returns those for which it may help to look at sockets
+// anew.
+func (p *Probe) meet(rows []probes.Connection) (wanted []int32) {
+	j := &p.joiner
+	for i := range rows {
+		c := &rows[i]
+		known := j.of(c)
+		before := j.before(known)
+		known.poll, known.row = j.poll, int32(i)
+		j.listed++
+		if before != nil && packetsOf(c) < packetsOf(before)+known.earlier.packets() { // the kernel made the row anew
+			j.ended = append(j.ended, *before)
+			*known = joined{poll: j.poll, row: int32(i)}
+			before = nil
+		}
+		if p.follow(c, known, before); known.tries < mostTries && p.isWanted(c, known) {
+			wanted = append(wanted, int32(i))
+		}
+	}
+	return wanted
+}
+
+// before returns the row as it was last listed, nil if it was not.
+func (j *joiner) before(known *joined) *probes.Connection {
+	if known.poll == 0 || known.poll != j.poll-1 || int(known.row) >= len(j.rows) {
+		return nil
+	}
+	return &j.rows[known.row]
+}
+
+func packetsOf(c *probes.Connection) uint64 { return c.RXPackets + c.TXPackets }
+
+func (e *earlier) packets() uint64 {
+	if e == nil {
+		return 0
+	}
+	return e.rxPackets + e.txPackets
+}
+
+// follow finds the socket of a row, or the one that took its place.
+func (p *Probe) follow(c *probes.Connection, known *joined, before *probes.Connection) {
+	s := known.socket
+	switch {
+	case p.hooks == nil:
+		return
+	case s == nil:
+		if known.tries < mostTries {
+			p.find(c, known, p.clock.Stamp(c.FirstSeen))
+		}
+		return
+	case s.newer != nil:
+		for s.newer != nil {
+			s = s.newer
+		}
+	case s.protocol != protocolTCP && s.ended != 0 && p.clock.Stamp(c.LastSeen) > s.ended+slack:
+		var found joined
+		if p.find(c, &found, s.ended+slack); found.socket == nil || found.socket == s {
+			return
+		}
+		s = found.socket
+	default:
+		return
+	}
+	p.replace(known, before, s)
+}
+
+// replace ends a connection, and begins another one in the same row.
+func (p *Probe) replace(known *joined, before *probes.Connection, by *socket) {
+	if before != nil {
+		p.joiner.ended = append(p.joiner.ended, *before)
+		e := earlier{before.RXPackets, before.RXBytes, before.TXPackets, before.TXBytes, before.LastSeen}
+		if known.earlier != nil {
+			e.rxPackets += known.earlier.rxPackets
+			e.rxBytes += known.earlier.rxBytes
+			e.txPackets += known.earlier.txPackets
+			e.txBytes += known.earlier.txBytes
+		}
+		known.earlier = &e
+	}
+	known.socket, known.tries, known.owner, known.from = by, 0, nil, nil
+}
+
+// isWanted tells whether to look at sockets anew for a row could help: because none was
+// found, or because it is not sure who has it.
+func (p *Probe) isWanted(c *probes.Connection, known *joined) bool {
+	switch s := known.socket; {
+	case p.hooks == nil || known.owner != nil && known.socket == nil: // several
+		return false
+	case s == nil:
+		return known.why == probes.OwnerPending || known.why == probes.OwnerBeforeStart
+	default:
+		return s.owner != nil && s.owner.Certainty == probes.Listener && s.ended == 0
+	}
+}
+
+// lookFor looks at sockets anew, if it is time to, for the rows in these places.
+func (p *Probe) lookFor(rows []probes.Connection, wanted []int32) error {
+	now := time.Duration(kernel.Monotonic())
+	var streams, others bool
+	for _, i := range wanted {
+		if rows[i].Protocol == "tcp" {
+			streams = true
+		} else {
+			others = true
+		}
+	}
+	streams, others = streams && p.survey.isDue(now), others && p.listing.isDue(now)
+	if streams {
+		if err := p.look(); err != nil {
+			return err
+		}
+	}
+	if others {
+		if err := p.list(); err != nil {
+			return err
+		}
+	}
+	if !streams && !others {
+		return nil
+	}
+	if err := p.read(); err != nil {
+		return err
+	}
+	for _, i := range wanted {
+		c := &rows[i]
+		known := p.joiner.of(c)
+		if isStream := c.Protocol == "tcp"; isStream && !streams || !isStream && !others {
+			continue
+		}
+		known.tries++
+		if known.socket == nil {
+			p.find(c, known, p.clock.Stamp(c.FirstSeen))
+		}
+	}
+	return nil
+}
+
+// describe fills in what is known.
+func (p *Probe) describe(c *probes.Connection, known *joined) {
+	if s := known.socket; s != nil && known.from != s.owner {
+		known.owner, known.from = s.owner, s.owner
+		if known.owner != nil && known.atRemote {
+			there := *known.owner
+			there.AtRemote = true
+			known.owner = &there
+		}
+	}
+	c.Owner, c.OwnerReason = known.owner, probes.NoReason
+	if c.Owner == nil {
+		c.OwnerReason = p.why(known)
+	}
+	if e := known.earlier; e != nil && c.Path != nil {
+		c.RXPackets, c.RXBytes = c.RXPackets-e.rxPackets, c.RXBytes-e.rxBytes
+		c.TXPackets, c.TXBytes = c.TXPackets-e.txPackets, c.TXBytes-e.txBytes
+		c.FirstSeen = e.until
+	}
+	if c.Protocol == "tcp" {
+		p.describeState(c, known)
+	}
+}
+
+// why says why a connection has no owner.
+func (p *Probe) why(known *joined) probes.OwnerReason {
+	switch {
+	case p.hooks == nil:
+		return p.blind
+	case known.socket != nil:
+		return known.socket.why
+	case known.why == probes.OwnerPending && known.tries >= mostTries:
+		return p.whyNone()
+	}
+	return known.why
+}
+
+// whyNone says why there is no socket of a connection that ends here.
+func (p *Probe) whyNone() probes.OwnerReason {
+	if p.lostChanges > 0 {
+		return probes.OwnerLost
+	}
+	return probes.OwnerNoSocket
+}
+
+func (p *Probe) describeState(c *probes.Connection, known *joined) {
+	s := known.socket
+	if s == nil || s.state == probes.StateUnknown {
+		if c.State = flagState(c); c.State == probes.StateClosed {
+			c.ClosedAt = c.LastSeen
+		}
+		return
+	}
+	received := c.RXFlags
+	if known.atRemote {
+		received = c.TXFlags
+	}
+	ended := p.clock.Wall(s.ended)
+	c.State = streamState(s, received, p.now.Sub(ended))
+	if c.State == probes.StateClosed {
+		c.ClosedAt = ended
+		if streamState(s, received, 0) != probes.StateClosed {
+			c.ClosedAt = ended.Add(timeWait)
+		}
+	}
+}
