@@ -28,6 +28,7 @@
 
 #include "execs.h"
 #include "kernel.h"
+#include "processes.h"
 
 struct exec_record {
 	struct exec_event event;
@@ -109,6 +110,9 @@ static __always_inline struct exec_record *begin(void)
 	r->event.ppid = 0;
 	r->event.uid = bpf_get_current_uid_gid();
 	r->event.flags = 0;
+	r->event.cgroup = 0;
+	r->event.uts = 0;
+	__builtin_memset(r->event.ancestors, 0, sizeof(r->event.ancestors));
 	bpf_get_current_comm(r->event.comm, sizeof(r->event.comm));
 	return r;
 }
@@ -145,6 +149,20 @@ static __always_inline __u64 read_filename(struct exec_record *r, const void *fr
 	return n > EXEC_FILENAME_MAX ? 0 : n;
 }
 
+static __always_inline void note_ancestors(struct exec_event *event, struct task_struct *task)
+{
+	for (int i = 0; i < EXEC_ANCESTORS_MAX; i++) {
+		__u32 pid;
+
+		task = BPF_CORE_READ(task, real_parent, group_leader);
+		pid = BPF_CORE_READ(task, tgid);
+		if (!pid) /* the idle task is its own parent */
+			break;
+		event->ancestors[i].pid = pid;
+		bpf_probe_read_kernel_str(event->ancestors[i].comm, EXEC_COMM_LEN, task->comm);
+	}
+}
+
 static __always_inline int executed(__u64 *ctx, bool with_args) /* TP_PROTO(task, old_pid, bprm) */
 {
 	struct task_struct *task = (void *)ctx[0];
@@ -155,6 +173,9 @@ static __always_inline int executed(__u64 *ctx, bool with_args) /* TP_PROTO(task
 	if (!r)
 		return 0;
 	r->event.ppid = BPF_CORE_READ(task, real_parent, tgid);
+	r->event.cgroup = note_cgroup(task);
+	r->event.uts = note_host_name(task);
+	note_ancestors(&r->event, task);
 	n = read_filename(r, BPF_CORE_READ(bprm, filename));
 	if (!with_args) {
 		r->event.flags = EXEC_ARGS_TRUNCATED;

@@ -13,6 +13,17 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type ExecsCgroupPath struct {
+	_     structs.HostLayout
+	Names [10][112]uint8
+}
+
+type ExecsExecAncestor struct {
+	_    structs.HostLayout
+	Pid  uint32
+	Comm [16]uint8
+}
+
 type ExecsExecArgs struct {
 	_     structs.HostLayout
 	Len   uint32
@@ -43,6 +54,10 @@ type ExecsExecEvent struct {
 	FilenameLen uint32
 	ArgsLen     uint32
 	Comm        [16]uint8
+	Ancestors   [6]ExecsExecAncestor
+	Cgroup      uint64
+	Uts         uint32
+	Padding     uint32
 }
 
 type ExecsExecFlags uint32
@@ -57,15 +72,23 @@ type ExecsExecRecord struct {
 	Text  [6144]uint8
 }
 
+type ExecsHostName struct {
+	_    structs.HostLayout
+	Name [65]uint8
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	ExecsMapCgroupPaths     = "cgroup_paths"
+	ExecsMapCgroupScratch   = "cgroup_scratch"
 	ExecsMapExecCounters    = "exec_counters"
 	ExecsMapExecEvents      = "exec_events"
 	ExecsMapExecPending     = "exec_pending"
 	ExecsMapExecRecord      = "exec_record"
 	ExecsMapExecScratch     = "exec_scratch"
+	ExecsMapHostNames       = "host_names"
 	ExecsProgBareBtf        = "bare_btf"
 	ExecsProgBareExecve     = "bare_execve"
 	ExecsProgBareExecveat   = "bare_execveat"
@@ -138,11 +161,14 @@ type ExecsProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type ExecsMapSpecs struct {
-	ExecCounters *ebpf.MapSpec `ebpf:"exec_counters"`
-	ExecEvents   *ebpf.MapSpec `ebpf:"exec_events"`
-	ExecPending  *ebpf.MapSpec `ebpf:"exec_pending"`
-	ExecRecord   *ebpf.MapSpec `ebpf:"exec_record"`
-	ExecScratch  *ebpf.MapSpec `ebpf:"exec_scratch"`
+	CgroupPaths   *ebpf.MapSpec `ebpf:"cgroup_paths"`
+	CgroupScratch *ebpf.MapSpec `ebpf:"cgroup_scratch"`
+	ExecCounters  *ebpf.MapSpec `ebpf:"exec_counters"`
+	ExecEvents    *ebpf.MapSpec `ebpf:"exec_events"`
+	ExecPending   *ebpf.MapSpec `ebpf:"exec_pending"`
+	ExecRecord    *ebpf.MapSpec `ebpf:"exec_record"`
+	ExecScratch   *ebpf.MapSpec `ebpf:"exec_scratch"`
+	HostNames     *ebpf.MapSpec `ebpf:"host_names"`
 }
 
 // ExecsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -171,20 +197,26 @@ func (o *ExecsObjects) Close() error {
 //
 // It can be passed to LoadExecsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ExecsMaps struct {
-	ExecCounters *ebpf.Map `ebpf:"exec_counters"`
-	ExecEvents   *ebpf.Map `ebpf:"exec_events"`
-	ExecPending  *ebpf.Map `ebpf:"exec_pending"`
-	ExecRecord   *ebpf.Map `ebpf:"exec_record"`
-	ExecScratch  *ebpf.Map `ebpf:"exec_scratch"`
+	CgroupPaths   *ebpf.Map `ebpf:"cgroup_paths"`
+	CgroupScratch *ebpf.Map `ebpf:"cgroup_scratch"`
+	ExecCounters  *ebpf.Map `ebpf:"exec_counters"`
+	ExecEvents    *ebpf.Map `ebpf:"exec_events"`
+	ExecPending   *ebpf.Map `ebpf:"exec_pending"`
+	ExecRecord    *ebpf.Map `ebpf:"exec_record"`
+	ExecScratch   *ebpf.Map `ebpf:"exec_scratch"`
+	HostNames     *ebpf.Map `ebpf:"host_names"`
 }
 
 func (m *ExecsMaps) Close() error {
 	return _ExecsClose(
+		m.CgroupPaths,
+		m.CgroupScratch,
 		m.ExecCounters,
 		m.ExecEvents,
 		m.ExecPending,
 		m.ExecRecord,
 		m.ExecScratch,
+		m.HostNames,
 	)
 }
 

@@ -12,6 +12,7 @@
 #define EXEC_FILENAME_MAX 4096 /* PATH_MAX: a path is never cut */
 #define EXEC_ARGS_MAX 2048
 #define EXEC_RING_BYTES (1 << 20)
+#define EXEC_ANCESTORS_MAX 6
 
 struct exec_counters {
 	__u64 total;
@@ -21,6 +22,11 @@ struct exec_counters {
 
 enum exec_flags {
 	EXEC_ARGS_TRUNCATED = 1 << 0, /* not all the arguments are there */
+};
+
+struct exec_ancestor {
+	__u32 pid; /* 0: there are no more, or they are not known */
+	__u8 comm[EXEC_COMM_LEN];
 };
 
 /*
@@ -37,6 +43,10 @@ struct exec_event {
 	__u32 filename_len;
 	__u32 args_len;
 	__u8 comm[EXEC_COMM_LEN];
+	struct exec_ancestor ancestors[EXEC_ANCESTORS_MAX]; /* the parent first */
+	__u64 cgroup; /* as in struct process; 0 where the hook cannot see it */
+	__u32 uts; /* as there */
+	__u32 padding;
 };
 
 #endif /* EBPFTOP_EXECS_H */

@@ -278,6 +278,20 @@ type Exec struct {
 	// ArgsTruncated says that not all of the arguments are there: they were longer than
 	// what is kept, or are left out.
 	ArgsTruncated bool `json:"args_truncated"`
+
+	// Where it runs, and its parent and those before; empty where the hook cannot see it.
+	Cgroup    string     `json:"cgroup"`
+	Unit      string     `json:"unit"`
+	Container string     `json:"container"`
+	Pod       string     `json:"pod_uid"`
+	Hostname  string     `json:"hostname"`
+	Ancestors []Ancestor `json:"ancestors"`
+}
+
+// Ancestor is a process that another one descends from.
+type Ancestor struct {
+	PID  uint32 `json:"pid"`
+	Comm string `json:"comm"`
 }
 
 // Lost counts what could not be shown. Totals are exact all the same.

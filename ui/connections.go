@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -25,10 +26,12 @@ type connectionsPane struct {
 	wide  int // cells of the longest path
 	order snapshot.Order
 	input input
+	by    snapshot.GroupBy // sums in place of connections
+	sums  groupList
 }
 
 func newConnectionsPane(keys keyMap, ascii bool) *connectionsPane {
-	p := &connectionsPane{keys: keys, input: newInput(ascii)}
+	p := &connectionsPane{keys: keys, input: newInput(ascii), sums: newGroupList()}
 	p.list = list[snapshot.ConnectionKey, probes.Connection]{
 		key: snapshot.KeyOf, find: p.find, describe: p.describe, detailsRoom: halfOf,
 	}
@@ -41,15 +44,19 @@ func (p *connectionsPane) Keys() []key.Binding {
 	if p.typing() {
 		return []key.Binding{p.keys.Accept, p.keys.Clear}
 	}
-	return []key.Binding{p.keys.Sort, p.keys.Filter}
+	return []key.Binding{p.keys.Group, p.keys.Sort, p.keys.Filter}
 }
 
 // typing reports whether key presses are text.
 func (p *connectionsPane) typing() bool { return p.input.Focused() }
 
-// back gives the filter up, and says whether there was any.
+// back gives the filter up, or else the grouping, and says whether there was any.
 func (p *connectionsPane) back() bool {
 	was := p.typing() || p.input.Value() != ""
+	if !was && p.by != snapshot.ByNothing {
+		p.by = snapshot.ByNothing
+		return true
+	}
 	p.input.Reset()
 	p.input.Blur()
 	return was
@@ -57,7 +64,7 @@ func (p *connectionsPane) back() bool {
 
 // ask adds to q what this pane wants to see.
 func (p *connectionsPane) ask(q *snapshot.Query) {
-	q.Order, q.Filter = p.order, p.input.Value()
+	q.Order, q.Filter, q.By = p.order, p.input.Value(), p.by
 	q.Page = max(p.list.cursor.page, 1)
 	q.Need = minRows
 	for q.Need < p.list.cursor.index+2*q.Page {
@@ -81,6 +88,7 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 		p.shown, p.now = msg.Connections, msg.Time
 		p.wide = longestPath(p.shown.Rows)
 		p.list.show(p.shown.Rows, p.shown.Matching)
+		p.sums.show(msg.Groups, len(msg.Groups))
 	case tea.PasteMsg:
 		p.typed(msg)
 	case tea.KeyPressMsg:
@@ -94,6 +102,11 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 		case key.Matches(msg, p.keys.Sort):
 			p.order = snapshot.Busiest - p.order
 			p.list.top()
+		case key.Matches(msg, p.keys.Group):
+			p.by = nextGrouping(p.by)
+			p.sums.top()
+		case p.by != snapshot.ByNothing:
+			p.sums.press(msg, &p.keys)
 		default:
 			p.list.press(msg, &p.keys)
 		}
@@ -108,26 +121,38 @@ func (p *connectionsPane) typed(msg tea.Msg) {
 	}
 }
 
-// columns for a pane of this width: addresses come before totals, where not
-// both have room.
+// columns for a pane of this width: who, and the remote end, come before the local one, and
+// that before totals, where not all have room.
 func (p *connectionsPane) columns(width int) []column[probes.Connection] {
-	local, remote := min(max(21, (width-64)/2), 47), min(max(21, (width-44)/2), 47)
-	if width < 74 { // not even IPv4 has
-		local, remote = max(8, (width-31)/2), max(8, (width-31)/2)
+	local, remote, owner := min(max(21, (width-88)/2), 47), min(max(21, (width-68)/2), 47), 16
+	if width < 94 { // not even IPv4 has
+		owner = 13
+		rest := width - 31 - owner
+		remote = max(8, min(21, rest*2/3))
+		local = max(8, rest-remote)
 	}
 	return []column[probes.Connection]{
 		{title: "proto", width: 5, grow: 1, limit: 6, cell: faint(func(c *probes.Connection) string { return c.Protocol })},
+		{title: "owner", width: owner, grow: 4, limit: 40, cell: who},
 		{title: "local", width: local, grow: 6, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Local) }},
 		{title: "remote", width: remote, grow: 8, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Remote) }},
 		{title: "rx bit/s", width: 8, right: true, cell: numbers(func(c *probes.Connection) float64 { return c.RXBPS })},
 		{title: "tx bit/s", width: 8, right: true, cell: numbers(func(c *probes.Connection) float64 { return c.TXBPS })},
 		{title: "rx B", width: 6, right: true, drop: 8, cell: numbers(func(c *probes.Connection) float64 { return float64(c.RXBytes) })},
 		{title: "tx B", width: 6, right: true, drop: 8, cell: numbers(func(c *probes.Connection) float64 { return float64(c.TXBytes) })},
-		{title: "age", width: 3, right: true, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
+		{title: "age", width: 3, right: true, drop: 7, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
 		{title: "idle", width: 4, right: true, drop: 5, cell: p.idle},
-		{title: "flags", width: 6, drop: 6, cell: faint(tcpFlags)},
+		{title: "state", width: 11, drop: 6, cell: state},
 		{title: "interface", width: 9, grow: 2, limit: min(max(15, p.wide), 40), drop: 7, cell: path},
 	}
+}
+
+// state is that of TCP: what goes on stands out from what is over.
+func state(at slot, c *probes.Connection) cell {
+	if c.State == probes.StateEstablished {
+		return cell{safe: c.State.String(), ink: at.styles.Text}
+	}
+	return cell{safe: c.State.String(), ink: at.styles.Faint}
 }
 
 func endpoint(at slot, e probes.Endpoint) cell {
@@ -162,13 +187,6 @@ func (p *connectionsPane) idle(at slot, c *probes.Connection) cell {
 	return cell{text: age(idle), ink: at.styles.Faint}
 }
 
-func tcpFlags(c *probes.Connection) string {
-	if c.Protocol != "tcp" {
-		return ""
-	}
-	return flags(c.RXFlags | c.TXFlags)
-}
-
 func (p *connectionsPane) View(a area) view {
 	v := view{Title: p.Name(), Info: p.info(a)}
 	if scope := p.shown.Query.Scope; scope != "" {
@@ -178,6 +196,10 @@ func (p *connectionsPane) View(a area) view {
 		v.Lines = append(v.Lines, p.filterLine(a))
 	}
 	switch {
+	case p.by != snapshot.ByNothing:
+		v.Title = p.Name() + " by " + string(p.by)
+		v.Info = a.styleSet.Faint.Paint(count(uint64(p.sums.total)))
+		v.Lines = p.sums.lines(a, groupColumns(p.by), nil, p.sums.details(a, nil))
 	case p.list.total > 0:
 		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, p.list.details(a, nil))
 	case p.list.fresh:
@@ -229,8 +251,13 @@ func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
 		{"sent", totals("", c.TXPackets, c.TXBytes) + ", now " + siUnit(c.TXBPS, "bit/s")},
 		{"seen", "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},
 	}
+	pairs = slices.Insert(pairs, 1, describeOwner(s, c.Owner, c.OwnerReason)...)
 	if c.Protocol == "tcp" {
-		pairs = append(pairs, [2]string{"TCP flags", "received " + flags(c.RXFlags) + ", sent " + flags(c.TXFlags)})
+		said := c.State.String() + ", flags received " + flags(c.RXFlags) + ", sent " + flags(c.TXFlags)
+		if !c.ClosedAt.IsZero() {
+			said += ", closed " + short(p.now.Sub(c.ClosedAt)) + " ago"
+		}
+		pairs = append(pairs, [2]string{"TCP", said})
 	}
 	return pairs
 }

@@ -8,6 +8,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
@@ -58,7 +59,10 @@ func (p *execsPane) columns(width int) []column[snapshot.Exec] {
 		{title: "comm", width: 15, drop: 5, cell: func(at slot, e *snapshot.Exec) cell {
 			return cell{text: e.Comm, ink: at.styles.Strong}
 		}},
-		{title: command, width: 24, grow: 1, cell: func(at slot, e *snapshot.Exec) cell {
+		{title: "runs in", width: 14, grow: 1, limit: 28, drop: 6, cell: faint(func(e *snapshot.Exec) string {
+			return runsIn(e.Unit, e.Container, e.Hostname)
+		})},
+		{title: command, width: 24, grow: 2, cell: func(at slot, e *snapshot.Exec) cell {
 			return cell{text: at.styles.Command(e.Filename, e.Args, e.ArgsTruncated, 4*width), ink: at.styles.Text}
 		}},
 	}
@@ -114,9 +118,25 @@ func (p *execsPane) describe(a area, e *snapshot.Exec) [][2]string {
 	if p.shown.ArgsLeftOut {
 		command = s.Faint.Paint("not known, because of --no-args")
 	}
-	return [][2]string{
+	pairs := [][2]string{
 		{"program", who},
 		{"file", s.Escape(e.Filename)},
 		{"command", command},
 	}
+	if len(e.Ancestors) > 0 {
+		pairs = append(pairs, [2]string{"started by", s.Escape(chain(e.Ancestors))})
+	}
+	if runs := placeWords(e.Unit, e.Container, e.Pod, e.Hostname, e.Cgroup); runs != "" {
+		pairs = append(pairs, [2]string{"runs in", s.Escape(runs)})
+	}
+	return pairs
+}
+
+// chain is who started a program, and who that, the parent first.
+func chain(ancestors []probes.Ancestor) string {
+	names := make([]string, len(ancestors))
+	for i, a := range ancestors {
+		names[i] = a.Comm + " " + strconv.FormatUint(uint64(a.PID), 10)
+	}
+	return strings.Join(names, " < ")
 }

@@ -54,7 +54,7 @@ func legend(s *styleSet) [][2]string {
 	return [][2]string{
 		{"interfaces", g.Up + " up  " + g.Down + " down  " + g.Unknown + " unknown. A frame that passes two of them counts on both, in Protocols once."},
 		{"hook", "where received frames are counted: by a tracepoint of the kernel, or on the interface."},
-		{"flags", "of TCP, seen so far: FIN SYN RST PSH ACK URG."},
+		{"owner", "command and pid of who has the socket, and its unit or container. ? not known, -  has none."},
 		{"lost", "events the kernel or ebpftop had no room for. Totals are right all the same."},
 		{"evicted", "connections pushed out of the full table, the least recently used first."},
 		{"pairs", g.Up + " active or on trial  " + g.Unknown + " waiting  " + g.Down + " removed on trial  ! frames get lost."},

@@ -9,7 +9,7 @@ type keyMap struct {
 	Home, End                        key.Binding
 	Zoom, Pause, Slower, Faster      key.Binding
 	Interval                         key.Binding // Slower and Faster, for the footer
-	Scope, Sort, Filter              key.Binding
+	Scope, Sort, Filter, Group       key.Binding
 	Accept, Clear                    key.Binding // while a filter is typed
 	Back, Help, Quit, QuitAtAllTimes key.Binding
 
@@ -50,6 +50,7 @@ func defaultKeyMap(ascii bool) keyMap {
 		Scope:    bind("enter", "narrow", "enter"),
 		Sort:     bind("s", "sort", "s"),
 		Filter:   bind("/", "filter", "/"),
+		Group:    bind("o", "by owner", "o"),
 		Accept:   bind("enter", "keep filter", "enter"),
 		Clear:    bind("esc", "clear filter", "esc"),
 		Back:     bind("esc", "back", "esc"),
@@ -104,8 +105,8 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	if !wide {
 		return [][]key.Binding{
 			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval},
-			{k.Next, k.Previous, k.Zoom, k.Back, k.Scope, k.Sort, k.Filter, k.Pause},
-			{k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
+			{k.Next, k.Previous, k.Zoom, k.Back, k.Scope, k.Sort, k.Group, k.Filter},
+			{k.Pause, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 		}
 	}
 	describe := func(b *key.Binding, desc string) { b.SetHelp(b.Help().Key, desc) }
@@ -115,6 +116,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Scope, "this interface only")
 	describe(&k.Sort, "newest or busiest")
 	describe(&k.Filter, "filter connections")
+	describe(&k.Group, "sums by owner, ...")
 	describe(&k.Help, "this help")
 	describe(&k.Connect, "connect interfaces")
 	describe(&k.Edit, "edit the pair")
@@ -123,7 +125,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Confirm, "confirm a trial")
 	return [][]key.Binding{
 		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous},
-		{k.Pane, k.Zoom, k.Back, k.Scope, k.Sort, k.Filter, k.Pause, k.Slower},
-		{k.Faster, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
+		{k.Pane, k.Zoom, k.Back, k.Scope, k.Sort, k.Group, k.Filter, k.Pause},
+		{k.Slower, k.Faster, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 	}
 }

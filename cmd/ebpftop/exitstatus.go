@@ -57,6 +57,9 @@ func exitStatusOf(err error, started bool) exitStatus {
 	if status, ok := errors.AsType[exitStatus](err); ok {
 		return status
 	}
+	if isOver(err) {
+		return exitOver
+	}
 	_, marked := errors.AsType[wrongUseError](err)
 	// Of -i, where no interface has that name.
 	isNoName := errors.Is(err, path.ErrBadPattern) || errors.Is(err, packets.ErrEmptyName)

@@ -19,11 +19,13 @@ import (
 	"github.com/ebpftop/ebpftop/probes/inspect"
 	"github.com/ebpftop/ebpftop/probes/live"
 	"github.com/ebpftop/ebpftop/ui"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 func newStatsCommand() *cobra.Command {
 	var watch watchFlags
 	var selected selection
+	var groups grouping
 	var asJSON, asEvents bool
 	var count uint
 	cmd := &cobra.Command{
@@ -37,7 +39,7 @@ func newStatsCommand() *cobra.Command {
 				return err
 			}
 			opts, err := watch.options()
-			if err := cmp.Or(err, selected.check(cmd), errTogether(cmd, "events", "json", "top", "active")); err != nil {
+			if err := cmp.Or(err, selected.check(cmd), groups.check(cmd), errTogether(cmd, "events", "json", "top", "active")); err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("count") && count == 0 {
@@ -50,6 +52,7 @@ func newStatsCommand() *cobra.Command {
 			case asEvents:
 				write = new(eventPrinter).print
 			}
+			write = groups.wrap(write, asJSON, selected.top)
 			needs, err := watchingNeeds("")
 			if err != nil {
 				return err
@@ -62,6 +65,7 @@ func newStatsCommand() *cobra.Command {
 	}
 	watch.register(cmd, defaultStatsInterval)
 	selected.register(cmd)
+	groups.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object an interval, each on a line")
 	cmd.Flags().BoolVar(&asEvents, "events", false, "one JSON object for what opens, closes, runs, drops")
 	cmd.Flags().UintVar(&count, "count", 0, "stop after `N` intervals")
@@ -83,8 +87,11 @@ func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count
 	buffered := bufio.NewWriterSize(out, 64<<10)
 	for sample := range source.Samples() {
 		if err := errors.Join(write(buffered, &sample, selected.of(&sample)), buffered.Flush()); err != nil {
-			if errors.Is(err, syscall.EPIPE) {
+			switch {
+			case errors.Is(err, syscall.EPIPE):
 				return nil
+			case isOver(err):
+				return err
 			}
 			return fmt.Errorf("write: %w", err)
 		}
@@ -108,6 +115,8 @@ type statsObject struct {
 	ConnectionsTotal int                   `json:"connections_total"`
 	CrossConnects    []probes.CrossConnect `json:"cross_connects"`
 	OthersUnknown    string                `json:"others_unknown"`
+	OwnersProblem    string                `json:"owners_problem"`
+	Owners           []snapshot.Group      `json:"owners"`
 	Execs            *probes.Execs         `json:"execs"` // null if they are left out
 	Lost             lostObject            `json:"lost"`
 }
@@ -126,7 +135,19 @@ func lostOf(s *probes.Sample) lostObject {
 }
 
 // jsonPrinter prints a sample as a JSON object on a line.
-type jsonPrinter struct{ line []byte } // reused
+type jsonPrinter struct {
+	line   []byte // reused
+	ledger *snapshot.Ledger
+}
+
+// owners returns the sums by owner.
+func (p *jsonPrinter) owners(s *probes.Sample) []snapshot.Group {
+	if p.ledger == nil {
+		p.ledger = snapshot.NewLedger(snapshot.ByOwner)
+	}
+	p.ledger.Take(s)
+	return p.ledger.Groups(snapshot.ByOwner, s)
+}
 
 func (p *jsonPrinter) print(out io.Writer, s *probes.Sample, connections []probes.Connection) error {
 	object := statsObject{
@@ -138,6 +159,8 @@ func (p *jsonPrinter) print(out io.Writer, s *probes.Sample, connections []probe
 		ConnectionsTotal: len(s.Connections),
 		CrossConnects:    notNil(s.CrossConnects),
 		OthersUnknown:    s.OthersUnknown,
+		OwnersProblem:    s.OwnersProblem,
+		Owners:           notNil(p.owners(s)),
 		Lost:             lostOf(s),
 	}
 	if execs := s.Execs; !execs.LeftOut {

@@ -34,6 +34,7 @@ type watchFlags struct {
 	protocolsOnly  bool
 	noArgs         bool
 	noExecs        bool
+	noOwners       bool
 	maxConnections uint32
 	idle           map[string]string
 	interval       time.Duration
@@ -63,6 +64,7 @@ func (w *watchFlags) define(interval time.Duration) {
 	flags.BoolVar(&w.protocolsOnly, "protocols-only", false, "count no connections")
 	flags.BoolVar(&w.noArgs, "no-args", false, "list programs without their arguments")
 	flags.BoolVar(&w.noExecs, "no-execs", false, "neither watch nor list programs executed")
+	flags.BoolVar(&w.noOwners, "no-owners", false, "do not look for the owners of connections")
 	flags.Uint32Var(&w.maxConnections, "max-connections", defaultMaxConnections,
 		"at most `N` for IPv4 and N for IPv6")
 	flags.StringToStringVar(&w.idle, "idle", nil,
@@ -119,7 +121,7 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 	}
 	opts.Interfaces = w.interfaces
 	opts.ProtocolsOnly = w.protocolsOnly
-	opts.NoArgs, opts.NoExecs = w.noArgs, w.noExecs
+	opts.NoArgs, opts.NoExecs, opts.NoOwners = w.noArgs, w.noExecs, w.noOwners
 	opts.MaxConnections = w.maxConnections
 	opts.Interval = w.interval
 	return opts, nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/cgroup"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
@@ -83,6 +84,9 @@ func (e *Probe) open(clock *kernel.Clock) (err error) {
 	}
 	decode := execDecoder{
 		clock: clock, complete: e.hook.incomplete && hostPIDs(), withoutArgs: e.hook.withoutArgs,
+	}
+	if paths := e.hook.collection.Maps[bpf.ExecsMapCgroupPaths]; paths != nil {
+		decode.names = cgroup.NewNames(paths, e.hook.collection.Maps[bpf.ExecsMapHostNames])
 	}
 	e.ring, err = kernel.NewRing(e.hook.collection.Maps[bpf.ExecsMapExecEvents], decode.add)
 	if err != nil {
@@ -165,6 +169,8 @@ type execDecoder struct {
 	complete bool
 	// withoutArgs says that arguments are not wanted.
 	withoutArgs bool
+	// names says where programs run, nil where the hook does not see that.
+	names *cgroup.Names
 }
 
 // add adds an event to those of an interval.
@@ -210,7 +216,27 @@ func (d execDecoder) decode(record []byte) (probes.Exec, error) {
 	if d.complete {
 		completeExec(&exec, !d.withoutArgs)
 	}
-	return exec, nil
+	return exec, d.place(&exec, &event)
+}
+
+// place fills in where a program runs, and which processes it descends from.
+func (d execDecoder) place(exec *probes.Exec, event *bpf.ExecsExecEvent) error {
+	exec.Ancestors = []probes.Ancestor{} // [] in JSON, not null
+	for i := range event.Ancestors {
+		if a := &event.Ancestors[i]; a.Pid != 0 {
+			exec.Ancestors = append(exec.Ancestors, probes.Ancestor{PID: a.Pid, Comm: cString(a.Comm[:])})
+		}
+	}
+	if d.names == nil || event.Cgroup == 0 {
+		return nil
+	}
+	place, err := d.names.Place(event.Cgroup)
+	if err != nil {
+		return err
+	}
+	exec.Cgroup, exec.Unit, exec.Container, exec.Pod = place.Path, place.Unit, place.Container, place.Pod
+	exec.Hostname, err = d.names.Host(event.Uts)
+	return err
 }
 
 // cString is the string up to the first NUL.

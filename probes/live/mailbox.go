@@ -27,6 +27,7 @@ func (m *mailbox) put(sample probes.Sample) {
 // carryOver adds to a sample the events of one that was not read, within the bound.
 func (m *mailbox) carryOver(unread, sample probes.Sample) probes.Sample {
 	sample.NewConnections += unread.NewConnections
+	sample.Ended = carryEnded(unread.Ended, sample.Ended)
 	older := unread.Execs.Events
 	events := append(older[:len(older):len(older)], sample.Execs.Events...)
 	if surplus := len(events) - eventsCarried; surplus > 0 {
@@ -36,4 +37,24 @@ func (m *mailbox) carryOver(unread, sample probes.Sample) probes.Sample {
 	}
 	sample.Execs.Events = events
 	return sample
+}
+
+// carryEnded puts connections that ended before together with those that ended since. Beyond
+// the bound, the oldest become one, so that at least the sums stay.
+func carryEnded(older, newer []probes.Connection) []probes.Connection {
+	ended := append(older[:len(older):len(older)], newer...)
+	surplus := len(ended) - eventsCarried
+	if surplus <= 0 {
+		return ended
+	}
+	rest := probes.Connection{OwnerReason: probes.OwnerLost}
+	for i := range ended[:surplus+1] {
+		c := &ended[i]
+		rest.RXPackets += c.RXPackets
+		rest.RXBytes += c.RXBytes
+		rest.TXPackets += c.TXPackets
+		rest.TXBytes += c.TXBytes
+	}
+	ended[surplus] = rest
+	return ended[surplus:]
 }

@@ -2,13 +2,14 @@ package snapshot
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 
 	"github.com/ebpftop/ebpftop/probes"
 )
 
 // matcher tells which connections a filter lets through: those that hold each
-// of its words somewhere in interfaces, protocol or addresses.
+// of its words somewhere in interfaces, protocol, addresses, owner or state.
 type matcher struct {
 	words [][]byte
 	text  []byte // reused from row to row
@@ -33,6 +34,13 @@ func (m *matcher) match(c *probes.Connection) bool {
 	t = append(append(t, ' '), strings.ToLower(c.Protocol)...)
 	t = c.Local.AppendTo(append(t, ' '))
 	t = c.Remote.AppendTo(append(t, ' '))
+	if o := c.Owner; o != nil {
+		for _, name := range []string{o.Comm, o.User, o.Unit, o.Container, o.Hostname} {
+			t = append(append(t, ' '), strings.ToLower(name)...)
+		}
+		t = strconv.AppendUint(append(t, ' '), uint64(o.PID), 10)
+	}
+	t = append(append(t, ' '), c.State.String()...)
 	m.text = t
 	for _, word := range m.words {
 		if !bytes.Contains(t, word) {

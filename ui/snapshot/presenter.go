@@ -33,6 +33,8 @@ type Presenter struct {
 	busiest  steadyOrder[int]   // interfaces by bit/s
 	ranked   []probes.Interface // of shown
 	log      execLog
+	ledger   *Ledger
+	frozen   map[GroupBy][]Group // nil unless paused
 	ended    bool
 	built    time.Time
 }
@@ -44,6 +46,7 @@ func NewPresenter(source probes.Source) *Presenter {
 		Queries:   latest.NewBox[Query](),
 		source:    source,
 		history:   newHistory(),
+		ledger:    NewLedger(Groupings...),
 	}
 }
 
@@ -86,6 +89,7 @@ func (p *Presenter) Run(ctx context.Context) error {
 func (p *Presenter) Take(s *probes.Sample) {
 	p.sample = s
 	p.log.add(s.Execs.Events)
+	p.ledger.Take(s)
 	p.record(s)
 	if !p.query.Paused || p.shown == nil {
 		p.absorb()
@@ -156,6 +160,11 @@ func (p *Presenter) Ask(q Query) {
 	if p.shown == nil {
 		return
 	}
+	if q.Paused != old.Paused {
+		if p.frozen = nil; q.Paused {
+			p.freeze()
+		}
+	}
 	if !q.Paused && p.shown != p.sample {
 		p.absorb()
 		return
@@ -166,7 +175,28 @@ func (p *Presenter) Ask(q Query) {
 	}
 	if !q.sameRows(p.snapshot.Connections.Query) {
 		p.snapshot.Connections = SelectConnections(p.shown, q)
+		p.snapshot.Groups = p.groups()
 	}
+}
+
+// freeze keeps the sums as they are now, of all groupings, for as long as the screen is paused:
+// what ends meanwhile is still listed there.
+func (p *Presenter) freeze() {
+	p.frozen = make(map[GroupBy][]Group)
+	for _, by := range Groupings {
+		p.frozen[by] = p.ledger.Groups(by, p.shown)
+	}
+}
+
+// groups are the sums that are wanted.
+func (p *Presenter) groups() []Group {
+	switch {
+	case p.query.By == ByNothing:
+		return nil
+	case p.frozen != nil:
+		return p.frozen[p.query.By]
+	}
+	return p.ledger.Groups(p.query.By, p.shown)
 }
 
 // Publish hands over a snapshot, of the latest sample unless paused.
@@ -201,6 +231,7 @@ func (p *Presenter) build() {
 		Busiest:     p.ranked,
 		Protocols:   p.mixed.remember(p.history),
 		Connections: SelectConnections(s, p.query),
+		Groups:      p.groups(),
 		Execs: Execs{
 			LeftOut:     s.Execs.LeftOut,
 			ArgsLeftOut: s.Execs.ArgsLeftOut,

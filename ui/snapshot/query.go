@@ -7,8 +7,9 @@ type Query struct {
 	Scope  string // protocols and connections of this interface only
 	Order  Order
 	Filter string
-	Need   int // rows of the connection table, from the first
-	Page   int // rows the pane shows
+	By     GroupBy // the sums that are wanted, too
+	Need   int     // rows of the connection table, from the first
+	Page   int     // rows the pane shows
 	Pin    ConnectionKey
 	Pinned bool // find the row of Pin
 }
@@ -17,5 +18,5 @@ type Query struct {
 // is matters only at the next sample.
 func (q Query) sameRows(o Query) bool {
 	return q.Paused == o.Paused && q.Scope == o.Scope && q.Order == o.Order &&
-		q.Filter == o.Filter && q.Need <= o.Need
+		q.Filter == o.Filter && q.By == o.By && q.Need <= o.Need
 }

@@ -17,6 +17,7 @@ type Snapshot struct {
 	Busiest     []probes.Interface // the same, the busiest first
 	Protocols   Protocols
 	Connections Connections
+	Groups      []Group // by what the query says; the busiest first
 	Execs       Execs
 	// What follows is of the sample taken at PairsTime, the latest one even
 	// while paused: what is changed by hand has to be seen.

@@ -174,12 +174,34 @@ func livelyConnections(n int, now time.Time) (all []probes.Connection, fresh uin
 			c.RXBytes, c.TXBytes = uint64(1200*i), uint64(7300*i)
 		}
 		c.RXPackets, c.TXPackets = 1+c.RXBytes/900, 1+c.TXBytes/400
+		if c.Owner = livelyOwners[i%len(livelyOwners)]; c.Owner == nil {
+			c.OwnerReason = probes.OwnerForwarded
+		}
+		if c.Protocol == "tcp" {
+			c.State = []probes.State{probes.StateEstablished, probes.StateEstablished, probes.StateTimeWait, probes.StateCloseWait}[i%4]
+		}
 		all = append(all, c)
 		if now.Sub(first) < Interval {
 			fresh++
 		}
 	}
 	return all, fresh
+}
+
+// livelyOwners are of a service, a container, a user, and what a hostile user would call a
+// program.
+var livelyOwners = []*probes.Owner{
+	{PID: 812, UID: 33, User: "www-data", Comm: "nginx", Started: Start.Add(-time.Hour), Cgroup: "/system.slice/nginx.service", Unit: "nginx.service", Hostname: "gate", Certainty: probes.Listener},
+	{
+		PID: 20433, UID: 999, Comm: "postgres", Started: Start.Add(-time.Hour),
+		Cgroup:    "/system.slice/docker-3f1b2c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809.scope",
+		Unit:      "docker-3f1b2c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809.scope",
+		Container: "3f1b2c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809", Hostname: "db-0", Certainty: probes.Inherited,
+	},
+	nil,
+	{PID: 31007, UID: 1000, User: "ada", Comm: "curl", Started: Start, Cgroup: "/user.slice/user-1000.slice/session-4.scope", Unit: "session-4.scope", Hostname: "gate", Certainty: probes.Opened},
+	{PID: 4100, UID: 1000, User: "ada", Comm: "\x1b[31m\u202ered", Started: Start, Certainty: probes.Opened},
+	{UID: 0, User: "root", Comm: "unbound", Certainty: probes.Ambiguous},
 }
 
 // livelyPrograms includes what a hostile user would run.
@@ -219,6 +241,8 @@ func livelyExecs(n int, now time.Time) probes.Execs {
 			Time: now.Add(-time.Duration(fresh-i) * 20 * time.Millisecond),
 			PID:  uint32(4100 + n*3 + i), PPID: uint32(1 + i*811), UID: uint32(i % 2 * 1000),
 			Comm: p[1][:min(15, len(p[1]))], Filename: p[0], Args: p[1:],
+			Unit: []string{"cron.service", "", "session-4.scope"}[(n+i)%3], Hostname: "gate",
+			Ancestors: []probes.Ancestor{{PID: uint32(1 + i*811), Comm: "cron"}, {PID: 1, Comm: "systemd"}},
 		})
 	}
 	return x

@@ -1,0 +1,335 @@
+package owners_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
+	"github.com/ebpftop/ebpftop/probes/live"
+)
+
+var clientsFlag = flag.Int("clients", 60, "short-lived clients of TestWhoOwnsWhat")
+
+// network is a switch whose interfaces are watched, and hosts behind veths: two that clients
+// run on, beside the switch itself, and one for servers.
+type network struct {
+	hub, server *lab.Host
+	clients     []*lab.Host
+}
+
+func newNetwork(t *testing.T) *network {
+	t.Helper()
+	host := func(n int) *lab.Host {
+		return &lab.Host{
+			Namespace: labtest.Namespace(t), Name: fmt.Sprint("host", n),
+			IPv4: netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), IPv6: netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", n)),
+		}
+	}
+	n := &network{hub: host(254), server: host(1), clients: []*lab.Host{host(2), host(3)}}
+	var ports []string
+	for _, h := range append(n.clients, n.server) {
+		ports = append(ports, "to-"+h.Name)
+		check(t, lab.Veth(n.hub.Namespace, "to-"+h.Name, h.Namespace, "net0"))
+		addAddresses(t, h, "net0")
+	}
+	check(t, n.hub.AddBridge("br0", ports...))
+	addAddresses(t, n.hub, "br0")
+	n.clients = append(n.clients, n.hub)
+	return n
+}
+
+func addAddresses(t *testing.T, h *lab.Host, iface string) {
+	t.Helper()
+	check(t, h.AddAddress(iface, h.IPv4.String()+"/24"))
+	check(t, h.AddAddress(iface, h.IPv6.String()+"/64"))
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs a role to its end on a host, and returns what it says that it used. The pid is
+// that which the test knows: in a PID namespace of its own, the process knows another.
+func run(t *testing.T, on *lab.Host, role string, flags uintptr) []used {
+	t.Helper()
+	cmd := again(role)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
+	check(t, on.Start(cmd))
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%s: %v", role, err)
+		return nil
+	}
+	said := readUsed(t, &out)
+	if flags&syscall.CLONE_NEWPID != 0 {
+		for i := range said {
+			said[i].PID = uint32(cmd.Process.Pid)
+		}
+	}
+	return said
+}
+
+func readUsed(t *testing.T, from *bytes.Buffer) (all []used) {
+	t.Helper()
+	for lines := bufio.NewScanner(from); lines.Scan(); {
+		var u used
+		check(t, json.Unmarshal(lines.Bytes(), &u))
+		all = append(all, u)
+	}
+	return all
+}
+
+// service is a process that serves until the test is over.
+type service struct {
+	cmd *exec.Cmd
+	out syncBuffer
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *syncBuffer) said(t *testing.T) []used {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return readUsed(t, bytes.NewBuffer(bytes.Clone(b.Bytes())))
+}
+
+// startServices has processes serve a port of a host, all of them by the same sockets, which
+// the test opens: what systemd does for a service, and a parent for its workers.
+func startServices(t *testing.T, on *lab.Host, role string, port, processes int) (services []*service) {
+	t.Helper()
+	var files []*os.File
+	check(t, on.Do(func() error {
+		listener, err := net.Listen("tcp", fmt.Sprint(":", port))
+		if err != nil {
+			return err
+		}
+		defer listener.Close()
+		conn, err := net.ListenPacket("udp", fmt.Sprint(":", port))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		for _, socket := range []interface{ File() (*os.File, error) }{listener.(*net.TCPListener), conn.(*net.UDPConn)} {
+			file, err := socket.File()
+			if err != nil {
+				return err
+			}
+			files = append(files, file)
+		}
+		return nil
+	}))
+	for range processes {
+		s := &service{cmd: again(role, files...)}
+		s.cmd.Stdout = &s.out
+		check(t, on.Start(s.cmd))
+		t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() })
+		services = append(services, s)
+	}
+	for _, file := range files {
+		file.Close()
+	}
+	return services
+}
+
+// watch takes samples of the interfaces of a host.
+type watch struct {
+	source *live.Live
+	last   probes.Sample
+	ended  []probes.Connection
+}
+
+func startWatch(t *testing.T, on *lab.Host, interfaces ...string) *watch {
+	t.Helper()
+	w := &watch{}
+	check(t, on.Do(func() (err error) {
+		w.source, err = live.New(context.Background(), live.Options{
+			Interfaces: interfaces, MaxConnections: 65536, Interval: 100 * time.Millisecond, NoExecs: true,
+		})
+		return err
+	}))
+	t.Cleanup(func() {
+		if err := w.source.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// until takes samples until one is good, or many were not. It returns whether one was.
+func (w *watch) until(isGood func(*probes.Sample) bool) bool {
+	for range 100 {
+		sample, ok := <-w.source.Samples()
+		if !ok {
+			return false
+		}
+		w.last = sample
+		w.ended = append(w.ended, sample.Ended...)
+		if isGood(&w.last) {
+			return true
+		}
+	}
+	return false
+}
+
+// ofUsed finds the connection that a process used.
+func (w *watch) ofUsed(u *used) *probes.Connection {
+	for i := range w.last.Connections {
+		c := &w.last.Connections[i]
+		local, remote := netip.AddrPort(c.Local), netip.AddrPort(c.Remote)
+		if c.Protocol == u.Protocol && (local == u.Local && remote == u.Remote || local == u.Remote && remote == u.Local) {
+			return c
+		}
+	}
+	return nil
+}
+
+// TestWhoOwnsWhat has many short-lived clients in three network namespaces, half of them in
+// PID namespaces of their own, talk to servers whose sockets others opened. Whoever is named
+// must be right; who is not named, must have a reason.
+func TestWhoOwnsWhat(t *testing.T) {
+	n := newNetwork(t)
+	workers := startServices(t, n.server, "serve", 80, 3)
+	w := startWatch(t, n.hub)
+	if w.source.Err() != nil {
+		t.Fatal(w.source.Err())
+	}
+	addresses := []string{netip.AddrPortFrom(n.server.IPv4, 80).String(), netip.AddrPortFrom(n.server.IPv6, 80).String()}
+	awaitServers(t, n.clients[0], addresses)
+
+	truth := make([][]used, *clientsFlag)
+	var group sync.WaitGroup
+	running := make(chan struct{}, 4)
+	for i := range truth {
+		group.Go(func() {
+			running <- struct{}{}
+			defer func() { <-running }()
+			flags := uintptr(syscall.CLONE_NEWUTS)
+			if i%2 == 0 {
+				flags |= syscall.CLONE_NEWPID
+			}
+			truth[i] = run(t, n.clients[i%3], fmt.Sprint("client ", i, " ", strings.Join(addresses, " ")), flags)
+		})
+	}
+	group.Wait()
+	accepted := make(map[string]uint32) // who accepted what, by the client's end
+	for _, worker := range workers {
+		for _, u := range worker.out.said(t) {
+			accepted[u.Remote.String()] = u.PID
+		}
+	}
+	w.until(func(s *probes.Sample) bool { // all that there is to know
+		for i := range s.Connections {
+			if s.Connections[i].OwnerReason == probes.OwnerPending {
+				return false
+			}
+		}
+		return true
+	})
+	var right, unknown, short int
+	for i, of := range truth {
+		for _, u := range of {
+			c := w.ofUsed(&u)
+			if c == nil {
+				unknown++ // not a frame of it was seen
+				continue
+			}
+			if err := compareOwner(c, &u, accepted, fmt.Sprint("pod-", i)); err != nil {
+				t.Error(err)
+			} else if c.Owner == nil {
+				unknown++
+				t.Logf("%s %v with %v: %v", u.Protocol, u.Local, u.Remote, c.OwnerReason)
+			} else {
+				right++
+			}
+			if u.Protocol == "udp" && !sentAll(c, &u) {
+				short++
+			}
+		}
+	}
+	labtest.Report(t, "owners right", right)
+	// Because the kernel of some machines misses one in some hundred runs of tracing programs
+	// (see CONTRIBUTING.md), a few may be unknown, and some frames missed.
+	if all := right + unknown; unknown > all/50 || short > all/25 || all == 0 {
+		t.Errorf("of %d connections, %d have no owner, %d have not all frames", all, unknown, short)
+	}
+}
+
+// awaitServers waits until what listens accepts, too.
+func awaitServers(t *testing.T, from *lab.Host, addresses []string) {
+	t.Helper()
+	for _, address := range addresses {
+		check(t, from.Do(func() error {
+			conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		}))
+	}
+}
+
+// compareOwner says what is wrong about an owner.
+func compareOwner(c *probes.Connection, u *used, accepted map[string]uint32, hostname string) error {
+	o := c.Owner
+	if o == nil {
+		if c.OwnerReason == probes.NoReason {
+			return fmt.Errorf("%+v: neither an owner nor a reason", u)
+		}
+		return nil
+	}
+	isClient := (netip.AddrPort(c.Local) == u.Local) != o.AtRemote
+	switch {
+	case isClient && o.PID != u.PID:
+		return fmt.Errorf("%+v: owner %+v", u, o)
+	case isClient && (o.Certainty != probes.Opened || o.Hostname != hostname):
+		return fmt.Errorf("%+v: owner %+v, want that it opened the socket on %s", u, o, hostname)
+	case isClient || u.Protocol == "udp": // whichever worker answered, one process opened the socket
+		return nil
+	case o.PID != accepted[u.Local.String()] && o.PID != uint32(os.Getpid()):
+		return fmt.Errorf("%+v: accepted by %d, owner %+v", u, accepted[u.Local.String()], o)
+	case o.PID == uint32(os.Getpid()) && o.Certainty != probes.Listener:
+		return fmt.Errorf("%+v: accepted by %d, owner %+v, who only opened what listens", u, accepted[u.Local.String()], o)
+	}
+	return nil
+}
+
+// sentAll tells whether the frames of a UDP client were counted to the byte.
+func sentAll(c *probes.Connection, u *used) bool {
+	header := 14 + 20 + 8
+	if u.Local.Addr().Is6() {
+		header = 14 + 40 + 8
+	}
+	sent := c.TXBytes
+	if netip.AddrPort(c.Local) != u.Local {
+		sent = c.RXBytes
+	}
+	return sent == uint64(u.Sent+u.Datagrams*header)
+}

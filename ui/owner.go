@@ -1,0 +1,95 @@
+package ui
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/ebpftop/ebpftop/probes"
+)
+
+// who is the owner of a connection in a column: its name and pid, and where it runs.
+func who(at slot, c *probes.Connection) cell {
+	s := at.styles
+	o := c.Owner
+	if o == nil {
+		return cell{safe: shortReason(c.OwnerReason), ink: s.Faint}
+	}
+	text := o.Comm
+	if o.PID != 0 {
+		text += " " + strconv.FormatUint(uint64(o.PID), 10)
+	} else {
+		text += " ?" // one of several
+	}
+	if runs := runsIn(o.Unit, o.Container, ""); runs != "" {
+		text += " " + runs
+	}
+	return cell{text: text, ink: s.Strong}
+}
+
+// shortReason is why there is no owner, in a column.
+func shortReason(reason probes.OwnerReason) string {
+	switch reason {
+	case probes.OwnerForwarded:
+		return "forwarded"
+	case probes.OwnerIsKernel:
+		return "kernel"
+	case probes.OwnerNoSocket:
+		return "no socket"
+	case probes.OwnerHasNoPorts:
+		return "-"
+	}
+	return "?"
+}
+
+// shownDigits are enough of a container's id to know it by, as its runtime shows it.
+const shownDigits = 12
+
+// runsIn says in a word where a process runs: in a container of that host name, or in a unit.
+func runsIn(unit, container, hostname string) string {
+	if container == "" {
+		return unit
+	}
+	return strings.TrimSpace(container[:min(shownDigits, len(container))] + " " + hostname)
+}
+
+var certaintyWords = map[probes.Certainty]string{
+	probes.Opened:    "opened the socket",
+	probes.Inherited: "got the socket from the process that opened it",
+	probes.Listener:  "listens where this was accepted",
+	probes.Ambiguous: "one of several that it could be",
+}
+
+// describeOwner is all that is known of whose a connection is.
+func describeOwner(s *styleSet, o *probes.Owner, reason probes.OwnerReason) [][2]string {
+	if o == nil {
+		return [][2]string{{"owner", s.Faint.Paint("none: " + reason.String())}}
+	}
+	user := strconv.FormatUint(uint64(o.UID), 10)
+	if o.User != "" {
+		user = o.User + " (" + user + ")"
+	}
+	text := o.Comm
+	if o.PID != 0 {
+		text += ", pid " + strconv.FormatUint(uint64(o.PID), 10)
+	}
+	text += ", user " + user + "; " + certaintyWords[o.Certainty]
+	if o.AtRemote {
+		text += "; at the remote end"
+	}
+	pairs := [][2]string{{"owner", s.Escape(text)}}
+	if runs := placeWords(o.Unit, o.Container, o.Pod, o.Hostname, o.Cgroup); runs != "" {
+		pairs = append(pairs, [2]string{"runs in", s.Escape(runs)})
+	}
+	return pairs
+}
+
+// placeWords is all that is known of where a process runs.
+func placeWords(unit, container, pod, hostname, group string) string {
+	var words []string
+	for _, part := range [][2]string{{"unit", unit}, {"container", container}, {"pod", pod}, {"host", hostname}, {"group", group}} {
+		if part[1] != "" && part[1] != "/" {
+			words = append(words, part[0]+" "+part[1])
+		}
+	}
+	return strings.Join(words, ", ")
+}
