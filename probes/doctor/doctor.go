@@ -47,6 +47,7 @@ func Diagnose() []Finding {
 		diagnoseEach(kernelFeatures),
 		diagnosePacketHooks(),
 		diagnoseExecHooks(),
+		diagnoseOwners(),
 		diagnoseEach(surroundings),
 	)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/internal/cgroup"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 )
 
 // execEventsMax bounds the events of one interval. More count as lost.
@@ -83,7 +84,7 @@ func (e *Probe) open(clock *kernel.Clock) (err error) {
 		return err
 	}
 	decode := execDecoder{
-		clock: clock, complete: e.hook.incomplete && hostPIDs(), withoutArgs: e.hook.withoutArgs,
+		clock: clock, complete: e.hook.incomplete && procfs.InFirstPIDNamespace(), withoutArgs: e.hook.withoutArgs,
 	}
 	if paths := e.hook.collection.Maps[bpf.ExecsMapCgroupPaths]; paths != nil {
 		decode.names = cgroup.NewNames(paths, e.hook.collection.Maps[bpf.ExecsMapHostNames])

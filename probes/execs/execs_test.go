@@ -18,6 +18,7 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
@@ -325,7 +326,7 @@ func otherThread(t *testing.T, e *Probe) {
 	if want := []string{path, "by thread"}; !slices.Equal(event.Args, want) {
 		t.Errorf("arguments %q", event.Args)
 	}
-	if hostPIDs() && event.PID != uint32(pid) {
+	if procfs.InFirstPIDNamespace() && event.PID != uint32(pid) {
 		t.Errorf("pid %d, not %d", event.PID, pid)
 	}
 }
@@ -398,7 +399,7 @@ func identity(t *testing.T, e *Probe) {
 	if event.Time.Before(start.Add(-kernel.ClockJump)) || event.Time.After(time.Now().Add(kernel.ClockJump)) {
 		t.Errorf("executed at %v, not between %v and now", event.Time, start)
 	}
-	if hostPIDs() && (event.PID != uint32(cmd.Process.Pid) || event.PPID != uint32(os.Getpid())) {
+	if procfs.InFirstPIDNamespace() && (event.PID != uint32(cmd.Process.Pid) || event.PPID != uint32(os.Getpid())) {
 		t.Errorf("pid %d, parent %d, not %d and %d", event.PID, event.PPID, cmd.Process.Pid, os.Getpid())
 	}
 }

@@ -11,14 +11,6 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 )
 
-// hostPIDs says whether process ids in /proc are those that BPF programs see:
-// whether we are in the first PID namespace, whose inode is fixed
-// (PROC_PID_INIT_INO in the kernel's include/linux/proc_ns.h).
-func hostPIDs() bool {
-	namespace, err := os.Readlink("/proc/self/ns/pid")
-	return err == nil && namespace == "pid:[4026531836]"
-}
-
 // completeExec looks up in /proc what the hook left out of e, and its arguments only if
 // they are wanted. Because the process may have ended since, or executed another program,
 // its name has to match.

@@ -25,7 +25,8 @@ type hooks struct {
 	survey    *link.Iter
 	datagrams *link.Iter
 
-	hasStorage bool // for tracing programs: a survey need not tell twice of a socket
+	hasStorage  bool // for tracing programs: a survey need not tell twice of a socket
+	seesClosing bool // of sockets that are not TCP
 }
 
 // attach loads and attaches the programs. It returns no hooks if the owners of TCP sockets
@@ -70,6 +71,23 @@ func attachTracing(spec *ebpf.CollectionSpec) (h *hooks, err error) {
 	}
 	h.datagrams, err = h.iterate(collection.Programs[bpf.OwnersProgDatagramList], h.maps[bpf.OwnersMapDatagramOwners])
 	return h, err
+}
+
+// errOutOfSight is for sockets that only a look at all processes could find.
+var errOutOfSight = errors.New("processes of other PID namespaces are out of sight: what they opened before the start has no owner")
+
+// Try attaches for a moment. It says why the owners of TCP sockets cannot be known, and why
+// those of others.
+func Try() (tcp, others error) {
+	spec, err := bpf.LoadOwners()
+	if err != nil {
+		return err, err
+	}
+	h, err := attach(spec)
+	if h == nil {
+		return err, err
+	}
+	return nil, errors.Join(err, h.Close())
 }
 
 // loadTracing loads the programs of spec that are not for control groups. They use socket
@@ -141,6 +159,7 @@ func (h *hooks) attachToCgroup(spec *ebpf.CollectionSpec) error {
 		}
 		h.links = append(h.links, l)
 	}
+	h.seesClosing = true
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -211,6 +212,77 @@ func (w *watch) ofUsed(u *used) *probes.Connection {
 	return nil
 }
 
+// holder is a process that holds sockets, and sends when it is told to.
+type holder struct {
+	used  []used // TCP, UDP
+	input io.WriteCloser
+	cmd   *exec.Cmd
+}
+
+func startHolder(t *testing.T, on *lab.Host, server string) *holder {
+	t.Helper()
+	return startHolderOf(t, on, "hold "+server, 2)
+}
+
+// startHolderOf waits until it says that it has so many sockets.
+func startHolderOf(t *testing.T, on *lab.Host, role string, sockets int) *holder {
+	t.Helper()
+	h := &holder{cmd: again(role)}
+	output, w, err := os.Pipe()
+	check(t, err)
+	h.cmd.Stdout = w
+	h.input, err = h.cmd.StdinPipe()
+	check(t, err)
+	check(t, on.Start(h.cmd))
+	w.Close()
+	t.Cleanup(func() { h.end(t); output.Close() })
+	for lines := bufio.NewScanner(output); len(h.used) < sockets && lines.Scan(); {
+		var u used
+		check(t, json.Unmarshal(lines.Bytes(), &u))
+		h.used = append(h.used, u)
+	}
+	return h
+}
+
+func (h *holder) send(t *testing.T) {
+	t.Helper()
+	_, err := h.input.Write([]byte("\n"))
+	check(t, err)
+}
+
+// end has it close what it holds.
+func (h *holder) end(t *testing.T) {
+	t.Helper()
+	if h.cmd.ProcessState != nil {
+		return
+	}
+	h.input.Close()
+	if err := h.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// owned waits until a connection has an owner that is good.
+func (w *watch) owned(t *testing.T, u *used, isGood func(*probes.Connection) bool) {
+	t.Helper()
+	if !w.until(func(*probes.Sample) bool {
+		c := w.ofUsed(u)
+		return c != nil && isGood(c)
+	}) {
+		c := w.ofUsed(u)
+		if c == nil {
+			t.Fatalf("%+v is not listed", u)
+		}
+		t.Errorf("%+v: %v, owner %+v, %v", u, c.State, c.Owner, c.OwnerReason)
+	}
+}
+
+func isOf(pid int, certainty probes.Certainty) func(*probes.Connection) bool {
+	return func(c *probes.Connection) bool {
+		return c.Owner != nil && c.Owner.PID == uint32(pid) && c.Owner.Certainty == certainty
+	}
+}
+
 // TestWhoOwnsWhat has many short-lived clients in three network namespaces, half of them in
 // PID namespaces of their own, talk to servers whose sockets others opened. Whoever is named
 // must be right; who is not named, must have a reason.
@@ -332,4 +404,92 @@ func sentAll(c *probes.Connection, u *used) bool {
 		sent = c.RXBytes
 	}
 	return sent == uint64(u.Sent+u.Datagrams*header)
+}
+
+// TestFromBefore finds the owners of sockets that were opened before the start, as soon as a
+// frame of theirs is seen, and follows the state of what is TCP.
+func TestFromBefore(t *testing.T) {
+	n := newNetwork(t)
+	startServices(t, n.server, "serve", 80, 1)
+	address := netip.AddrPortFrom(n.server.IPv4, 80).String()
+	awaitServers(t, n.clients[0], []string{address})
+	h := startHolder(t, n.clients[0], address)
+	w := startWatch(t, n.clients[0])
+	h.send(t)
+	for i := range h.used {
+		w.owned(t, &h.used[i], isOf(h.cmd.Process.Pid, probes.Opened))
+	}
+	h.send(t)
+	w.owned(t, &h.used[0], func(c *probes.Connection) bool { return c.State == probes.StateEstablished })
+	h.end(t)
+	w.owned(t, &h.used[0], func(c *probes.Connection) bool { return c.State == probes.StateTimeWait })
+	for i := range h.used { // it is gone, and keeps its name
+		w.owned(t, &h.used[i], isOf(h.cmd.Process.Pid, probes.Opened))
+	}
+}
+
+// TestAcceptedByAWorker has a process accept what another one listens for. While the
+// connection is open, the one that has it is found.
+func TestAcceptedByAWorker(t *testing.T) {
+	n := newNetwork(t)
+	worker := startServices(t, n.server, "serve", 80, 1)[0]
+	address := netip.AddrPortFrom(n.server.IPv4, 80).String()
+	awaitServers(t, n.clients[0], []string{address})
+	w := startWatch(t, n.server)
+	h := startHolder(t, n.clients[0], address)
+	h.send(t)
+	w.owned(t, &h.used[0], isOf(worker.cmd.Process.Pid, probes.Inherited))
+	h.end(t)
+	w.owned(t, &h.used[0], isOf(worker.cmd.Process.Pid, probes.Inherited))
+}
+
+// TestPassedOn has a process connect, and another one use the connection and close it: a child
+// that inherited it, or one that got it over a Unix socket.
+func TestPassedOn(t *testing.T) {
+	n := newNetwork(t)
+	startServices(t, n.server, "serve", 80, 1)
+	address := netip.AddrPortFrom(n.server.IPv4, 80).String()
+	awaitServers(t, n.clients[0], []string{address})
+	w := startWatch(t, n.clients[0])
+	for _, way := range []string{"inherit", "send"} {
+		t.Run(way, func(t *testing.T) {
+			for _, u := range run(t, n.clients[0], "pass "+way+" "+address, 0) {
+				w.owned(t, &u, isOf(int(u.PID), probes.Inherited))
+			}
+		})
+	}
+}
+
+// TestSameTuple has processes in two network namespaces send with the very same addresses and
+// ports. Watched alone, an interface leads to one of them; together, nobody can say.
+func TestSameTuple(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		interfaces []string
+		certainty  probes.Certainty
+	}{{"one way", []string{"to-b"}, probes.Opened}, {"both ways", nil, probes.Ambiguous}} {
+		t.Run(test.name, func(t *testing.T) {
+			hub := &lab.Host{Namespace: labtest.Namespace(t)}
+			ends := make([]*lab.Host, 2)
+			for i, name := range []string{"a", "b"} {
+				ends[i] = &lab.Host{Namespace: labtest.Namespace(t)}
+				check(t, lab.QuietVeth(hub.Namespace, "to-"+name, ends[i].Namespace, "net0"))
+				check(t, ends[i].AddAddress("net0", "192.0.2.1/24"))
+			}
+			check(t, hub.AddAddress("to-b", "192.0.2.2/24"))
+			w := startWatch(t, hub, test.interfaces...)
+			u := used{Protocol: "udp", Local: netip.MustParseAddrPort("192.0.2.1:5000"), Remote: netip.MustParseAddrPort("192.0.2.255:5001")}
+			var pids []int
+			for _, end := range ends {
+				h := startHolderOf(t, end, "broadcast", 1)
+				pids = append(pids, h.cmd.Process.Pid)
+			}
+			w.owned(t, &u, func(c *probes.Connection) bool {
+				if c.Owner == nil || c.Owner.Certainty != test.certainty {
+					return false
+				}
+				return test.certainty == probes.Ambiguous || c.Owner.PID == uint32(pids[1])
+			})
+		})
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/internal/cgroup"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 )
 
 // Probe knows the owners of sockets, in all network namespaces.
@@ -66,7 +67,11 @@ func LeaveOut(clock *kernel.Clock) *Probe {
 
 // New attaches to what tells of sockets, and looks at those that there are. That the kernel
 // offers less than all of it is no error: Problem then says what is missing.
-func New(clock *kernel.Clock) (*Probe, error) {
+func New(clock *kernel.Clock) (*Probe, error) { return newProbe(clock, attach) }
+
+// newProbe makes a probe of what attach attaches: no hooks if there are none, and an error
+// that says what is missing.
+func newProbe(clock *kernel.Clock, attach func(*ebpf.CollectionSpec) (*hooks, error)) (*Probe, error) {
 	p := LeaveOut(clock)
 	p.blind = probes.OwnersUnavailable
 	p.users, p.owners, p.begun = readUsers(), newOwnerSet(clock), uint64(kernel.Monotonic())
@@ -78,6 +83,9 @@ func New(clock *kernel.Clock) (*Probe, error) {
 	if p.hooks == nil {
 		p.problem = probes.OneLine(err)
 		return p, nil
+	}
+	if !procfs.InFirstPIDNamespace() {
+		err = errors.Join(err, errOutOfSight)
 	}
 	if err != nil {
 		p.problem = probes.OneLine(err)

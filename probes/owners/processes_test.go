@@ -1,6 +1,7 @@
 package owners_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,10 @@ func play(role []string) error {
 		return serve(out, false)
 	case "use": // descriptor 3 is connected
 		return useFile(out, os.NewFile(3, "passed"))
+	case "hold": // address of a server, and what to do after each line of standard input
+		return hold(out, role[1])
+	case "broadcast":
+		return broadcast(out)
 	case "pass": // to a process of this role: by inheriting, or over a Unix socket
 		return pass(out, role[1], role[2])
 	case "receive": // over the Unix socket at descriptor 3
@@ -259,4 +264,55 @@ func again(role string, files ...*os.File) *exec.Cmd {
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = os.Stdout, os.Stderr, files
 	return cmd
+}
+
+// hold opens sockets, says which, and sends on all of them for each line that it reads. It
+// closes them when there are no more.
+func hold(out *json.Encoder, server string) error {
+	remote, err := net.ResolveUDPAddr("udp", server)
+	if err != nil {
+		return err
+	}
+	tcp, err := net.Dial("tcp", server)
+	if err != nil {
+		return err
+	}
+	udp, err := net.DialUDP("udp", nil, remote)
+	if err != nil {
+		return err
+	}
+	conns := []net.Conn{tcp, udp}
+	for _, conn := range conns {
+		if err := say(out, conn.LocalAddr().Network(), conn.LocalAddr(), conn.RemoteAddr(), 0, 0); err != nil {
+			return err
+		}
+	}
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		for _, conn := range conns {
+			if _, err := conn.Write(make([]byte, 10)); err != nil {
+				return err
+			}
+			if _, err := io.ReadFull(conn, make([]byte, 10)); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(tcp.Close(), udp.Close())
+}
+
+// broadcast sends once, and holds the socket until standard input ends.
+func broadcast(out *json.Encoder) error {
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5000})
+	if err != nil {
+		return err
+	}
+	to := &net.UDPAddr{IP: net.IPv4(192, 0, 2, 255), Port: 5001}
+	if _, err := conn.WriteToUDP(make([]byte, 10), to); err != nil {
+		return err
+	}
+	if err := say(out, "udp", conn.LocalAddr(), to, 10, 1); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return errors.Join(err, conn.Close())
 }

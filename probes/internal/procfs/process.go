@@ -60,6 +60,14 @@ func ParseProcess(text string) (p Process, ok bool) {
 	return p, err == nil && n == 3 && p.String() == text
 }
 
+// InFirstPIDNamespace tells whether process ids in /proc are those that BPF programs see:
+// whether we are in the first PID namespace, whose inode is fixed (PROC_PID_INIT_INO in the
+// kernel's include/linux/proc_ns.h).
+func InFirstPIDNamespace() bool {
+	inode, err := pidNamespace()
+	return err == nil && inode == 4026531836
+}
+
 func pidNamespace() (inode uint32, err error) {
 	var stat unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/pid", &stat); err != nil {

@@ -1,0 +1,230 @@
+package owners
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
+)
+
+func open(t *testing.T, attach func(*ebpf.CollectionSpec) (*hooks, error)) *Probe {
+	t.Helper()
+	labtest.RequireRoot(t)
+	p, err := newProbe(kernel.NewClock(), attach)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// host is one whose addresses all are local.
+var host = &Host{IsLocal: func(netip.Addr) bool { return true }, NamespaceID: func(uint32) (int, bool) { return 0, false }}
+
+// join joins a connection, as often as it takes until it is known or never will be.
+func (p *Probe) joinOne(t *testing.T, protocol string, local, remote netip.AddrPort) probes.Connection {
+	t.Helper()
+	c := probes.Connection{
+		Protocol: protocol, Path: []string{"eth0"}, Interface: "eth0", RXPackets: 1, FirstSeen: time.Now(), LastSeen: time.Now(),
+		Local: probes.Endpoint(local), Remote: probes.Endpoint(remote),
+	}
+	for range 2 * mostTries {
+		rows := []probes.Connection{c}
+		if _, err := p.Join(rows, nil, host); err != nil {
+			t.Fatal(err)
+		}
+		if c = rows[0]; c.OwnerReason != probes.OwnerPending && c.OwnerReason != probes.OwnerBeforeStart {
+			break
+		}
+		time.Sleep(5 * time.Millisecond) // more than 400 times what a survey takes is waited for between two
+		p.survey, p.listing = pace{}, pace{}
+	}
+	return c
+}
+
+// closedUDP opens a UDP socket and closes it again.
+func closedUDP(t *testing.T, remote netip.AddrPort) (local netip.AddrPort) {
+	t.Helper()
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(remote))
+	if err != nil {
+		t.Fatal(err)
+	}
+	local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return local
+}
+
+var somewhere = netip.MustParseAddrPort("127.0.0.1:9")
+
+// TestAttach has everything that this kernel should have.
+func TestAttach(t *testing.T) {
+	if p := open(t, attach); p.Problem() != "" {
+		t.Error(p.Problem())
+	}
+}
+
+// TestShortLivedUDP closes a socket before anybody looks.
+func TestShortLivedUDP(t *testing.T) {
+	p := open(t, attach)
+	local := closedUDP(t, somewhere)
+	if c := p.joinOne(t, "udp", local, somewhere); c.Owner == nil || c.Owner.PID != uint32(os.Getpid()) {
+		t.Errorf("owner %+v, %v", c.Owner, c.OwnerReason)
+	}
+}
+
+// TestWithoutControlGroups has no control group of version 2 to attach to: the owners of open
+// sockets are found, and of those that were closed it says why not.
+func TestWithoutControlGroups(t *testing.T) {
+	p := open(t, func(spec *ebpf.CollectionSpec) (*hooks, error) {
+		h, err := attachTracing(spec)
+		return h, errors.Join(err, errors.New("no control groups"))
+	})
+	if !strings.Contains(p.Problem(), "no control groups") {
+		t.Errorf("problem %q", p.Problem())
+	}
+	local := closedUDP(t, somewhere)
+	if c := p.joinOne(t, "udp", local, somewhere); c.Owner != nil || c.OwnerReason != probes.OwnersUnavailable {
+		t.Errorf("closed: owner %+v, %v", c.Owner, c.OwnerReason)
+	}
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(somewhere))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := p.look(); err != nil {
+		t.Fatal(err)
+	}
+	local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	if c := p.joinOne(t, "udp", local, somewhere); c.Owner == nil || c.Owner.PID != uint32(os.Getpid()) {
+		t.Errorf("open: owner %+v, %v", c.Owner, c.OwnerReason)
+	}
+}
+
+// TestNothingToAttachTo has no BTF, or no right: no connection has an owner, and it says why.
+func TestNothingToAttachTo(t *testing.T) {
+	p := open(t, func(*ebpf.CollectionSpec) (*hooks, error) { return nil, errors.New("no BTF found") })
+	if p.Problem() != "no BTF found" {
+		t.Errorf("problem %q", p.Problem())
+	}
+	if c := p.joinOne(t, "tcp", somewhere, somewhere); c.Owner != nil || c.OwnerReason != probes.OwnersUnavailable {
+		t.Errorf("owner %+v, %v", c.Owner, c.OwnerReason)
+	}
+}
+
+// TestReasons has connections without an owner, each for another reason.
+func TestReasons(t *testing.T) {
+	p := open(t, attach)
+	free := closedUDP(t, somewhere) // a port that nobody has
+	for _, test := range []struct {
+		name, protocol string
+		isLocal        bool
+		first          time.Duration // before now
+		want           probes.OwnerReason
+	}{
+		{"forwarded", "tcp", false, 0, probes.OwnerForwarded},
+		{"no ports", "icmp", true, 0, probes.OwnerHasNoPorts},
+		{"nobody listens", "tcp", true, 0, probes.OwnerNoSocket},
+		{"from before the start", "tcp", true, time.Hour, probes.OwnerBeforeStart},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			host := *host
+			host.IsLocal = func(netip.Addr) bool { return test.isLocal }
+			var c probes.Connection
+			for range 2 * mostTries {
+				p.survey, p.listing = pace{}, pace{}
+				c = probes.Connection{
+					Protocol: test.protocol, Path: []string{"eth0"}, RXPackets: 1, LastSeen: time.Now(), FirstSeen: time.Now().Add(-test.first),
+					Local: probes.Endpoint(netip.AddrPortFrom(free.Addr(), 1)), Remote: probes.Endpoint(somewhere),
+				}
+				rows := []probes.Connection{c}
+				if _, err := p.Join(rows, nil, &host); err != nil {
+					t.Fatal(err)
+				}
+				c = rows[0]
+			}
+			if c.Owner != nil || c.OwnerReason != test.want {
+				t.Errorf("owner %+v, %v", c.Owner, c.OwnerReason)
+			}
+			if _, err := p.Join(nil, nil, &host); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// TestTupleIsUsedAgain has another process's socket take the tuple over: the connection ends,
+// and what is counted from then on is the other one's.
+func TestTupleIsUsedAgain(t *testing.T) {
+	p := LeaveOut(kernel.NewClock())
+	p.hooks, p.users, p.owners = &hooks{}, nil, newOwnerSet(p.clock)
+	first, second := &probes.Owner{PID: 1, Comm: "first"}, &probes.Owner{PID: 2, Comm: "second"}
+	at, _ := tupleOf(&probes.Connection{Protocol: "tcp", Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(somewhere)})
+	put := func(since uint64, owner *probes.Owner) {
+		p.sockets.streams[at] = p.sockets.put(p.sockets.streams[at], socket{tuple: at, owner: owner, since: since}, true)
+	}
+	list := func(bytes uint64) (c probes.Connection, ended []probes.Connection) {
+		rows := []probes.Connection{{
+			Protocol: "tcp", Path: []string{"eth0"}, Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(somewhere),
+			RXPackets: bytes, RXBytes: bytes, FirstSeen: time.Unix(1, 0), LastSeen: time.Unix(2, 0),
+		}}
+		p.host, p.joiner.poll, p.joiner.listed = host, p.joiner.poll+1, 0
+		p.meet(rows)
+		p.describe(&rows[0], p.joiner.of(&rows[0]))
+		return rows[0], p.joiner.finish(rows)
+	}
+	put(10, first)
+	if c, ended := list(100); c.Owner != first || c.RXBytes != 100 || len(ended) != 0 {
+		t.Errorf("%+v, ended %v", c, ended)
+	}
+	put(20, second)
+	if c, ended := list(130); c.Owner != second || c.RXBytes != 30 || len(ended) != 1 || ended[0].Owner != first || ended[0].RXBytes != 100 {
+		t.Errorf("%+v, ended %+v", c, ended)
+	}
+	put(30, first)
+	if c, ended := list(170); c.Owner != first || c.RXBytes != 40 || len(ended) != 1 || ended[0].RXBytes != 30 {
+		t.Errorf("%+v, ended %+v", c, ended)
+	}
+	// The kernel made the row anew.
+	if c, ended := list(5); c.RXBytes != 5 || len(ended) != 1 || ended[0].RXBytes != 40 {
+		t.Errorf("%+v, ended %+v", c, ended)
+	}
+}
+
+// TestStreamState has the states that no change of a socket tells.
+func TestStreamState(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		before   probes.State
+		received probes.TCPFlags
+		since    time.Duration
+		want     probes.State
+	}{
+		{"closed here, then there", probes.StateFinWait2, fin, 0, probes.StateTimeWait},
+		{"closed at both ends at once", probes.StateClosing, fin, 0, probes.StateTimeWait},
+		{"a minute later", probes.StateFinWait2, fin, time.Minute, probes.StateClosed},
+		{"closed here alone", probes.StateFinWait2, ack, 0, probes.StateFinWait2},
+		{"reset", probes.StateFinWait2, rst | fin, 0, probes.StateClosed},
+		{"closed there, then here", probes.StateLastAck, fin, 0, probes.StateClosed},
+		{"refused", probes.StateSynSent, rst | ack, 0, probes.StateClosed},
+	} {
+		s := &socket{state: probes.StateClosed, before: test.before, ended: 1}
+		if got := streamState(s, test.received, test.since); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}
