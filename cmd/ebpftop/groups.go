@@ -27,8 +27,8 @@ type grouping struct {
 
 func (g *grouping) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&g.name, "by", "", "print sums by `WHAT`: owner, command, unit, container, remote, network, port, protocol, interface")
-	flags.StringVar(&g.exitOver, "exit-over", "", "end with status 3 when a sum is over `LIMIT`, as bps>10M")
+	flags.StringVar(&g.name, "by", "", "print sums by `WHAT`: owner, unit, remote, port, ...")
+	flags.StringVar(&g.exitOver, "exit-over", "", "end with status 3 if a sum is over `LIMIT`: bps>10M")
 }
 
 // check checks the flags, and fills in what they mean.

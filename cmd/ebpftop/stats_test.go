@@ -79,12 +79,17 @@ func TestStatsFields(t *testing.T) {
 	wantFields(t, "connections", first(t, object, "connections"), map[string]any{
 		"interface": "host0", "protocol": "udp", "local": "10.0.0.2:53", "remote": "10.0.0.1:4000",
 		"rx_packets": 3.0, "rx_bytes": 300.0, "tx_packets": 0.0, "tx_bytes": 0.0, "rx_bps": 0.0, "tx_bps": 0.0,
-	}, "path", "first_seen", "last_seen", "rx_tcp_flags", "tx_tcp_flags")
+		"state": nil, "owner": nil,
+	}, "path", "first_seen", "last_seen", "rx_tcp_flags", "tx_tcp_flags", "owner_reason")
+	wantFields(t, "owners", first(t, object, "owners"), map[string]any{
+		"by": "owner", "connections": 1.0, "connections_ended": 0.0, "rx_packets": 3.0, "rx_bytes": 300.0,
+		"tx_packets": 0.0, "tx_bytes": 0.0, "rx_bps": 0.0, "tx_bps": 0.0,
+	}, "key", "pid", "uid", "unit", "container")
 	wantFields(t, "execs", object["execs"].(map[string]any), nil, "total", "per_second", "events")
 	wantFields(t, "lost", object["lost"].(map[string]any), map[string]any{
-		"connection_events": 0.0, "exec_events": 0.0, "connections_evicted": 0.0, "connections_ended": 0.0,
+		"connection_events": 0.0, "exec_events": 0.0, "connections_evicted": 0.0, "connections_ended": 0.0, "owner_changes": 0.0,
 	})
-	wantFields(t, "object", object, map[string]any{"connections_total": 1.0}, "time", "interval_seconds")
+	wantFields(t, "object", object, map[string]any{"connections_total": 1.0, "owners_problem": ""}, "time", "interval_seconds")
 	if status := s.stop(syscall.SIGTERM); status != 0 || s.errOut.Len() > 0 {
 		t.Errorf("after SIGTERM status %d, %s", status, s.errOut.String())
 	}

@@ -77,6 +77,9 @@ var wrongUses = []struct{ args, line string }{
 
 	{"stats now", "\"now\": ebpftop stats takes flags only: `ebpftop stats --help` lists them"},
 	{"stats lo", `"lo": an interface is named by -i: ebpftop stats -i lo`},
+	{"stats --by colour", `--by "colour": use owner, command, unit, container, remote, network, port, protocol, interface`},
+	{"stats --by owner --events", "--by and --events: use one of them"},
+	{"stats --exit-over x", `--exit-over "x": use one of bps, rx_bps, tx_bps, bytes, rx_bytes, tx_bytes, packets, connections, then > and a number: 'bps>10M'`},
 	{"stats --count 0", "--count 0: use 1 or more, or leave it out"},
 	{"stats --count -1", `--count "-1": use a whole number from 1 on`},
 	{"stats --count 1.5", `--count "1.5": use a whole number from 1 on`},

@@ -5,11 +5,15 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
@@ -85,6 +89,69 @@ func TestShortLivedUDP(t *testing.T) {
 	if c := p.joinOne(t, "udp", local, somewhere); c.Owner == nil || c.Owner.PID != uint32(os.Getpid()) {
 		t.Errorf("owner %+v, %v", c.Owner, c.OwnerReason)
 	}
+}
+
+// TestContainer has a process connect in a control group as a runtime makes it, under a host
+// name of its own. It is gone, and its control group with it, before anybody looks.
+func TestContainer(t *testing.T) {
+	p := open(t, attach)
+	const id = "3f1b2c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809"
+	group, remove := makeControlGroup(t, "docker-"+id+".scope")
+	in := labtest.Namespace(t)
+	var listener net.Listener
+	if err := in.Do(func() (err error) {
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "EBPFTOP_TEST_OWNER=dial "+listener.Addr().String())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUTS, UseCgroupFD: true, CgroupFD: int(group.Fd())}
+	if err := in.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	remove()
+	local := accepted.RemoteAddr().(*net.TCPAddr).AddrPort()
+	c := p.joinOne(t, "tcp", local, listener.Addr().(*net.TCPAddr).AddrPort())
+	if o := c.Owner; o == nil || o.PID != uint32(cmd.Process.Pid) || o.Container != id || o.Unit != "docker-"+id+".scope" || o.Hostname != "pod-7" || o.User != "root" {
+		t.Errorf("owner %+v, %v", o, c.OwnerReason)
+	}
+}
+
+// makeControlGroup makes one below the root.
+func makeControlGroup(t *testing.T, name string) (group *os.File, remove func()) {
+	t.Helper()
+	root, err := cgroupRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	if err := unix.Mkdirat(int(root.Fd()), name, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Openat(int(root.Fd()), name, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	group = os.NewFile(uintptr(fd), name)
+	remove = sync.OnceFunc(func() {
+		group.Close()
+		if err := unix.Unlinkat(int(root.Fd()), name, unix.AT_REMOVEDIR); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(remove)
+	return group, remove
 }
 
 // TestWithoutControlGroups has no control group of version 2 to attach to: the owners of open
