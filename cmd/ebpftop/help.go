@@ -33,9 +33,15 @@ func usage(cmd *cobra.Command) error {
 	if cmd.HasAvailableFlags() {
 		fmt.Fprintf(&b, "\nFlags:\n%s\n", strings.TrimRight(cmd.Flags().FlagUsages(), " \n"))
 	}
+	if cmd.Flags().Lookup("no-owners") != nil {
+		fmt.Fprintln(&b, leaveOutHelp)
+	}
 	_, err := fmt.Fprint(cmd.OutOrStderr(), b.String())
 	return err
 }
+
+// leaveOutHelp has on a line what watchFlags hides, for want of lines.
+const leaveOutHelp = "      --no-args, --no-execs, --no-owners   leave out arguments, programs, owners"
 
 // writeExample writes one that is a line on the line of its heading.
 func writeExample(b *strings.Builder, example string) {
@@ -43,7 +49,7 @@ func writeExample(b *strings.Builder, example string) {
 		fmt.Fprintf(b, "\nExamples:\n%s\n", example)
 		return
 	}
-	fmt.Fprintf(b, "\nExample: %s\n", strings.TrimSpace(example))
+	fmt.Fprintf(b, "Example: %s\n", strings.TrimSpace(example))
 }
 
 func shortenHelp(root *cobra.Command) {

@@ -65,6 +65,9 @@ func (w *watchFlags) define(interval time.Duration) {
 	flags.BoolVar(&w.noArgs, "no-args", false, "list programs without their arguments")
 	flags.BoolVar(&w.noExecs, "no-execs", false, "neither watch nor list programs executed")
 	flags.BoolVar(&w.noOwners, "no-owners", false, "do not look for the owners of connections")
+	for _, name := range []string{"no-args", "no-execs", "no-owners"} {
+		flags.Lookup(name).Hidden = true // leaveOutHelp says it
+	}
 	flags.Uint32Var(&w.maxConnections, "max-connections", defaultMaxConnections,
 		"at most `N` for IPv4 and N for IPv6")
 	flags.StringToStringVar(&w.idle, "idle", nil,
