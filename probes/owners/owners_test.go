@@ -2,6 +2,8 @@ package owners
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -19,6 +21,33 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
+
+// dialVariable has the test binary be a process that connects to an address, under a host name
+// of its own, and closes when the other end has.
+const dialVariable = "EBPFTOP_TEST_DIAL"
+
+func TestMain(m *testing.M) {
+	if server := os.Getenv(dialVariable); server != "" {
+		if err := dial(server); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func dial(server string) error {
+	if err := unix.Sethostname([]byte("pod-7")); err != nil {
+		return err
+	}
+	conn, err := net.Dial("tcp", server)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, conn)
+	return errors.Join(err, conn.Close())
+}
 
 func open(t *testing.T, attach func(*ebpf.CollectionSpec) (*hooks, error)) *Probe {
 	t.Helper()
@@ -107,7 +136,7 @@ func TestContainer(t *testing.T) {
 	}
 	defer listener.Close()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), "EBPFTOP_TEST_OWNER=dial "+listener.Addr().String())
+	cmd.Env = append(os.Environ(), dialVariable+"="+listener.Addr().String())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUTS, UseCgroupFD: true, CgroupFD: int(group.Fd())}
 	if err := in.Start(cmd); err != nil {
 		t.Fatal(err)

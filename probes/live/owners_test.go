@@ -1,4 +1,4 @@
-package owners_test
+package live
 
 import (
 	"bufio"
@@ -21,7 +21,6 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
-	"github.com/ebpftop/ebpftop/probes/live"
 )
 
 var clientsFlag = flag.Int("clients", 60, "short-lived clients of TestWhoOwnsWhat")
@@ -162,7 +161,7 @@ func startServices(t *testing.T, on *lab.Host, role string, port, processes int)
 
 // watch takes samples of the interfaces of a host.
 type watch struct {
-	source *live.Live
+	source *Live
 	last   probes.Sample
 	ended  []probes.Connection
 }
@@ -171,7 +170,7 @@ func startWatch(t *testing.T, on *lab.Host, interfaces ...string) *watch {
 	t.Helper()
 	w := &watch{}
 	check(t, on.Do(func() (err error) {
-		w.source, err = live.New(context.Background(), live.Options{
+		w.source, err = New(context.Background(), Options{
 			Interfaces: interfaces, MaxConnections: 65536, Interval: 100 * time.Millisecond, NoExecs: true,
 		})
 		return err

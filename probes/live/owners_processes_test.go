@@ -1,4 +1,4 @@
-package owners_test
+package live
 
 import (
 	"bufio"
@@ -46,8 +46,6 @@ func play(role []string) error {
 	switch role[0] {
 	case "client": // number, addresses of servers; in a UTS namespace of its own
 		return errors.Join(unix.Sethostname([]byte("pod-"+role[1])), clients(out, role[2:]))
-	case "dial": // an address; in a UTS namespace of its own
-		return errors.Join(unix.Sethostname([]byte("pod-7")), dial(role[1]))
 	case "serve": // descriptors 3 and 4 listen: TCP, UDP
 		return serve(out, true)
 	case "serve-tcp":
@@ -90,16 +88,6 @@ func tcpClient(out *json.Encoder, server string, bytes int) error {
 		return err
 	}
 	return errors.Join(use(out, conn, bytes), conn.Close())
-}
-
-// dial connects, and closes when the other end has.
-func dial(server string) error {
-	conn, err := net.Dial("tcp", server)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, conn)
-	return errors.Join(err, conn.Close())
 }
 
 // use sends so many bytes, and reads the same number.
