@@ -135,24 +135,82 @@ static __always_inline bool tuple_of(struct socket_tuple *t, struct sock *sk)
 	return t->local_port;
 }
 
-/* Tells user space of a socket. A NULL owner is one that nobody knows. */
-static __always_inline void tell(struct sock *sk, const struct owned *o, __u32 before, __u32 state)
+/* The same of a TCP socket that can be read by instructions: a fifth of the time. */
+static __always_inline bool stream_tuple(struct socket_tuple *t, struct sock *sk)
+{
+	const struct sock_common *c = &sk->__sk_common;
+
+	__builtin_memset(t, 0, sizeof(*t));
+	if (c->skc_family == AF_INET) {
+		map_address(t->local, c->skc_rcv_saddr);
+		map_address(t->remote, c->skc_daddr);
+	} else if (c->skc_family == AF_INET6) {
+#pragma clang loop unroll(full)
+		for (int i = 0; i < 4; i++) {
+			t->local[i] = c->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+			t->remote[i] = c->skc_v6_daddr.in6_u.u6_addr32[i];
+		}
+	} else {
+		return false;
+	}
+	t->local_port = BPF_CORE_READ((struct inet_sock *)sk, inet_sport);
+	t->remote_port = c->skc_dport;
+	t->network_namespace = c->skc_net.net->ns.inum;
+	t->protocol = IPPROTO_TCP;
+	return t->local_port;
+}
+
+/* Queues a change. */
+static __always_inline void
+put_change(const struct socket_tuple *tuple, const struct owned *o, __u32 before, __u32 state)
 {
 	struct owner_change change = {
 		.time = bpf_ktime_get_ns(),
 		.before = before,
 		.state = state,
 	};
+
+	if (o)
+		change.owned = *o;
+	if (bpf_map_update_elem(&owner_changes, tuple, &change, BPF_ANY))
+		__sync_fetch_and_add(&changes_lost, 1);
+}
+
+/* Tells user space of a socket. */
+static __always_inline void tell(struct sock *sk, const struct owned *o, __u32 before, __u32 state)
+{
 	struct socket_tuple tuple;
 
 	if (!tuple_of(&tuple, sk))
 		return;
-	if (o)
-		change.owned = *o;
 	if (tuple.protocol != IPPROTO_TCP)
-		tuple.distinct = address_of(sk) >> 6 ^ change.owned.since;
-	if (bpf_map_update_elem(&owner_changes, &tuple, &change, BPF_ANY))
-		__sync_fetch_and_add(&changes_lost, 1);
+		tuple.distinct = address_of(sk) >> 6 ^ o->since;
+	put_change(&tuple, o, before, state);
+}
+
+/*
+ * Tells user space of a TCP socket. A NULL owner is one that nobody knows. A change that is
+ * queued already is changed in place, unless it is the last: user space may be taking it out
+ * at this moment, and then what is written is lost until there is another one.
+ */
+static __always_inline void
+tell_stream(struct sock *sk, const struct owned *o, __u32 before, __u32 state)
+{
+	struct owner_change *queued;
+	struct socket_tuple tuple;
+
+	if (!stream_tuple(&tuple, sk))
+		return;
+	queued = state == TCP_CLOSE || state == TCP_ESTABLISHED
+			 ? NULL
+			 : bpf_map_lookup_elem(&owner_changes, &tuple);
+	if (queued && o && queued->owned.process.pid == o->process.pid &&
+	    queued->owned.since == o->since && queued->owned.certainty == o->certainty) {
+		queued->before = before;
+		queued->state = state;
+		return;
+	}
+	put_change(&tuple, o, before, state);
 }
 
 static __always_inline void note_current(struct owned *o)
@@ -228,7 +286,7 @@ int stream_state(__u64 *ctx) /* TP_PROTO(sk, oldstate, newstate) */
 	/* Only close() and shutdown() lead to these (tcp_close_state() in net/ipv4/tcp.c). */
 	if (o && (state == TCP_FIN_WAIT1 || state == TCP_LAST_ACK))
 		closed_by_current(o);
-	tell(sk, o, before, state);
+	tell_stream(sk, o, before, state);
 	if (state == TCP_CLOSE)
 		forget_stream(sk);
 	return 0;
