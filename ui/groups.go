@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
@@ -61,7 +62,7 @@ func describeGroup(a area, g *snapshot.Group) [][2]string {
 		{"sent", totals("", g.TXPackets, g.TXBytes) + ", now " + siUnit(g.TXBPS, "bit/s")},
 	}
 	if g.By == snapshot.ByOwner && g.Owner != nil {
-		pairs = append(pairs, describeOwner(s, g.Owner, 0)...)
+		pairs = append(describeOwner(s, g.Owner, probes.NoReason), pairs[1:]...)
 	}
 	return pairs
 }

@@ -70,7 +70,11 @@ func (h *header) hooks(s *styleSet, shown *snapshot.Snapshot) string {
 	case execs == "":
 		execs = s.Warn.Paint("none")
 	}
-	return s.Faint.Paint("hooks ") + packets + s.Faint.Paint("  exec ") + execs
+	line := s.Faint.Paint("hooks ") + packets + s.Faint.Paint("  exec ") + execs
+	if shown.OwnersProblem != "" {
+		line += s.Faint.Paint("  owners ") + s.Warn.Paint("incomplete")
+	}
+	return line
 }
 
 // health is on the right of the second line: what was lost, what we cost.
@@ -86,7 +90,7 @@ func (h *header) health(s *styleSet, shown *snapshot.Snapshot) string {
 		inspector = s.Warn.Paint("inspector restarted") + "  "
 	}
 	lost := s.Faint.Paint("lost 0")
-	if n := shown.Lost.ConnectionEvents + shown.Lost.ExecEvents; n > 0 {
+	if n := shown.Lost.ConnectionEvents + shown.Lost.ExecEvents + shown.Lost.OwnerChanges; n > 0 {
 		lost = s.Bad.Paint("lost " + count(n))
 	}
 	if n := shown.Lost.ConnectionsEvicted; n > 0 {

@@ -346,8 +346,8 @@ func TestWhoOwnsWhat(t *testing.T) {
 		}
 	}
 	labtest.Report(t, "owners right", right)
-	// Because the kernel of some machines misses one in some hundred runs of tracing programs
-	// (see CONTRIBUTING.md), a few may be unknown, and some frames missed.
+	// Because some kernels miss up to one in a hundred runs of tracing programs while other
+	// things interrupt them, a few may be unknown, and some frames missed.
 	if all := right + unknown; unknown > all/50 || short > all/25 || all == 0 {
 		t.Errorf("of %d connections, %d have no owner, %d have not all frames", all, unknown, short)
 	}

@@ -243,6 +243,8 @@ func (p *Presenter) build() {
 			Events:      p.log.latest(),
 			History:     p.history.values(seriesKey{"", execSeries}),
 		},
+		OwnersProblem: s.OwnersProblem,
+
 		Lost: s.Lost,
 		Self: p.self,
 	}

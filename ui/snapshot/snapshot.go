@@ -18,7 +18,9 @@ type Snapshot struct {
 	Protocols   Protocols
 	Connections Connections
 	Groups      []Group // by what the query says; the busiest first
-	Execs       Execs
+	// OwnersProblem is as in probes.Sample.
+	OwnersProblem string
+	Execs         Execs
 	// What follows is of the sample taken at PairsTime, the latest one even
 	// while paused: what is changed by hand has to be seen.
 	CrossConnects []probes.CrossConnect
