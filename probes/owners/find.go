@@ -38,7 +38,7 @@ func (p *Probe) find(c *probes.Connection, known *joined, first uint64) {
 // at returns the sockets that can be at this end of a connection.
 func (t *socketTable) at(end tuple, first, last uint64) []*socket {
 	if end.protocol == protocolTCP {
-		return t.streams[end]
+		return t.streamsOf(end)
 	}
 	return t.datagramsOf(end, first, last)
 }

@@ -55,7 +55,7 @@ type joiner struct {
 	rows   []probes.Connection // of the last poll
 	ended  []probes.Connection // since
 	poll   uint32
-	listed int // in this poll
+	listed []*joined // of the rows of this poll
 }
 
 func newJoiner() joiner { return joiner{seed: maphash.MakeSeed(), known: make(map[uint64]*joined)} }
@@ -92,7 +92,7 @@ func (p *Probe) Join(rows, passages []probes.Connection, host *Host) (ended []pr
 	p.host, p.now = host, p.clock.Wall(uint64(kernel.Monotonic()))
 	j := &p.joiner
 	j.poll++
-	j.listed = 0
+	j.listed = j.listed[:0]
 	wanted := p.meet(rows)
 	if p.hooks != nil {
 		if err := p.lookFor(rows, wanted); err != nil {
@@ -100,7 +100,7 @@ func (p *Probe) Join(rows, passages []probes.Connection, host *Host) (ended []pr
 		}
 	}
 	for i := range rows {
-		p.describe(&rows[i], j.of(&rows[i]))
+		p.describe(&rows[i], j.listed[i])
 	}
 	for i := range passages {
 		p.describe(&passages[i], j.of(&passages[i]))
@@ -111,7 +111,7 @@ func (p *Probe) Join(rows, passages []probes.Connection, host *Host) (ended []pr
 
 // finish returns what ended, and remembers the rows.
 func (j *joiner) finish(rows []probes.Connection) []probes.Connection {
-	if j.listed < len(j.known) {
+	if len(j.listed) < len(j.known) {
 		for hash, known := range j.known {
 			if known.poll == j.poll {
 				continue
@@ -136,7 +136,7 @@ func (p *Probe) meet(rows []probes.Connection) (wanted []int32) {
 		known := j.of(c)
 		before := j.before(known)
 		known.poll, known.row = j.poll, int32(i)
-		j.listed++
+		j.listed = append(j.listed, known)
 		if before != nil && packetsOf(c) < packetsOf(before)+known.earlier.packets() { // the kernel made the row anew
 			j.ended = append(j.ended, *before)
 			*known = joined{poll: j.poll, row: int32(i)}
@@ -252,7 +252,7 @@ func (p *Probe) lookFor(rows []probes.Connection, wanted []int32) error {
 	}
 	for _, i := range wanted {
 		c := &rows[i]
-		known := p.joiner.of(c)
+		known := p.joiner.listed[i]
 		if isStream := c.Protocol == "tcp"; isStream && !streams || !isStream && !others {
 			continue
 		}

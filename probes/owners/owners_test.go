@@ -271,14 +271,14 @@ func TestTupleIsUsedAgain(t *testing.T) {
 	first, second := &probes.Owner{PID: 1, Comm: "first"}, &probes.Owner{PID: 2, Comm: "second"}
 	at, _ := tupleOf(&probes.Connection{Protocol: "tcp", Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(somewhere)})
 	put := func(since uint64, owner *probes.Owner) {
-		p.sockets.streams[at] = p.sockets.put(p.sockets.streams[at], socket{tuple: at, owner: owner, since: since}, true)
+		p.sockets.putStream(socket{tuple: at, owner: owner, since: since}, true)
 	}
 	list := func(bytes uint64) (c probes.Connection, ended []probes.Connection) {
 		rows := []probes.Connection{{
 			Protocol: "tcp", Path: []string{"eth0"}, Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(somewhere),
 			RXPackets: bytes, RXBytes: bytes, FirstSeen: time.Unix(1, 0), LastSeen: time.Unix(2, 0),
 		}}
-		p.host, p.joiner.poll, p.joiner.listed = host, p.joiner.poll+1, 0
+		p.host, p.joiner.poll, p.joiner.listed = host, p.joiner.poll+1, nil
 		p.meet(rows)
 		p.describe(&rows[0], p.joiner.of(&rows[0]))
 		return rows[0], p.joiner.finish(rows)

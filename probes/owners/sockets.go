@@ -1,6 +1,8 @@
 package owners
 
 import (
+	"hash/maphash"
+
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
 )
@@ -33,6 +35,7 @@ type socket struct {
 	distinct      uint32       // as in bpf.OwnersSocketTuple
 	seen          uint32       // the listing or change that saw it last
 	newer         *socket      // the one that took its place, with the same tuple
+	next          *socket      // in the table, another one with the same hash
 }
 
 // portKey is what sockets share that are not TCP, and are told apart by more.
@@ -44,14 +47,15 @@ type portKey struct {
 // socketTable has the sockets that are open, and those that were closed since the last two
 // polls: a connection finds its socket as soon as it is listed, and holds it from then on.
 type socketTable struct {
-	streams   map[tuple][]*socket   // one for each network namespace
+	seed      maphash.Seed
+	streams   map[uint64]*socket    // by the hash of their tuple: keys take five times the memory
 	datagrams map[portKey][]*socket // whatever is not TCP
 	closed    [2][]*socket          // since the last poll, and since the one before
 	poll      uint32
 }
 
 func newSocketTable() *socketTable {
-	return &socketTable{streams: make(map[tuple][]*socket), datagrams: make(map[portKey][]*socket)}
+	return &socketTable{seed: maphash.MakeSeed(), streams: make(map[uint64]*socket), datagrams: make(map[portKey][]*socket)}
 }
 
 const protocolTCP = 6
@@ -69,36 +73,79 @@ func (t *socketTable) apply(key *bpf.OwnersSocketTuple, change *bpf.OwnersOwnerC
 		fresh.ended = change.Time
 	}
 	if key.Protocol == protocolTCP {
-		t.streams[fresh.tuple] = t.put(t.streams[fresh.tuple], fresh, change.Owned.Process.Pid != 0)
+		t.putStream(fresh, change.Owned.Process.Pid != 0)
 		return
 	}
 	at := portKey{key.LocalPort, key.Protocol}
-	t.datagrams[at] = t.put(t.datagrams[at], fresh, true)
+	t.datagrams[at] = t.putDatagram(t.datagrams[at], fresh)
 }
 
-// put changes a socket among those that share a key, or adds it.
-func (t *socketTable) put(among []*socket, fresh socket, isKnown bool) []*socket {
-	for i, s := range among {
-		if s.netns != fresh.netns || s.distinct != fresh.distinct {
-			continue
+// putStream changes a TCP socket, or adds it. If it is not known whose it is, what was known
+// of it stays.
+func (t *socketTable) putStream(fresh socket, isKnown bool) {
+	hash := maphash.Comparable(t.seed, fresh.tuple)
+	at := t.streams[hash]
+	for ; at != nil; at = at.next {
+		if at.tuple == fresh.tuple && at.netns == fresh.netns {
+			break
 		}
-		if !isKnown { // what was known of it, if anything, stays
-			fresh.owner, fresh.why, fresh.since = s.owner, s.why, s.since
+	}
+	if at != nil && !isKnown {
+		fresh.owner, fresh.why, fresh.since = at.owner, at.why, at.since
+	}
+	if at != nil && at.since == fresh.since {
+		fresh.next = at.next
+		*at = fresh
+		t.noteClosed(at)
+		return
+	}
+	if at != nil {
+		at.newer = &fresh
+		t.unlink(hash, at)
+	}
+	fresh.next = t.streams[hash]
+	t.streams[hash] = &fresh
+	t.noteClosed(&fresh)
+}
+
+// unlink takes a socket out of the chain of those with its hash.
+func (t *socketTable) unlink(hash uint64, s *socket) {
+	first := t.streams[hash]
+	if first == s {
+		if t.streams[hash] = s.next; s.next == nil {
+			delete(t.streams, hash)
 		}
-		if s.since == fresh.since {
+		return
+	}
+	for at := first; at != nil; at = at.next {
+		if at.next == s {
+			at.next = s.next
+			return
+		}
+	}
+}
+
+// streamsOf returns the TCP sockets with a tuple, one for each network namespace.
+func (t *socketTable) streamsOf(at tuple) (sockets []*socket) {
+	for s := t.streams[maphash.Comparable(t.seed, at)]; s != nil; s = s.next {
+		if s.tuple == at {
+			sockets = append(sockets, s)
+		}
+	}
+	return sockets
+}
+
+// putDatagram changes a socket among those that share a port, or adds it.
+func (t *socketTable) putDatagram(among []*socket, fresh socket) []*socket {
+	for _, s := range among {
+		if s.netns == fresh.netns && s.distinct == fresh.distinct {
 			*s = fresh
 			t.noteClosed(s)
 			return among
 		}
-		added := &fresh
-		s.newer = added
-		among[i] = added
-		t.noteClosed(added)
-		return among
 	}
-	added := &fresh
-	t.noteClosed(added)
-	return append(among, added)
+	t.noteClosed(&fresh)
+	return append(among, &fresh)
 }
 
 func (t *socketTable) noteClosed(s *socket) {
@@ -119,11 +166,7 @@ func (t *socketTable) forget() {
 
 func (t *socketTable) drop(s *socket) {
 	if s.protocol == protocolTCP {
-		if rest := without(t.streams[s.tuple], s); len(rest) > 0 {
-			t.streams[s.tuple] = rest
-		} else {
-			delete(t.streams, s.tuple)
-		}
+		t.unlink(maphash.Comparable(t.seed, s.tuple), s)
 		return
 	}
 	at := portKey{s.localPort, s.protocol}
