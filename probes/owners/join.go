@@ -217,8 +217,12 @@ func (p *Probe) isWanted(c *probes.Connection, known *joined) bool {
 		return false
 	case s == nil:
 		return known.why == probes.OwnerPending || known.why == probes.OwnerBeforeStart
+	case s.ended != 0:
+		return false
+	case s.owner == nil: // its opening was missed
+		return s.why == probes.OwnerBeforeStart
 	default:
-		return s.owner != nil && s.owner.Certainty == probes.Listener && s.ended == 0
+		return s.owner.Certainty == probes.Listener
 	}
 }
 
