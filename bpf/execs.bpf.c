@@ -111,7 +111,7 @@ static __always_inline struct exec_record *begin(void)
 	r->event.uid = bpf_get_current_uid_gid();
 	r->event.flags = 0;
 	r->event.cgroup = 0;
-	r->event.uts = 0;
+	r->event.host = 0;
 	__builtin_memset(r->event.ancestors, 0, sizeof(r->event.ancestors));
 	bpf_get_current_comm(r->event.comm, sizeof(r->event.comm));
 	return r;
@@ -174,7 +174,7 @@ static __always_inline int executed(__u64 *ctx, bool with_args) /* TP_PROTO(task
 		return 0;
 	r->event.ppid = BPF_CORE_READ(task, real_parent, tgid);
 	r->event.cgroup = note_cgroup(task);
-	r->event.uts = note_host_name(task);
+	r->event.host = note_host_name(task);
 	note_ancestors(&r->event, task);
 	n = read_filename(r, BPF_CORE_READ(bprm, filename));
 	if (!with_args) {

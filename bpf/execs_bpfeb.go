@@ -56,8 +56,7 @@ type ExecsExecEvent struct {
 	Comm        [16]uint8
 	Ancestors   [6]ExecsExecAncestor
 	Cgroup      uint64
-	Uts         uint32
-	Padding     uint32
+	Host        uint64
 }
 
 type ExecsExecFlags uint32
@@ -74,7 +73,7 @@ type ExecsExecRecord struct {
 
 type ExecsHostName struct {
 	_    structs.HostLayout
-	Name [65]uint8
+	Name [72]uint8
 }
 
 // Names of all BPF objects in the ELF.

@@ -28,6 +28,7 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262 /* made of sockets of TCP, which are looked at */
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 
@@ -244,6 +245,21 @@ static __always_inline void closed_by_current(struct owned *o)
 	o->certainty = OWNER_INHERITED;
 }
 
+/* Returns the owner, who was not known if o is NULL: its opening was missed, or it was accepted
+ * from a socket of MPTCP that was there before our start. */
+static __always_inline struct owned *stream_closed(struct sock *sk, struct owned *o)
+{
+	struct owned now;
+
+	if (o) {
+		closed_by_current(o);
+		return o;
+	}
+	note_current(&now);
+	now.since = 0;
+	return now.process.is_kernel ? NULL : stream_owner(sk, &now);
+}
+
 static __always_inline void stream_opened(struct sock *sk, __u32 state)
 {
 	struct owned now, *o;
@@ -284,8 +300,8 @@ int stream_state(__u64 *ctx) /* TP_PROTO(sk, oldstate, newstate) */
 		o = stream_owner(sk, NULL);
 	}
 	/* Only close() and shutdown() lead to these (tcp_close_state() in net/ipv4/tcp.c). */
-	if (o && (state == TCP_FIN_WAIT1 || state == TCP_LAST_ACK))
-		closed_by_current(o);
+	if (state == TCP_FIN_WAIT1 || state == TCP_LAST_ACK)
+		o = stream_closed(sk, o);
 	tell_stream(sk, o, before, state);
 	if (state == TCP_CLOSE)
 		forget_stream(sk);
@@ -297,7 +313,7 @@ int datagram_created(struct bpf_sock *ctx)
 {
 	struct owned now;
 
-	if (ctx->protocol == IPPROTO_TCP)
+	if (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)
 		return 1;
 	note_current(&now);
 	bpf_sk_storage_get(&datagram_owners, ctx, &now, BPF_SK_STORAGE_GET_F_CREATE);
@@ -404,7 +420,7 @@ int socket_survey(struct bpf_iter__task_file *ctx)
 	struct owned initial = {}, *o;
 	bool is_stream, is_new;
 	struct sock *sk;
-	__u16 family;
+	__u16 family, protocol;
 	__u8 state;
 
 	if (!task || !file)
@@ -416,8 +432,9 @@ int socket_survey(struct bpf_iter__task_file *ctx)
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
 	state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	is_stream = BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
-	if (is_stream && state == TCP_CLOSE)
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	is_stream = protocol == IPPROTO_TCP;
+	if ((is_stream && state == TCP_CLOSE) || protocol == IPPROTO_MPTCP)
 		return 0;
 	o = survey_owner(sk, is_stream, NULL);
 	is_new = !o;

@@ -29,7 +29,7 @@ type OwnersCgroupPath struct {
 
 type OwnersHostName struct {
 	_    structs.HostLayout
-	Name [65]uint8
+	Name [72]uint8
 }
 
 type OwnersOwned struct {
@@ -54,8 +54,8 @@ type OwnersProcess struct {
 	Cgroup   uint64
 	Pid      uint32
 	Uid      uint32
-	Uts      uint32
-	IsKernel uint32
+	Host     uint64
+	IsKernel uint64
 	Comm     [16]uint8
 }
 

@@ -45,8 +45,7 @@ struct exec_event {
 	__u8 comm[EXEC_COMM_LEN];
 	struct exec_ancestor ancestors[EXEC_ANCESTORS_MAX]; /* the parent first */
 	__u64 cgroup; /* as in struct process; 0 where the hook cannot see it */
-	__u32 uts; /* as there */
-	__u32 padding;
+	__u64 host; /* as there */
 };
 
 #endif /* EBPFTOP_EXECS_H */

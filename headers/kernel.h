@@ -55,7 +55,6 @@ struct new_utsname {
 
 struct uts_namespace {
 	struct new_utsname name;
-	struct ns_common ns;
 } CORE;
 
 struct nsproxy {

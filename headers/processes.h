@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * Who a process is: its pid and name, its control group, and the host name that it
- * sees. Because paths are long and few, a control group's path and a UTS namespace's
- * host name are written once each, to maps of their own.
+ * sees. Because paths are long and few, a control group's path and a host name
+ * are written once each, to maps of their own.
  *
  * All is read when it happens: a process, or its control group, may be gone before user
  * space could look.
@@ -21,7 +21,7 @@
 #define COMM_BYTES 16 /* TASK_COMM_LEN, include/linux/sched.h */
 #define CGROUP_LEVELS 10
 #define CGROUP_NAME_BYTES 112 /* "cri-containerd-" and 64 digits and ".scope" are 85 */
-#define HOST_NAME_BYTES 65 /* __NEW_UTS_LEN + 1, include/uapi/linux/utsname.h */
+#define HOST_NAME_BYTES 72 /* more than __NEW_UTS_LEN in include/uapi/linux/utsname.h, in words */
 #define CGROUPS_MAX 512
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
@@ -31,8 +31,8 @@ struct process {
 	__u64 cgroup; /* key of cgroup_paths; 0: not known */
 	__u32 pid; /* as the first PID namespace has it; 0: no process */
 	__u32 uid;
-	__u32 uts; /* key of host_names; 0: not known */
-	__u32 is_kernel; /* a thread of the kernel */
+	__u64 host; /* key of host_names; 0: not known */
+	__u64 is_kernel; /* a thread of the kernel */
 	__u8 comm[COMM_BYTES];
 };
 
@@ -44,7 +44,7 @@ struct cgroup_path {
 
 struct host_name {
 	__u8 name[HOST_NAME_BYTES];
-};
+} __attribute__((aligned(8)));
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -56,7 +56,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, CGROUPS_MAX);
-	__type(key, __u32);
+	__type(key, __u64);
 	__type(value, struct host_name);
 } host_names SEC(".maps");
 
@@ -135,18 +135,27 @@ static __always_inline __u64 note_cgroup(struct task_struct *task)
 	return key;
 }
 
-/* An exiting process has left its namespaces, and then none is known. */
-static __always_inline __u32 note_host_name(struct task_struct *task)
+/*
+ * Returns the key of the host name that a process sees, which is its hash: a UTS namespace
+ * may change its name, and its inode soon be another one's. An exiting process has left its
+ * namespaces, and then the name is not known.
+ */
+static __always_inline __u64 note_host_name(struct task_struct *task)
 {
 	struct uts_namespace *uts = BPF_CORE_READ(task, nsproxy, uts_ns);
-	__u32 inode = uts ? BPF_CORE_READ(uts, ns.inum) : 0;
 	struct host_name host = {};
+	const __u64 *words = (const __u64 *)&host;
+	__u64 key = 1;
 
-	if (!inode || bpf_map_lookup_elem(&host_names, &inode))
-		return inode;
-	bpf_probe_read_kernel_str(host.name, sizeof(host.name), BPF_CORE_READ(uts, name.nodename));
-	bpf_map_update_elem(&host_names, &inode, &host, BPF_ANY);
-	return inode;
+	if (!uts)
+		return 0;
+	bpf_probe_read_kernel_str(host.name, 65, BPF_CORE_READ(uts, name.nodename));
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < sizeof(host) / sizeof(*words); i++)
+		key = (key ^ words[i]) * 0x9e3779b97f4a7c15; /* 2^64 / golden ratio: mixes well */
+	if (!bpf_map_lookup_elem(&host_names, &key))
+		bpf_map_update_elem(&host_names, &key, &host, BPF_ANY);
+	return key;
 }
 
 /* Fills in the process that a task is a thread of. */
@@ -160,7 +169,7 @@ static __always_inline void note_process(struct process *p, struct task_struct *
 	p->uid = BPF_CORE_READ(task, cred, uid.val);
 	p->is_kernel = !!(BPF_CORE_READ(task, flags) & PF_KTHREAD);
 	p->cgroup = note_cgroup(task);
-	p->uts = note_host_name(task);
+	p->host = note_host_name(task);
 	bpf_probe_read_kernel_str(p->comm, sizeof(p->comm), leader->comm);
 }
 

@@ -236,7 +236,7 @@ func (d execDecoder) place(exec *probes.Exec, event *bpf.ExecsExecEvent) error {
 		return err
 	}
 	exec.Cgroup, exec.Unit, exec.Container, exec.Pod = place.Path, place.Unit, place.Container, place.Pod
-	exec.Hostname, err = d.names.Host(event.Uts)
+	exec.Hostname, err = d.names.Host(event.Host)
 	return err
 }
 

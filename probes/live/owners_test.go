@@ -127,7 +127,10 @@ func startServices(t *testing.T, on *lab.Host, role string, port, processes int)
 	t.Helper()
 	var files []*os.File
 	check(t, on.Do(func() error {
-		listener, err := net.Listen("tcp", fmt.Sprint(":", port))
+		// Where Go can, it listens with MPTCP, whose sockets were not there in old kernels.
+		config := net.ListenConfig{}
+		config.SetMultipathTCP(false)
+		listener, err := config.Listen(t.Context(), "tcp", fmt.Sprint(":", port))
 		if err != nil {
 			return err
 		}
@@ -431,10 +434,10 @@ func TestFromBefore(t *testing.T) {
 // connection is open, the one that has it is found.
 func TestAcceptedByAWorker(t *testing.T) {
 	n := newNetwork(t)
+	w := startWatch(t, n.server)
 	worker := startServices(t, n.server, "serve", 80, 1)[0]
 	address := netip.AddrPortFrom(n.server.IPv4, 80).String()
 	awaitServers(t, n.clients[0], []string{address})
-	w := startWatch(t, n.server)
 	h := startHolder(t, n.clients[0], address)
 	h.send(t)
 	w.owned(t, &h.used[0], isOf(worker.cmd.Process.Pid, probes.Inherited))

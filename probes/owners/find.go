@@ -49,8 +49,6 @@ func (p *Probe) whyNotYet(c *probes.Connection) probes.OwnerReason {
 	switch {
 	case !p.host.IsLocal(local) && !local.IsMulticast() && !isBroadcast(local):
 		return probes.OwnerForwarded
-	case c.Protocol != "tcp" && !p.hooks.seesClosing:
-		return probes.OwnersUnavailable
 	case p.clock.Stamp(c.FirstSeen) <= p.begun+slack:
 		return probes.OwnerBeforeStart
 	}

@@ -216,7 +216,7 @@ func (p *Probe) isWanted(c *probes.Connection, known *joined) bool {
 	case p.hooks == nil || known.owner != nil && known.socket == nil: // several
 		return false
 	case s == nil:
-		return known.why == probes.OwnerPending || known.why == probes.OwnerBeforeStart
+		return known.why == probes.OwnerPending || known.why == probes.OwnerBeforeStart || known.why == probes.OwnerForwarded
 	case s.ended != 0:
 		return false
 	case s.owner == nil: // its opening was missed
@@ -280,7 +280,7 @@ func (p *Probe) describe(c *probes.Connection, known *joined) {
 	}
 	c.Owner, c.OwnerReason = known.owner, probes.NoReason
 	if c.Owner == nil {
-		c.OwnerReason = p.why(known)
+		c.OwnerReason = p.why(c, known)
 	}
 	if e := known.earlier; e != nil && c.Path != nil {
 		c.RXPackets, c.RXBytes = c.RXPackets-e.rxPackets, c.RXBytes-e.rxBytes
@@ -293,22 +293,25 @@ func (p *Probe) describe(c *probes.Connection, known *joined) {
 }
 
 // why says why a connection has no owner.
-func (p *Probe) why(known *joined) probes.OwnerReason {
+func (p *Probe) why(c *probes.Connection, known *joined) probes.OwnerReason {
 	switch {
 	case p.hooks == nil:
 		return p.blind
 	case known.socket != nil:
 		return known.socket.why
 	case known.why == probes.OwnerPending && known.tries >= mostTries:
-		return p.whyNone()
+		return p.whyNone(c)
 	}
 	return known.why
 }
 
 // whyNone says why there is no socket of a connection that ends here.
-func (p *Probe) whyNone() probes.OwnerReason {
-	if p.lostChanges > 0 {
+func (p *Probe) whyNone(c *probes.Connection) probes.OwnerReason {
+	switch {
+	case p.lostChanges > 0:
 		return probes.OwnerLost
+	case c.Protocol != "tcp" && !p.hooks.seesClosing:
+		return probes.OwnersUnavailable
 	}
 	return probes.OwnerNoSocket
 }

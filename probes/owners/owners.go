@@ -114,9 +114,14 @@ func (p *Probe) look() error {
 
 // list finds the open sockets that are not TCP.
 func (p *Probe) list() error {
-	err := p.listing.run(func() error { return runIterator(p.hooks.datagrams) })
-	if err == nil && !p.hooks.hasStorage { // those from before our start are known by surveys alone
+	var err error
+	// Without storage, those from before our start are known by surveys alone; and all, where
+	// nothing tells of their opening.
+	if !p.hooks.hasStorage || !p.hooks.seesClosing {
 		err = p.look()
+	}
+	if err == nil {
+		err = p.listing.run(func() error { return runIterator(p.hooks.datagrams) })
 	}
 	if err == nil {
 		err = p.read()
@@ -161,7 +166,7 @@ func (p *Probe) ownerOf(tuple *bpf.OwnersSocketTuple, o *bpf.OwnersOwned) (*prob
 	case o.Process.IsKernel != 0:
 		return nil, probes.OwnerIsKernel, nil
 	}
-	key := ownerKey{o.Process.Pid, o.Process.Start, tuple.NetworkNamespace, o.Certainty, o.Process.Comm}
+	key := ownerKey{o.Process.Pid, o.Process.Start, o.Process.Host, tuple.NetworkNamespace, o.Certainty, o.Process.Comm}
 	if owner := p.owners.known[key]; owner != nil {
 		return owner, probes.NoReason, nil
 	}
@@ -169,7 +174,7 @@ func (p *Probe) ownerOf(tuple *bpf.OwnersSocketTuple, o *bpf.OwnersOwned) (*prob
 	if err != nil {
 		return nil, 0, err
 	}
-	host, err := p.names.Host(o.Process.Uts)
+	host, err := p.names.Host(o.Process.Host)
 	if err != nil {
 		return nil, 0, err
 	}

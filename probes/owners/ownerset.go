@@ -26,6 +26,7 @@ func newOwnerSet(clock *kernel.Clock) ownerSet {
 type ownerKey struct {
 	pid       uint32
 	start     uint64
+	host      uint64 // the key of the host name that it sees, which it can change
 	netns     uint32
 	certainty bpf.OwnersCertainty
 	comm      [16]uint8

@@ -13,17 +13,17 @@ type Place struct {
 	Membership
 }
 
-// Names reads what programs wrote of control groups and UTS namespaces, by
+// Names reads what programs wrote of control groups and host names, by
 // headers/processes.h. What it read once it remembers: the kernel makes room for others.
 type Names struct {
 	paths, hosts *ebpf.Map
 	places       map[uint64]Place
-	hostnames    map[uint32]string
+	hostnames    map[uint64]string
 }
 
 // NewNames reads from the maps cgroup_paths and host_names, which stay the caller's.
 func NewNames(paths, hosts *ebpf.Map) *Names {
-	return &Names{paths: paths, hosts: hosts, places: make(map[uint64]Place), hostnames: make(map[uint32]string)}
+	return &Names{paths: paths, hosts: hosts, places: make(map[uint64]Place), hostnames: make(map[uint64]string)}
 }
 
 // mostNames bounds what is remembered; beyond, it is read anew.
@@ -71,13 +71,13 @@ func pathOf(names []byte) string {
 	return path
 }
 
-// Host returns the host name that processes of a UTS namespace see, by its inode; empty if
+// Host returns the host name that a process sees, by the key that programs gave it; empty if
 // it is not known.
-func (n *Names) Host(inode uint32) (string, error) {
-	if host, ok := n.hostnames[inode]; ok || inode == 0 {
+func (n *Names) Host(key uint64) (string, error) {
+	if host, ok := n.hostnames[key]; ok || key == 0 {
 		return host, nil
 	}
-	value, err := n.hosts.LookupBytes(inode)
+	value, err := n.hosts.LookupBytes(key)
 	if err != nil {
 		return "", fmt.Errorf("read a host name: %w", err)
 	}
@@ -88,7 +88,7 @@ func (n *Names) Host(inode uint32) (string, error) {
 	if len(n.hostnames) >= mostNames {
 		clear(n.hostnames)
 	}
-	n.hostnames[inode] = host
+	n.hostnames[key] = host
 	return host, nil
 }
 
