@@ -23,7 +23,7 @@ func (p *Probe) find(c *probes.Connection, known *joined, first uint64) {
 		known.atRemote = len(candidates) > 0
 	}
 	if len(candidates) > 1 {
-		candidates = p.narrow(c, candidates, known.atRemote)
+		candidates = p.narrow(c, candidates)
 	}
 	switch {
 	case len(candidates) == 0:
@@ -59,30 +59,31 @@ func isBroadcast(address netip.Addr) bool {
 	return address == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-// narrow leaves the sockets in the network namespace that the connection leads to: that at the
-// other end of a veth, or the host's own. If none is known to be in it, all are left.
-func (p *Probe) narrow(c *probes.Connection, candidates []*socket, atRemote bool) []*socket {
-	leadsTo := c.Interface
-	if len(c.Path) > 0 && atRemote {
-		leadsTo = c.Path[len(c.Path)-1]
-	}
-	at := slices.IndexFunc(p.host.Interfaces, func(i probes.Interface) bool { return i.Name == leadsTo })
-	isThere := func(s *socket) bool { return s.netns == p.host.Namespace }
-	if at >= 0 {
-		if peer := p.host.Interfaces[at].Peer; peer != nil && peer.NetNSID != nil {
-			isThere = func(s *socket) bool { return s.owner != nil && p.host.isIn(s.owner.PID, *peer.NetNSID) }
+// narrow leaves the sockets in the network namespaces that the connection leads to: those at
+// the other ends of veths that it passes, or else the host's own. If none is known to be there,
+// all are left.
+func (p *Probe) narrow(c *probes.Connection, candidates []*socket) []*socket {
+	var leadsTo []int
+	for i := range p.host.Interfaces {
+		if at := &p.host.Interfaces[i]; at.Peer != nil && at.Peer.NetNSID != nil && c.Passes(at.Name) {
+			leadsTo = append(leadsTo, *at.Peer.NetNSID)
 		}
 	}
-	var there []*socket
+	var away, here []*socket
 	for _, s := range candidates {
-		if isThere(s) {
-			there = append(there, s)
+		if s.netns == p.host.Namespace {
+			here = append(here, s)
+		} else if s.owner != nil && slices.ContainsFunc(leadsTo, func(id int) bool { return p.host.isIn(s.owner.PID, id) }) {
+			away = append(away, s)
 		}
 	}
-	if len(there) == 0 {
-		return candidates
+	switch {
+	case len(away) > 0:
+		return away
+	case len(here) > 0:
+		return here
 	}
-	return there
+	return candidates
 }
 
 // isOneOwner tells whether all sockets are of one process, or of none.

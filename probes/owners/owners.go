@@ -114,15 +114,16 @@ func (p *Probe) look() error {
 
 // list finds the open sockets that are not TCP.
 func (p *Probe) list() error {
-	var err error
-	// Without storage, those from before our start are known by surveys alone; and all, where
-	// nothing tells of their opening.
-	if !p.hooks.hasStorage || !p.hooks.seesClosing {
-		err = p.look()
-	}
-	if err == nil {
-		err = p.listing.run(func() error { return runIterator(p.hooks.datagrams) })
-	}
+	err := p.listing.run(func() error {
+		// Without storage, those from before our start are known by surveys alone; and all,
+		// where nothing tells of their opening.
+		if !p.hooks.hasStorage || !p.hooks.seesClosing {
+			if err := p.look(); err != nil {
+				return err
+			}
+		}
+		return runIterator(p.hooks.datagrams)
+	})
 	if err == nil {
 		err = p.read()
 	}
