@@ -260,6 +260,16 @@ func argumentsLeftOut(t *testing.T, e *Probe) {
 			if bytes.Contains(bytes.Join(content, nil), []byte(secret)) {
 				t.Errorf("map %s has the secret", name)
 			}
+		case ebpf.LRUHash: // of control groups and host names
+			var key, value []byte
+			for entries := m.Iterate(); entries.Next(&key, &value); {
+				if bytes.Contains(value, []byte(secret)) {
+					t.Errorf("map %s has the secret", name)
+				}
+			}
+			if !slices.Contains([]string{bpf.ExecsMapCgroupPaths, bpf.ExecsMapHostNames}, name) {
+				t.Errorf("a map for arguments: %s", name)
+			}
 		default:
 			t.Errorf("a map for arguments: %s", name)
 		}

@@ -319,7 +319,11 @@ func TestWhoOwnsWhat(t *testing.T) {
 			accepted[u.Remote.String()] = u.PID
 		}
 	}
+	finished := time.Now()
 	w.until(func(s *probes.Sample) bool { // all that there is to know
+		if s.Time.Add(-s.Interval).Before(finished) {
+			return false
+		}
 		for i := range s.Connections {
 			if s.Connections[i].OwnerReason == probes.OwnerPending {
 				return false
