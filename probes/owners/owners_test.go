@@ -278,7 +278,7 @@ func TestTupleIsUsedAgain(t *testing.T) {
 			Protocol: "tcp", Path: []string{"eth0"}, Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(somewhere),
 			RXPackets: bytes, RXBytes: bytes, FirstSeen: time.Unix(1, 0), LastSeen: time.Unix(2, 0),
 		}}
-		p.host, p.joiner.poll, p.joiner.listed = host, p.joiner.poll+1, nil
+		p.host, p.joiner.poll, p.joiner.listed, p.joiner.before = host, p.joiner.poll+1, nil, p.joiner.listed
 		p.meet(rows)
 		p.describe(&rows[0], p.joiner.of(&rows[0]))
 		return rows[0], p.joiner.finish(rows)
