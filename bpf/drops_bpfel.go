@@ -13,27 +13,86 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type DropsFrames struct {
-	_       structs.HostLayout
-	Sent    uint64
-	Dropped uint64
+type DropsDropCount struct {
+	_         structs.HostLayout
+	Packets   uint64
+	Slice     uint32
+	Announced uint32
 }
 
-type DropsRow struct {
-	_       structs.HostLayout
-	Ingress uint32
-	Egress  uint32
-	Error   uint32
+type DropsDropEvent struct {
+	_               structs.HostLayout
+	Key             DropsDropKey
+	Time            uint64
+	Source          [16]uint8
+	Destination     [16]uint8
+	SourcePort      uint16
+	DestinationPort uint16
+	Ethertype       uint16
+	IsIp            uint8
+	IsIpv6          uint8
+	WasReceived     uint8
+	Padding         [7]uint8
+	Program         [16]uint8
 }
+
+type DropsDropKey struct {
+	_                structs.HostLayout
+	Place            uint64
+	NetworkNamespace uint32
+	Ifindex          uint32
+	Reason           uint32
+	Source           DropsDropSource
+	Protocol         DropsDropProtocol
+	Number           uint32
+}
+
+type DropsDropProtocol uint32
+
+const (
+	DropsDropProtocolDROP_PROTOCOL_UNKNOWN   DropsDropProtocol = 0
+	DropsDropProtocolDROP_PROTOCOL_IP        DropsDropProtocol = 1
+	DropsDropProtocolDROP_PROTOCOL_ETHERTYPE DropsDropProtocol = 2
+	DropsDropProtocolDROP_PROTOCOL_OTHER     DropsDropProtocol = 3
+)
+
+type DropsDropRest struct {
+	_           structs.HostLayout
+	NoRoom      uint64
+	NoNamespace uint64
+}
+
+type DropsDropSource uint32
+
+const (
+	DropsDropSourceDROP_SKB           DropsDropSource = 0
+	DropsDropSourceDROP_XDP_EXCEPTION DropsDropSource = 1
+	DropsDropSourceDROP_XDP_REDIRECT  DropsDropSource = 2
+	DropsDropSourceDROP_XDP_XMIT      DropsDropSource = 3
+	DropsDropSourceDROP_XDP_TX        DropsDropSource = 4
+)
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	DropsMapDrops            = "drops"
-	DropsProgDropsErr        = "drops_err"
-	DropsProgDropsXmit       = "drops_xmit"
-	DropsVarNetworkNamespace = "network_namespace"
+	DropsMapDropEvents        = "drop_events"
+	DropsMapDrops             = "drops"
+	DropsMapDropsWithoutRow   = "drops_without_row"
+	DropsProgDropLocation     = "drop_location"
+	DropsProgDropReason       = "drop_reason"
+	DropsProgDropReceiver     = "drop_receiver"
+	DropsProgDropRedirect     = "drop_redirect"
+	DropsProgDropTx           = "drop_tx"
+	DropsProgDropXdp          = "drop_xdp"
+	DropsProgDropXmit         = "drop_xmit"
+	DropsVarHasXdpFrags       = "has_xdp_frags"
+	DropsVarNamedEthertypes   = "named_ethertypes"
+	DropsVarNetworkNamespace  = "network_namespace"
+	DropsVarNoDrops           = "no_drops"
+	DropsVarReasonNoSocket    = "reason_no_socket"
+	DropsVarReasonQueuePurge  = "reason_queue_purge"
+	DropsVarReasonUnspecified = "reason_unspecified"
 )
 
 // LoadDrops returns the embedded CollectionSpec for Drops.
@@ -78,22 +137,35 @@ type DropsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DropsProgramSpecs struct {
-	DropsErr  *ebpf.ProgramSpec `ebpf:"drops_err"`
-	DropsXmit *ebpf.ProgramSpec `ebpf:"drops_xmit"`
+	DropLocation *ebpf.ProgramSpec `ebpf:"drop_location"`
+	DropReason   *ebpf.ProgramSpec `ebpf:"drop_reason"`
+	DropReceiver *ebpf.ProgramSpec `ebpf:"drop_receiver"`
+	DropRedirect *ebpf.ProgramSpec `ebpf:"drop_redirect"`
+	DropTx       *ebpf.ProgramSpec `ebpf:"drop_tx"`
+	DropXdp      *ebpf.ProgramSpec `ebpf:"drop_xdp"`
+	DropXmit     *ebpf.ProgramSpec `ebpf:"drop_xmit"`
 }
 
 // DropsMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DropsMapSpecs struct {
-	Drops *ebpf.MapSpec `ebpf:"drops"`
+	DropEvents      *ebpf.MapSpec `ebpf:"drop_events"`
+	Drops           *ebpf.MapSpec `ebpf:"drops"`
+	DropsWithoutRow *ebpf.MapSpec `ebpf:"drops_without_row"`
 }
 
 // DropsVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type DropsVariableSpecs struct {
-	NetworkNamespace *ebpf.VariableSpec `ebpf:"network_namespace"`
+	HasXdpFrags       *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
+	NamedEthertypes   *ebpf.VariableSpec `ebpf:"named_ethertypes"`
+	NetworkNamespace  *ebpf.VariableSpec `ebpf:"network_namespace"`
+	NoDrops           *ebpf.VariableSpec `ebpf:"no_drops"`
+	ReasonNoSocket    *ebpf.VariableSpec `ebpf:"reason_no_socket"`
+	ReasonQueuePurge  *ebpf.VariableSpec `ebpf:"reason_queue_purge"`
+	ReasonUnspecified *ebpf.VariableSpec `ebpf:"reason_unspecified"`
 }
 
 // DropsObjects contains all objects after they have been loaded into the kernel.
@@ -116,12 +188,16 @@ func (o *DropsObjects) Close() error {
 //
 // It can be passed to LoadDropsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DropsMaps struct {
-	Drops *ebpf.Map `ebpf:"drops"`
+	DropEvents      *ebpf.Map `ebpf:"drop_events"`
+	Drops           *ebpf.Map `ebpf:"drops"`
+	DropsWithoutRow *ebpf.Map `ebpf:"drops_without_row"`
 }
 
 func (m *DropsMaps) Close() error {
 	return _DropsClose(
+		m.DropEvents,
 		m.Drops,
+		m.DropsWithoutRow,
 	)
 }
 
@@ -129,21 +205,37 @@ func (m *DropsMaps) Close() error {
 //
 // It can be passed to LoadDropsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DropsVariables struct {
-	NetworkNamespace *ebpf.Variable `ebpf:"network_namespace"`
+	HasXdpFrags       *ebpf.Variable `ebpf:"has_xdp_frags"`
+	NamedEthertypes   *ebpf.Variable `ebpf:"named_ethertypes"`
+	NetworkNamespace  *ebpf.Variable `ebpf:"network_namespace"`
+	NoDrops           *ebpf.Variable `ebpf:"no_drops"`
+	ReasonNoSocket    *ebpf.Variable `ebpf:"reason_no_socket"`
+	ReasonQueuePurge  *ebpf.Variable `ebpf:"reason_queue_purge"`
+	ReasonUnspecified *ebpf.Variable `ebpf:"reason_unspecified"`
 }
 
 // DropsPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to LoadDropsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type DropsPrograms struct {
-	DropsErr  *ebpf.Program `ebpf:"drops_err"`
-	DropsXmit *ebpf.Program `ebpf:"drops_xmit"`
+	DropLocation *ebpf.Program `ebpf:"drop_location"`
+	DropReason   *ebpf.Program `ebpf:"drop_reason"`
+	DropReceiver *ebpf.Program `ebpf:"drop_receiver"`
+	DropRedirect *ebpf.Program `ebpf:"drop_redirect"`
+	DropTx       *ebpf.Program `ebpf:"drop_tx"`
+	DropXdp      *ebpf.Program `ebpf:"drop_xdp"`
+	DropXmit     *ebpf.Program `ebpf:"drop_xmit"`
 }
 
 func (p *DropsPrograms) Close() error {
 	return _DropsClose(
-		p.DropsErr,
-		p.DropsXmit,
+		p.DropLocation,
+		p.DropReason,
+		p.DropReceiver,
+		p.DropRedirect,
+		p.DropTx,
+		p.DropXdp,
+		p.DropXmit,
 	)
 }
 

@@ -150,13 +150,29 @@ struct bpf_iter__bpf_sk_storage_map {
 	void *value;
 } CORE;
 
+struct bpf_prog_aux {
+	__u32 id;
+	char name[16]; /* BPF_OBJ_NAME_LEN */
+} CORE;
+
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
+} CORE;
+
 struct net_device {
 	int ifindex;
 	possible_net_t nd_net;
+	struct bpf_prog *xdp_prog; /* of generic XDP */
+} CORE;
+
+struct dst_entry {
+	struct net_device *dev;
 } CORE;
 
 struct sk_buff {
 	struct net_device *dev;
+	struct sock *sk;
+	unsigned long _skb_refdst; /* address of the struct dst_entry, and flags */
 	unsigned int len, data_len;
 	int skb_iif; /* ifindex of the device that it was received by before */
 	__be16 protocol;
@@ -165,6 +181,7 @@ struct sk_buff {
 	unsigned int end; /* bytes from head: where skb_shared_info is */
 	unsigned char *head, *data;
 	__u8 pkt_type : 3; /* PACKET_* in linux/if_packet.h */
+	__u8 cloned : 1; /* somebody has, or had, a copy with the same data */
 } CORE;
 
 /* Linux 6.2 has one word for the tag that is beside the data, older ones a bit. */

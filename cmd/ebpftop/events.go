@@ -34,13 +34,14 @@ type event struct {
 	Change string               `json:"change,omitempty"` // of a pair
 	Exec   *probes.Exec         `json:"exec,omitempty"`
 	Pair   *probes.CrossConnect `json:"pair,omitempty"`
-	Drop   *drop                `json:"drop,omitempty"`
-	Lost   *lostObject          `json:"lost,omitempty"`
+	// RedirectError is of a pair, too.
+	RedirectError *redirectError `json:"redirect_error,omitempty"`
+	Lost          *lostObject    `json:"lost,omitempty"`
 }
 
-// drop counts the frames that entered one end of a pair in an interval and did not leave by
-// the other.
-type drop struct {
+// redirectError counts the frames that entered one end of a pair in an interval and did not
+// leave by the other.
+type redirectError struct {
 	From    string `json:"from"`
 	To      string `json:"to"`
 	Packets uint64 `json:"packets"`
@@ -83,7 +84,7 @@ func (p *eventPrinter) connection(at time.Time, what string, c *probes.Connectio
 	p.lines = append(appendConnection(b, c, p.names), "}\n"...)
 }
 
-// pairEvents are the pairs that came, went or changed, and what they dropped.
+// pairEvents are the pairs that came, went or changed, and which frames they lost.
 func (p *eventPrinter) pairEvents(s *probes.Sample) (events []event) {
 	pairs := make(map[pairName]probes.CrossConnect, len(s.CrossConnects))
 	for i := range s.CrossConnects {
@@ -99,7 +100,7 @@ func (p *eventPrinter) pairEvents(s *probes.Sample) (events []event) {
 			before, now *probes.Leg
 		}{{now.A, now.B, &before.AToB, &now.AToB}, {now.B, now.A, &before.BToA, &now.BToA}} {
 			if leg.now.Dropped > leg.before.Dropped {
-				events = append(events, event{Time: s.Time, Event: "drop", Drop: &drop{
+				events = append(events, event{Time: s.Time, Event: "redirect_error", RedirectError: &redirectError{
 					From: leg.from, To: leg.to, Packets: leg.now.Dropped - leg.before.Dropped, Reason: leg.now.DropReason,
 				}})
 			}

@@ -19,9 +19,9 @@ func TestEvents(t *testing.T) {
 	again := rows[2]
 	again.RXPackets = 1
 	pair := probes.CrossConnect{A: "a0", B: "b0", State: probes.PairActive}
-	dropping := pair
-	dropping.AToB = probes.Leg{Packets: 9, Dropped: 4, DropReason: "interface is down"}
-	waiting := dropping
+	losing := pair
+	losing.AToB = probes.Leg{Packets: 9, Dropped: 4, DropReason: "interface is down"}
+	waiting := losing
 	waiting.State = probes.PairWaiting
 	var p eventPrinter
 	for n, step := range []struct {
@@ -34,7 +34,7 @@ func TestEvents(t *testing.T) {
 		{probes.Sample{Connections: []probes.Connection{again}, Lost: probes.Lost{ConnectionsEnded: 2}}, nil},
 		{probes.Sample{Execs: probes.Execs{Events: []probes.Exec{{Comm: "sh"}, {Comm: "\x1b"}}}}, []string{"closed 10.0.0.2:1024", "exec sh", "exec \x1b"}},
 		{probes.Sample{CrossConnects: []probes.CrossConnect{pair}}, []string{"pair added a0"}},
-		{probes.Sample{CrossConnects: []probes.CrossConnect{dropping}}, []string{"drop a0 b0 4 interface is down"}},
+		{probes.Sample{CrossConnects: []probes.CrossConnect{losing}}, []string{"redirect_error a0 b0 4 interface is down"}},
 		{probes.Sample{CrossConnects: []probes.CrossConnect{waiting}, Lost: probes.Lost{ExecEvents: 3}}, []string{"pair changed a0", "lost 3"}},
 		{probes.Sample{Lost: probes.Lost{ExecEvents: 3}}, []string{"pair removed a0"}},
 	} {
@@ -65,7 +65,7 @@ func readEvents(t *testing.T, text []byte) (events []string) {
 			Connection    struct{ Remote string }
 			Exec          struct{ Comm string }
 			Pair          struct{ A string }
-			Drop          drop
+			RedirectError redirectError `json:"redirect_error"`
 			Lost          probes.Lost
 		}
 		if err := json.Unmarshal(line, &e); err != nil {
@@ -79,8 +79,8 @@ func readEvents(t *testing.T, text []byte) (events []string) {
 			words = append(words, e.Exec.Comm)
 		case "pair":
 			words = append(words, e.Change, e.Pair.A)
-		case "drop":
-			words = append(words, e.Drop.From, e.Drop.To, string('0'+rune(e.Drop.Packets)), e.Drop.Reason)
+		case "redirect_error":
+			words = append(words, e.RedirectError.From, e.RedirectError.To, string('0'+rune(e.RedirectError.Packets)), e.RedirectError.Reason)
 		case "lost":
 			words = append(words, string('0'+rune(e.Lost.ExecEvents)))
 		}

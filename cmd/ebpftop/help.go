@@ -41,7 +41,7 @@ func usage(cmd *cobra.Command) error {
 }
 
 // leaveOutHelp has on a line what watchFlags hides, for want of lines.
-const leaveOutHelp = "      --no-args, --no-execs, --no-owners   leave out arguments, programs, owners"
+const leaveOutHelp = "      --no-args, --no-execs, --no-owners, --no-drops   leave these out"
 
 // writeExample writes one that is a line on the line of its heading.
 func writeExample(b *strings.Builder, example string) {

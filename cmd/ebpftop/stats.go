@@ -118,20 +118,28 @@ type statsObject struct {
 	OwnersProblem    string                `json:"owners_problem"`
 	Owners           []snapshot.Group      `json:"owners"`
 	Execs            *probes.Execs         `json:"execs"` // null if they are left out
+	Drops            []probes.Drop         `json:"drops"` // null if they are left out
+	DropsUnknown     string                `json:"drops_unknown"`
 	Lost             lostObject            `json:"lost"`
 }
 
-// lostObject is what was lost, null in place of the exec events where none are looked for.
+// lostObject is what was lost, null in place of what is not looked for.
 type lostObject struct {
 	probes.Lost
-	ExecEvents *uint64 `json:"exec_events"` // hides the field of the same name
+	// They hide the fields of the same name.
+	ExecEvents *uint64 `json:"exec_events"`
+	Drops      *uint64 `json:"drops"`
 }
 
 func lostOf(s *probes.Sample) lostObject {
-	if s.Execs.LeftOut {
-		return lostObject{Lost: s.Lost}
+	lost := lostObject{Lost: s.Lost}
+	if !s.Execs.LeftOut {
+		lost.ExecEvents = &s.Lost.ExecEvents
 	}
-	return lostObject{Lost: s.Lost, ExecEvents: &s.Lost.ExecEvents}
+	if !s.Drops.LeftOut {
+		lost.Drops = &s.Lost.Drops
+	}
+	return lost
 }
 
 // jsonPrinter prints a sample as a JSON object on a line.
@@ -161,7 +169,11 @@ func (p *jsonPrinter) print(out io.Writer, s *probes.Sample, connections []probe
 		OthersUnknown:    s.OthersUnknown,
 		OwnersProblem:    s.OwnersProblem,
 		Owners:           notNil(p.owners(s)),
+		DropsUnknown:     s.Drops.Unknown,
 		Lost:             lostOf(s),
+	}
+	if !s.Drops.LeftOut {
+		object.Drops = notNil(s.Drops.Rows)
 	}
 	if execs := s.Execs; !execs.LeftOut {
 		execs.Events = notNil(execs.Events)

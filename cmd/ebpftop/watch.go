@@ -35,6 +35,7 @@ type watchFlags struct {
 	noArgs         bool
 	noExecs        bool
 	noOwners       bool
+	noDrops        bool
 	maxConnections uint32
 	idle           map[string]string
 	interval       time.Duration
@@ -65,7 +66,8 @@ func (w *watchFlags) define(interval time.Duration) {
 	flags.BoolVar(&w.noArgs, "no-args", false, "list programs without their arguments")
 	flags.BoolVar(&w.noExecs, "no-execs", false, "neither watch nor list programs executed")
 	flags.BoolVar(&w.noOwners, "no-owners", false, "do not look for the owners of connections")
-	for _, name := range []string{"no-args", "no-execs", "no-owners"} {
+	flags.BoolVar(&w.noDrops, "no-drops", false, "neither count nor list packets dropped")
+	for _, name := range []string{"no-args", "no-execs", "no-owners", "no-drops"} {
 		flags.Lookup(name).Hidden = true // leaveOutHelp says it
 	}
 	flags.Uint32Var(&w.maxConnections, "max-connections", defaultMaxConnections,
@@ -124,7 +126,8 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 	}
 	opts.Interfaces = w.interfaces
 	opts.ProtocolsOnly = w.protocolsOnly
-	opts.NoArgs, opts.NoExecs, opts.NoOwners = w.noArgs, w.noExecs, w.noOwners
+	opts.NoArgs, opts.NoExecs = w.noArgs, w.noExecs
+	opts.NoOwners, opts.NoDrops = w.noOwners, w.noDrops
 	opts.MaxConnections = w.maxConnections
 	opts.Interval = w.interval
 	return opts, nil

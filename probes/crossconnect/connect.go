@@ -190,11 +190,11 @@ func (c *connector) directFrames(j *attachJob) error {
 		plan.DroppedBefore = p.plan(other).DroppedBefore
 	} else {
 		// What was dropped so far is not to be blamed on this pair.
-		drops, err := c.set.drops.count()
+		redirects, err := c.set.redirects.count()
 		if err != nil {
 			return err
 		}
-		plan.DroppedBefore = droppedBy(next.datapath, drops[p.ifindex()], j.egress)
+		plan.DroppedBefore = droppedBy(next.datapath, redirects[p.ifindex()], j.egress)
 	}
 	return p.send(c.generation, next)
 }

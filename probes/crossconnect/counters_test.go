@@ -86,8 +86,8 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// TestDropsToldOfPair sends frames that the far end does not take.
-func TestDropsToldOfPair(t *testing.T) {
+// TestRedirectsToldOfPair sends frames that the far end does not take.
+func TestRedirectsToldOfPair(t *testing.T) {
 	b := newBench(t, 4) // not prepared for XDP
 	w := b.own()
 	b.set(w, pair(0, 1, XDP, TC), pair(2, 3))
@@ -97,14 +97,14 @@ func TestDropsToldOfPair(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	b.set(w, pair(2, 3))
-	if counts, err := w.inKernel.drops.count(); err != nil || len(counts) != 0 {
+	if counts, err := w.inKernel.redirects.count(); err != nil || len(counts) != 0 {
 		t.Errorf("%+v (%v), want room for others", counts, err)
 	}
 	b.set(w, pair(0, 1, XDP, TC))
 	if s := b.only(w); s.AToB.Packets != 0 || s.AToB.Dropped != 0 || s.Reason != "" {
 		t.Errorf("a new pair: %+v", s)
 	}
-	w.inKernel.drops, w.inKernel.dropsErr = nil, unix.ENOTSUP
+	w.inKernel.redirects, w.inKernel.redirectsErr = nil, unix.ENOTSUP
 	if s := b.only(w); s.AToB.DropReason != unix.ENOTSUP.Error() || s.BToA.DropReason != "" {
 		t.Errorf("where drops are not counted: %+v", s)
 	}

@@ -13,8 +13,8 @@ type symptoms struct {
 	datapath        Datapath
 	// onePage: native XDP does not redirect frames of several pages.
 	onePage bool
-	// drops are why XDP dropped frames of late, most frames first.
-	drops []dropReason
+	// errors are those by which XDP dropped frames of late, most frames first.
+	errors []redirectError
 	// txDropped is by how much tx_dropped of the egress grew meanwhile.
 	txDropped uint64
 }
@@ -36,8 +36,8 @@ func diagnose(s symptoms) string {
 		return fmt.Sprintf("%s is down: ip link set %s up", egress.name, egress.name)
 	case !egress.hasCarrier:
 		return fmt.Sprintf("%s has no carrier: the cable is unplugged or the far end down", egress.name)
-	case len(s.drops) > 0:
-		return diagnoseDrop(s, s.drops[0].errno)
+	case len(s.errors) > 0:
+		return diagnoseDrop(s, s.errors[0].errno)
 	case s.txDropped > 0:
 		return diagnoseTXDropped(s)
 	case s.datapath == XDP && s.onePage && s.ingress.kind == "veth" && s.ingress.mtu+headerBytes > frameInPage():
@@ -133,7 +133,7 @@ var meanings = map[unix.Errno]string{
 
 // String is the reason in the kernel's word and ours: "EMSGSIZE: longer than
 // the MTU allows".
-func (r dropReason) String() string {
+func (r redirectError) String() string {
 	if r.errno == 0 {
 		return "queue full"
 	}

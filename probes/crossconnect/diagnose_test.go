@@ -15,7 +15,7 @@ func TestDiagnose(t *testing.T) {
 	eth1, eth2 := nic("eth1"), nic("eth2")
 	jumbo := with(eth1, func(d *device) { d.mtu = 9000 })
 	veth2 := with(nic("veth2"), func(d *device) { d.kind = "veth" })
-	dropped := func(errno unix.Errno) []dropReason { return []dropReason{{errno, 10}, {unix.EIO, 1}} }
+	dropped := func(errno unix.Errno) []redirectError { return []redirectError{{errno, 10}, {unix.EIO, 1}} }
 
 	for name, test := range map[string]struct {
 		symptoms
@@ -24,7 +24,7 @@ func TestDiagnose(t *testing.T) {
 		"all is well": {symptoms{ingress: eth1, egress: eth2, datapath: XDP}, ""},
 		"larger MTU":  {symptoms{ingress: eth2, egress: jumbo, datapath: XDP}, ""},
 		"down": {
-			symptoms{ingress: jumbo, egress: with(eth2, func(d *device) { d.isUp, d.hasCarrier = false, false }), datapath: XDP, drops: dropped(unix.ENETDOWN)},
+			symptoms{ingress: jumbo, egress: with(eth2, func(d *device) { d.isUp, d.hasCarrier = false, false }), datapath: XDP, errors: dropped(unix.ENETDOWN)},
 			"eth2 is down: ip link set eth2 up",
 		},
 		"no carrier": {
@@ -36,7 +36,7 @@ func TestDiagnose(t *testing.T) {
 			"eth2 drops frames longer than 1518 bytes: ip link set eth2 mtu 9000",
 		},
 		"smaller MTU, generic XDP": {
-			symptoms{ingress: jumbo, egress: eth2, datapath: XDPGeneric, drops: dropped(unix.EMSGSIZE)},
+			symptoms{ingress: jumbo, egress: eth2, datapath: XDPGeneric, errors: dropped(unix.EMSGSIZE)},
 			"eth2 drops frames longer than 1518 bytes: ip link set eth2 mtu 9000",
 		},
 		"smaller MTU, tc": {symptoms{ingress: jumbo, egress: eth2, datapath: TC}, ""},
@@ -45,23 +45,23 @@ func TestDiagnose(t *testing.T) {
 			"eth2 drops frames longer than 1518 bytes: ip link set eth2 mtu 9000",
 		},
 		"smaller MTU, other drops": {
-			symptoms{ingress: jumbo, egress: eth2, datapath: XDP, drops: dropped(unix.EOPNOTSUPP)},
+			symptoms{ingress: jumbo, egress: eth2, datapath: XDP, errors: dropped(unix.EOPNOTSUPP)},
 			"eth2 cannot send XDP frames (no ndo_xdp_xmit): use --datapath tc",
 		},
 		"two VLAN tags": {
-			symptoms{ingress: eth1, egress: eth2, datapath: XDP, drops: dropped(unix.EMSGSIZE)},
+			symptoms{ingress: eth1, egress: eth2, datapath: XDP, errors: dropped(unix.EMSGSIZE)},
 			"eth2 drops frames longer than 1518 bytes: ip link set eth2 mtu 1504",
 		},
 		"aggregates": {
-			symptoms{ingress: eth1, egress: eth2, datapath: XDPGeneric, drops: dropped(unix.EMSGSIZE)},
+			symptoms{ingress: eth1, egress: eth2, datapath: XDPGeneric, errors: dropped(unix.EMSGSIZE)},
 			"generic XDP drops aggregates of frames (GRO, GSO) longer than a frame of eth2: use --datapath tc",
 		},
 		"veth before Linux 6.3": {
-			symptoms{ingress: eth1, egress: veth2, datapath: XDP, drops: dropped(unix.ENXIO)},
+			symptoms{ingress: eth1, egress: veth2, datapath: XDP, errors: dropped(unix.ENXIO)},
 			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there, and checksum offload off (ethtool -K IF gro on tx off, Linux 5.13), or use --datapath tc",
 		},
 		"veth since": {
-			symptoms{ingress: eth1, egress: veth2, datapath: XDP, drops: dropped(unix.EOPNOTSUPP)},
+			symptoms{ingress: eth1, egress: veth2, datapath: XDP, errors: dropped(unix.EOPNOTSUPP)},
 			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there, and checksum offload off (ethtool -K IF gro on tx off, Linux 5.13), or use --datapath tc",
 		},
 		"long frames before Linux 6.3": {
@@ -69,27 +69,27 @@ func TestDiagnose(t *testing.T) {
 			fmt.Sprintf("before Linux 6.3, native XDP drops frames of veth2 longer than %d bytes: use --datapath tc", frameInPage()),
 		},
 		"no queues": {
-			symptoms{ingress: eth1, egress: eth2, datapath: XDP, drops: dropped(unix.ENXIO)},
+			symptoms{ingress: eth1, egress: eth2, datapath: XDP, errors: dropped(unix.ENXIO)},
 			"the driver of eth2 has no queues for XDP frames (ENXIO): use --datapath xdp in both directions, or --datapath tc",
 		},
 		"was down": {
-			symptoms{ingress: eth1, egress: eth2, datapath: XDP, drops: dropped(unix.ENETDOWN)},
+			symptoms{ingress: eth1, egress: eth2, datapath: XDP, errors: dropped(unix.ENETDOWN)},
 			"eth2 was down, or its driver not ready to send XDP frames (ENETDOWN)",
 		},
 		"queue full": {
-			symptoms{ingress: eth1, egress: eth2, datapath: XDP, drops: dropped(0)},
+			symptoms{ingress: eth1, egress: eth2, datapath: XDP, errors: dropped(0)},
 			"the send queue of eth2 is full: it sends slower than eth1 receives (a longer queue: ethtool -G eth2 tx N)",
 		},
 		"driver says queue full": {
-			symptoms{ingress: eth1, egress: eth2, datapath: XDP, drops: dropped(unix.ENOSPC)},
+			symptoms{ingress: eth1, egress: eth2, datapath: XDP, errors: dropped(unix.ENOSPC)},
 			"the send queue of eth2 is full: it sends slower than eth1 receives (a longer queue: ethtool -G eth2 tx N)",
 		},
 		"far end full": {
-			symptoms{ingress: eth1, egress: veth2, datapath: XDP, drops: dropped(0)},
+			symptoms{ingress: eth1, egress: veth2, datapath: XDP, errors: dropped(0)},
 			"the far end of veth2 takes no more: it is too slow, or its MTU smaller than that of eth1",
 		},
 		"anything else": {
-			symptoms{ingress: eth1, egress: eth2, datapath: XDP, drops: dropped(unix.EIO)},
+			symptoms{ingress: eth1, egress: eth2, datapath: XDP, errors: dropped(unix.EIO)},
 			"eth2 does not take XDP frames (EIO): use --datapath tc",
 		},
 		"tc drops": {
@@ -103,7 +103,7 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
-func TestDropReason(t *testing.T) {
+func TestRedirectError(t *testing.T) {
 	for errno, want := range map[unix.Errno]string{
 		0:               "queue full",
 		unix.EMSGSIZE:   "EMSGSIZE: longer than the MTU allows",
@@ -111,20 +111,20 @@ func TestDropReason(t *testing.T) {
 		unix.EIO:        "EIO: input/output error",
 		4000:            "errno 4000: errno 4000",
 	} {
-		if got := (dropReason{errno, 1}).String(); got != want {
+		if got := (redirectError{errno, 1}).String(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
 
 // symptoms of the wire as it is.
-func (w *oneWay) symptoms(datapath Datapath, drops []dropReason) symptoms {
+func (w *oneWay) symptoms(datapath Datapath, errors []redirectError) symptoms {
 	w.t.Helper()
 	return symptoms{
 		ingress:  describeIn(w.t, w.hub, "in"),
 		egress:   describeIn(w.t, w.hub, "out"),
 		datapath: datapath,
-		drops:    drops,
+		errors:   errors,
 	}
 }
 
@@ -145,15 +145,15 @@ func expectDiagnosis(t *testing.T, s symptoms, want string) {
 // TestDiagnoseUnpreparedVeth follows the advice.
 func TestDiagnoseUnpreparedVeth(t *testing.T) {
 	w := newOneWay(t)
-	d := w.openDrops("")
+	d := w.openRedirects("")
 	w.redirectByXDP(link.XDPDriverMode)
 	w.send(10, 60)
-	expectDiagnosis(t, w.symptoms(XDP, w.await(d, 10).reasons), "the far end of out takes no XDP frames")
+	expectDiagnosis(t, w.symptoms(XDP, w.await(d, 10).errors), "the far end of out takes no XDP frames")
 
 	w.check(d.forget(w.in))
 	w.check(w.sink.PrepareForXDP("sink"))
 	w.send(10, 60)
-	expectDiagnosis(t, w.symptoms(XDP, w.await(d, 10).reasons), "")
+	expectDiagnosis(t, w.symptoms(XDP, w.await(d, 10).errors), "")
 }
 
 // TestDiagnoseMTU follows the advice.
@@ -164,14 +164,14 @@ func TestDiagnoseMTU(t *testing.T) {
 	}{{XDP, link.XDPDriverMode}, {XDPGeneric, link.XDPGenericMode}} {
 		t.Run(string(mode.Datapath), func(t *testing.T) {
 			w := newOneWay(t)
-			d := w.openDrops("")
+			d := w.openRedirects("")
 			w.check(w.sink.PrepareForXDP("sink"))
 			w.check(w.sink.SetMTU("sink", 2000))
 			w.redirectByXDP(mode.XDPAttachFlags)
 			w.check(w.source.SetMTU("source", 2000))
 			w.check(w.hub.SetMTU("in", 2000))
 			w.send(10, 2000)
-			expectDiagnosis(t, w.symptoms(mode.Datapath, w.await(d, 10).reasons),
+			expectDiagnosis(t, w.symptoms(mode.Datapath, w.await(d, 10).errors),
 				"out drops frames longer than 1518 bytes: ip link set out mtu 2000")
 
 			wire, err := w.sink.Open("sink")
@@ -191,7 +191,7 @@ func TestDiagnoseMTU(t *testing.T) {
 // the driver drops them without an error.
 func TestDiagnoseFarEnd(t *testing.T) {
 	w := newOneWay(t)
-	d := w.openDrops("")
+	d := w.openRedirects("")
 	w.check(w.sink.PrepareForXDP("sink"))
 	w.redirectByXDP(link.XDPDriverMode)
 	w.check(w.source.SetMTU("source", 2000))
@@ -199,8 +199,8 @@ func TestDiagnoseFarEnd(t *testing.T) {
 	w.check(w.hub.SetMTU("out", 2000))
 	w.send(50, 2000)
 	got := w.await(d, 50)
-	w.expect(got, 0, dropReason{0, 50})
-	expectDiagnosis(t, w.symptoms(XDP, got.reasons), "the far end of out takes no more")
+	w.expect(got, 0, redirectError{0, 50})
+	expectDiagnosis(t, w.symptoms(XDP, got.errors), "the far end of out takes no more")
 }
 
 // TestDiagnoseTC has a far end with an MTU smaller than that of the frames.

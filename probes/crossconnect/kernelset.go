@@ -14,15 +14,15 @@ import (
 // kernelSet is a set of pairs as the kernel has it: the ingresses, and what they
 // share. If the set is kept, all that is pinned, and other processes may change it.
 type kernelSet struct {
-	pins        pins     // none: ends with the process
-	loader      *loader  // nil as long as there were no ingresses
-	control     *control // nil: no ingresses
-	ingresses   ingresses
-	drops       *drops
-	dropsErr    error // why there are none
-	promiscuity promiscuity
-	revision    uint64         // of what was read of a kept set
-	overtaken   map[place]bool // where programs of others were ahead once
+	pins         pins     // none: ends with the process
+	loader       *loader  // nil as long as there were no ingresses
+	control      *control // nil: no ingresses
+	ingresses    ingresses
+	redirects    *redirects
+	redirectsErr error // why there are none
+	promiscuity  promiscuity
+	revision     uint64         // of what was read of a kept set
+	overtaken    map[place]bool // where programs of others were ahead once
 }
 
 func newKernelSet(pins pins) kernelSet {
@@ -100,8 +100,8 @@ func (k *kernelSet) needLoader() (err error) {
 func (k *kernelSet) use(m *ebpf.Map) {
 	k.control = &control{m: m}
 	k.loader.control = m
-	// Without drops, all works, but nobody knows what is dropped.
-	k.drops, k.dropsErr = openDrops(string(k.pins))
+	// Without redirects, all works, but nobody knows what is dropped.
+	k.redirects, k.redirectsErr = openRedirects(string(k.pins))
 }
 
 // addIngress makes an ingress, in a place of its own if it is kept.
@@ -168,7 +168,7 @@ func (k *kernelSet) prune(generation int) error {
 
 // restoreDevice gives a device back as it was.
 func (k *kernelSet) restoreDevice(p *ingress) error {
-	return errors.Join(k.promiscuity.leave(p), k.drops.forget(p.ifindex()))
+	return errors.Join(k.promiscuity.leave(p), k.redirects.forget(p.ifindex()))
 }
 
 // release lets go of everything; what is kept stays.
@@ -182,11 +182,11 @@ func (k *kernelSet) release() error {
 		}
 	}
 	k.ingresses = nil
-	errs = append(errs, k.promiscuity.Close(), k.drops.Close())
+	errs = append(errs, k.promiscuity.Close(), k.redirects.Close())
 	if k.control != nil {
 		errs = append(errs, k.control.Close())
 	}
-	k.control, k.drops = nil, nil
+	k.control, k.redirects = nil, nil
 	return errors.Join(errs...)
 }
 

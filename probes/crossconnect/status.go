@@ -43,23 +43,23 @@ func (s *PairSet) observe(listLinks func() (links, error)) (list []Status, err e
 // observation holds what the status of a set of pairs is made from.
 type observation struct {
 	moment
-	ingresses ingresses
-	byName    map[[unix.IFNAMSIZ]uint8]*ingress // there may be many to find
-	isKept    bool
-	owner     int
-	links     links
-	drops     map[int]dropCount // by ifindex of the ingress
-	dropsErr  error             // why they are not known, nil if they are
+	ingresses    ingresses
+	byName       map[[unix.IFNAMSIZ]uint8]*ingress // there may be many to find
+	isKept       bool
+	owner        int
+	links        links
+	redirects    map[int]redirectCount // by ifindex of the ingress
+	redirectsErr error                 // why they are not known, nil if they are
 }
 
 func newObservation(set *kernelSet, m moment, links links) (*observation, error) {
-	drops, err := set.drops.count()
+	redirects, err := set.redirects.count()
 	if err != nil {
 		return nil, err
 	}
 	o := &observation{
 		moment: m, ingresses: set.ingresses, byName: make(map[[unix.IFNAMSIZ]uint8]*ingress, len(set.ingresses)),
-		isKept: set.isKept(), owner: set.owner(), links: links, drops: drops, dropsErr: set.dropsErr,
+		isKept: set.isKept(), owner: set.owner(), links: links, redirects: redirects, redirectsErr: set.redirectsErr,
 	}
 	for _, p := range set.ingresses {
 		o.byName[p.record.Name] = p
@@ -198,7 +198,7 @@ func (o *observation) legStatus(p *ingress) (s Leg, problem string, err error) {
 	if leg.datapath == "" || ingress == nil || egress == nil {
 		return s, "", nil
 	}
-	count := o.drops[p.ifindex()]
+	count := o.redirects[p.ifindex()]
 	dropped := droppedBy(leg.datapath, count, egress)
 	s.Dropped = dropped - min(dropped, plan.DroppedBefore)
 	p.past.dropped = dropped
@@ -210,14 +210,14 @@ func (o *observation) legStatus(p *ingress) (s Leg, problem string, err error) {
 	switch {
 	case s.Dropped > 0:
 		s.DropReason = dropText(leg.datapath, count)
-	case leg.datapath != TC && o.dropsErr != nil:
-		s.DropReason = inOneLine(o.dropsErr).Error()
+	case leg.datapath != TC && o.redirectsErr != nil:
+		s.DropReason = inOneLine(o.redirectsErr).Error()
 	}
 	return s, problem, nil
 }
 
 // droppedBy returns how many frames a datapath has ever dropped.
-func droppedBy(d Datapath, count dropCount, egress netlink.Link) uint64 {
+func droppedBy(d Datapath, count redirectCount, egress netlink.Link) uint64 {
 	if d != TC {
 		return count.dropped
 	}
@@ -229,24 +229,24 @@ func droppedBy(d Datapath, count dropCount, egress netlink.Link) uint64 {
 
 // diagnoseLeg says what is wrong with a direction that has dropped fresh frames since the
 // last status.
-func diagnoseLeg(d Datapath, ingress, egress netlink.Link, count dropCount, fresh uint64) string {
+func diagnoseLeg(d Datapath, ingress, egress netlink.Link, count redirectCount, fresh uint64) string {
 	s := symptoms{ingress: describe(ingress), egress: describe(egress), datapath: d, onePage: !redirectsPages()}
 	switch {
 	case d == TC:
 		s.txDropped = fresh
 	case fresh > 0:
-		s.drops = count.reasons
+		s.errors = count.errors
 	}
 	return diagnose(s)
 }
 
 // dropText is why frames were dropped, most frames first.
-func dropText(d Datapath, count dropCount) string {
+func dropText(d Datapath, count redirectCount) string {
 	if d == TC {
 		return "tx_dropped of the interface they leave by"
 	}
 	var reasons []string
-	for _, r := range count.reasons {
+	for _, r := range count.errors {
 		reasons = append(reasons, fmt.Sprintf("%d %v", r.frames, r))
 	}
 	return strings.Join(reasons, "; ")

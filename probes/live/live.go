@@ -22,6 +22,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/probes/doctor"
+	"github.com/ebpftop/ebpftop/probes/drops"
 	"github.com/ebpftop/ebpftop/probes/execs"
 	"github.com/ebpftop/ebpftop/probes/inspect"
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
@@ -48,6 +49,8 @@ type Options struct {
 	NoExecs bool
 	// NoOwners leaves out whose connections are: none of ours is attached to see that.
 	NoOwners bool
+	// NoDrops leaves dropped packets out: none of ours is attached to see them.
+	NoDrops bool
 	// MaxConnections bounds the table of each of IPv4 and IPv6. It must be at least 1,
 	// unless ProtocolsOnly.
 	MaxConnections uint32
@@ -73,6 +76,7 @@ type Live struct {
 	execs       *execs.Probe // nil with NoExecs
 	owners      *owners.Probe
 	namespace   uint32 // inode of the network namespace
+	drops       *drops.Probe // nil with NoDrops
 	pairs       *pairManager
 	self        self
 	inspector   *inspect.Inspector
@@ -236,6 +240,12 @@ func (l *Live) openPrograms(opts Options, interfaces int) error {
 	if !opts.NoExecs {
 		group.Go(func() (err error) {
 			l.execs, err = execs.New(l.clock, execs.Options{NoArgs: opts.NoArgs})
+			return err
+		})
+	}
+	if !opts.NoDrops {
+		group.Go(func() (err error) {
+			l.drops, err = drops.New(l.clock, namespace)
 			return err
 		})
 	}
@@ -424,6 +434,11 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	} else if s.Execs, s.Lost.ExecEvents, err = l.execs.Poll(interval); err != nil {
 		return s, err
 	}
+	if l.drops == nil {
+		s.Drops.LeftOut = true
+	} else if s.Drops, s.Lost.Drops, err = l.drops.Poll(links, interval); err != nil {
+		return s, err
+	}
 	s.Self, err = l.self.poll(interval)
 	return s, err
 }
@@ -490,6 +505,9 @@ func (l *Live) release() error {
 	}
 	if l.pairs != nil {
 		errs = append(errs, l.pairs.Close())
+	}
+	if l.drops != nil {
+		errs = append(errs, l.drops.Close())
 	}
 	if l.execs != nil {
 		errs = append(errs, l.execs.Close())

@@ -13,6 +13,7 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+	"github.com/ebpftop/ebpftop/probes/internal/names"
 )
 
 // Connections reads the connection tables, which all interfaces share, what the slots of
@@ -185,7 +186,7 @@ func connectionOf(local, remote netip.Addr, localPort, remotePort uint16, interf
 	standing, ok := standings(iface)
 	return probes.Connection{
 		Interface: standing.Name,
-		Protocol:  ipProtocolName(uint8(interfaceProtocol)),
+		Protocol:  names.IPProtocol(uint8(interfaceProtocol)),
 		Local:     probes.Endpoint(netip.AddrPortFrom(local, fromNetwork(localPort))),
 		Remote:    probes.Endpoint(netip.AddrPortFrom(remote, fromNetwork(remotePort))),
 	}, iface, ok

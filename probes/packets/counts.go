@@ -35,14 +35,6 @@ func protocolSlotsByNumber() (slots [256]uint8) {
 	return slots
 }
 
-// namedEthertypes is named_ethertypes in headers/counters.h.
-func namedEthertypes() (bitmap [(1 << 16) / 8]uint8) {
-	for ethertype := range ethertypes {
-		bitmap[ethertype/8] |= 1 << (ethertype % 8)
-	}
-	return bitmap
-}
-
 // presentCPUs returns how many CPUs have counters of their own: those plugged in, by
 // their highest number. A hypervisor can leave room for many more. A CPU that is plugged
 // in later counts in a table.

@@ -3,6 +3,8 @@ package packets
 import (
 	"encoding/binary"
 	"testing"
+
+	"github.com/ebpftop/ebpftop/probes/internal/names"
 )
 
 // TestMadeUpEthertypes floods an interface with ethertypes that nobody uses. Those that
@@ -20,8 +22,8 @@ func TestMadeUpEthertypes(t *testing.T) {
 		frames = append(frames, frame(first+n))
 	}
 	want := map[string]uint64{}
-	for ethertype, name := range ethertypes {
-		if ethertype > 0x0600 && ethertype != ethertypeOther && name != "ipv4" && name != "ipv6" && name != "vlan" && name != "qinq" {
+	for ethertype, name := range names.Ethertypes {
+		if ethertype > 0x0600 && ethertype != names.EthertypeOther && name != "ipv4" && name != "ipv6" && name != "vlan" && name != "qinq" {
 			frames = append(frames, frame(ethertype))
 			want[name] = 1
 		}
@@ -30,7 +32,7 @@ func TestMadeUpEthertypes(t *testing.T) {
 		f := udp4Frame()
 		f[14+9] = byte(number)
 		frames = append(frames, f)
-		want[ipProtocolName(uint8(number))]++
+		want[names.IPProtocol(uint8(number))]++
 	}
 	r.check(r.peer.Inject(peerInterface, frames...))
 	_, protocols := r.await(uint64(len(frames)))

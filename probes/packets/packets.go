@@ -15,6 +15,7 @@ import (
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
+	"github.com/ebpftop/ebpftop/probes/internal/names"
 )
 
 // Program is the packet program, which serves all interfaces: its maps, and a program for
@@ -143,7 +144,7 @@ func (p *Program) configure(o Options) error {
 		spec.Variables[bpf.PacketsVarNetworkNamespace].Set(o.Namespace),
 		spec.Variables[bpf.PacketsVarProtocolCpus].Set(uint32(cpus)),
 		spec.Variables[bpf.PacketsVarProtocolSlots].Set(protocolSlotsByNumber()),
-		spec.Variables[bpf.PacketsVarNamedEthertypes].Set(namedEthertypes()),
+		spec.Variables[bpf.PacketsVarNamedEthertypes].Set(names.NamedEthertypes()),
 	)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 
+	"github.com/ebpftop/ebpftop/probes/internal/names"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
@@ -41,9 +42,9 @@ func TestParserOracle(t *testing.T) {
 	}
 	for _, kind := range frameKinds() {
 		v := oracle.judge(kind.frame)
-		name := ethertypeName(uint16(v.number))
+		name := names.Ethertype(uint16(v.number))
 		if v.isIP {
-			name = ipProtocolName(uint8(v.number))
+			name = names.IPProtocol(uint8(v.number))
 		}
 		hasPorts := v.source.IsValid() && v.source.Port() == peerPort && v.destination.Port() == hostPort
 		if name != kind.protocol || v.malformed != kind.malformed || v.source.IsValid() != kind.connection || hasPorts != kind.ports {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/internal/names"
 )
 
 // Values of enum direction in headers/counters.h.
@@ -62,14 +63,14 @@ func protocolOf(key bpf.PacketsOtherKey) probes.Protocol {
 	protocol := probes.Protocol{Direction: directions[key.Direction]}
 	if key.Kind == otherProtocol {
 		number := uint8(key.Number)
-		protocol.Name, protocol.Number = ipProtocolName(number), &number
+		protocol.Name, protocol.Number = names.IPProtocol(number), &number
 		return protocol
 	}
 	ethertype := key.Number
 	if key.Kind == otherRest {
-		ethertype = ethertypeOther
+		ethertype = names.EthertypeOther
 	}
-	protocol.Name, protocol.Ethertype = ethertypeName(ethertype), &ethertype
+	protocol.Name, protocol.Ethertype = names.Ethertype(ethertype), &ethertype
 	return protocol
 }
 
@@ -115,7 +116,7 @@ func (c *counters) pollSlots(probe *packetProbe, past *tally, interval time.Dura
 			row := probes.Protocol{
 				Interface: name,
 				Direction: directions[direction],
-				Name:      ipProtocolName(protocol),
+				Name:      names.IPProtocol(protocol),
 				Number:    &protocol,
 			}
 			countProtocol(&row, total, growth, interval)

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 	"weak"
@@ -48,6 +49,43 @@ func Load(spec *ebpf.CollectionSpec, replacements map[string]*ebpf.Map, options 
 		Programs:        options,
 		Cache:           cachedTypes(),
 	})
+}
+
+// EnumNames returns the names of the values of an enum of the kernel.
+func EnumNames(name string) (map[uint64]string, error) {
+	var enum *btf.Enum
+	if err := typeByName(name, &enum); err != nil {
+		return nil, err
+	}
+	names := make(map[uint64]string, len(enum.Values))
+	for _, value := range enum.Values {
+		names[value.Value] = value.Name
+	}
+	return names, nil
+}
+
+// TracepointArguments returns how many arguments a tracepoint has.
+func TracepointArguments(name string) (int, error) {
+	var probe *btf.Typedef
+	if err := typeByName("btf_trace_"+name, &probe); err != nil {
+		return 0, err
+	}
+	if pointer, ok := probe.Type.(*btf.Pointer); ok {
+		if function, ok := pointer.Target.(*btf.FuncProto); ok {
+			return len(function.Params) - 1, nil // the first one is the tracepoint's own
+		}
+	}
+	return 0, fmt.Errorf("tracepoint %s is a %v", name, probe.Type)
+}
+
+func typeByName(name string, to any) error {
+	types.loading.Lock()
+	defer types.loading.Unlock()
+	kernel, err := cachedTypes().Kernel()
+	if err != nil {
+		return err
+	}
+	return kernel.TypeByName(name, to)
 }
 
 // functionID looks a function of the kernel up among its types.

@@ -104,25 +104,25 @@ func (w *oneWay) send(n, length int) {
 	w.check(w.source.Inject("source", slices.Repeat([][]byte{frame}, n)...))
 }
 
-// openDrops opens in hub.
-func (w *oneWay) openDrops(folder string) *drops {
+// openRedirects opens in hub.
+func (w *oneWay) openRedirects(folder string) *redirects {
 	w.t.Helper()
-	d, err := openDropsIn(w.hub, folder)
+	d, err := openRedirectsIn(w.hub, folder)
 	w.check(err)
 	w.t.Cleanup(func() { d.Close() })
 	return d
 }
 
-func openDropsIn(n *lab.Namespace, folder string) (d *drops, err error) {
+func openRedirectsIn(n *lab.Namespace, folder string) (d *redirects, err error) {
 	err = n.Do(func() (err error) {
-		d, err = openDrops(folder)
+		d, err = openRedirects(folder)
 		return err
 	})
 	return d, err
 }
 
 // await waits until that many frames that entered by "in" are counted.
-func (w *oneWay) await(d *drops, frames uint64) dropCount {
+func (w *oneWay) await(d *redirects, frames uint64) redirectCount {
 	w.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		all, err := d.count()
@@ -136,13 +136,13 @@ func (w *oneWay) await(d *drops, frames uint64) dropCount {
 	}
 }
 
-func (w *oneWay) expect(got dropCount, sent uint64, reasons ...dropReason) {
+func (w *oneWay) expect(got redirectCount, sent uint64, reasons ...redirectError) {
 	w.t.Helper()
 	var dropped uint64
 	for _, r := range reasons {
 		dropped += r.frames
 	}
-	if got.sent != sent || got.dropped != dropped || !slices.Equal(got.reasons, reasons) {
+	if got.sent != sent || got.dropped != dropped || !slices.Equal(got.errors, reasons) {
 		w.t.Errorf("%+v, want %d sent, dropped %v", got, sent, reasons)
 	}
 }
@@ -155,11 +155,11 @@ func unprepared(t *testing.T) unix.Errno {
 	return unix.ENXIO
 }
 
-// TestDropsCounted sends frames that are dropped for three reasons, and some
+// TestRedirectsCounted sends frames that are dropped for three reasons, and some
 // that are not.
-func TestDropsCounted(t *testing.T) {
+func TestRedirectsCounted(t *testing.T) {
 	w := newOneWay(t)
-	d := w.openDrops("")
+	d := w.openRedirects("")
 	w.redirectByXDP(link.XDPDriverMode)
 	w.check(w.source.SetMTU("source", 2000)) // beyond that of out
 	w.check(w.hub.SetMTU("in", 2000))
@@ -177,7 +177,7 @@ func TestDropsCounted(t *testing.T) {
 	}
 	w.send(long, 1500+headerBytes+1)
 	got := w.await(d, unpreparedFrames+sent+long)
-	w.expect(got, sent, dropReason{unprepared(t), unpreparedFrames}, dropReason{unix.EMSGSIZE, long})
+	w.expect(got, sent, redirectError{unprepared(t), unpreparedFrames}, redirectError{unix.EMSGSIZE, long})
 
 	w.check(d.forget(w.in))
 	all, err := d.count()
@@ -186,25 +186,25 @@ func TestDropsCounted(t *testing.T) {
 	}
 }
 
-// TestDropsOfGenericXDP counts what generic XDP drops.
-func TestDropsOfGenericXDP(t *testing.T) {
+// TestRedirectsOfGenericXDP counts what generic XDP drops.
+func TestRedirectsOfGenericXDP(t *testing.T) {
 	w := newOneWay(t)
-	d := w.openDrops("")
+	d := w.openRedirects("")
 	w.redirectByXDP(link.XDPGenericMode)
 	w.check(w.source.SetMTU("source", 2000))
 	w.check(w.hub.SetMTU("in", 2000))
 	w.send(20, 1500+headerBytes+1)
-	w.expect(w.await(d, 20), 0, dropReason{unix.EMSGSIZE, 20})
+	w.expect(w.await(d, 20), 0, redirectError{unix.EMSGSIZE, 20})
 }
 
-// TestDropsOfOneNamespace counts in a namespace through which nothing passes,
+// TestRedirectsOfOneNamespace counts in a namespace through which nothing passes,
 // though the same ifindexes exist there.
-func TestDropsOfOneNamespace(t *testing.T) {
+func TestRedirectsOfOneNamespace(t *testing.T) {
 	w, other := newOneWay(t), newOneWay(t)
 	if w.in != other.in {
 		t.Fatalf("ifindex %d and %d", w.in, other.in)
 	}
-	there, here := other.openDrops(""), w.openDrops("")
+	there, here := other.openRedirects(""), w.openRedirects("")
 	w.redirectByXDP(link.XDPDriverMode)
 	w.send(10, 60)
 	w.await(here, 10)
@@ -214,36 +214,36 @@ func TestDropsOfOneNamespace(t *testing.T) {
 	}
 }
 
-// TestDropsPinned counts while nobody has the counters open, and goes on with
+// TestRedirectsPinned counts while nobody has the counters open, and goes on with
 // them.
-func TestDropsPinned(t *testing.T) {
+func TestRedirectsPinned(t *testing.T) {
 	w := newOneWay(t)
 	folder := pinFolder(t)
-	first := w.openDrops(folder)
+	first := w.openRedirects(folder)
 	w.redirectByXDP(link.XDPDriverMode)
 	w.send(10, 60)
 	w.await(first, 10)
 	w.check(first.Close())
 	w.send(10, 60)
 
-	second := w.openDrops(folder)
+	second := w.openRedirects(folder)
 	w.send(10, 60)
-	w.expect(w.await(second, 30), 0, dropReason{unprepared(t), 30})
+	w.expect(w.await(second, 30), 0, redirectError{unprepared(t), 30})
 
 	// As a process leaves it that is killed while it pins.
-	w.check(os.Remove(filepath.Join(folder, "drops_err")))
-	third := w.openDrops(folder)
+	w.check(os.Remove(filepath.Join(folder, "redirects_err")))
+	third := w.openRedirects(folder)
 	w.send(10, 60)
-	w.expect(w.await(third, 10), 0, dropReason{unprepared(t), 10})
-	for _, name := range []string{"drops", "drops_xmit", "drops_err"} {
+	w.expect(w.await(third, 10), 0, redirectError{unprepared(t), 10})
+	for _, name := range []string{"redirects", "redirects_xmit", "redirects_err"} {
 		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// TestDropsPinnedByAnotherVersion finds a map of another shape.
-func TestDropsPinnedByAnotherVersion(t *testing.T) {
+// TestRedirectsPinnedByAnotherVersion finds a map of another shape.
+func TestRedirectsPinnedByAnotherVersion(t *testing.T) {
 	labtest.RequireRoot(t)
 	folder := pinFolder(t)
 	other, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
@@ -251,10 +251,10 @@ func TestDropsPinnedByAnotherVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if err := other.Pin(filepath.Join(folder, "drops")); err != nil {
+	if err := other.Pin(filepath.Join(folder, "redirects")); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := openDropsIn(labtest.Namespace(t), folder); !errors.Is(err, ebpf.ErrMapIncompatible) {
+	if d, err := openRedirectsIn(labtest.Namespace(t), folder); !errors.Is(err, ebpf.ErrMapIncompatible) {
 		t.Errorf("%v, error %v", d, err)
 	}
 }
@@ -275,9 +275,9 @@ func pinFolder(t *testing.T) string {
 	return folder
 }
 
-// TestNoDrops is a kernel that cannot count.
-func TestNoDrops(t *testing.T) {
-	var d *drops
+// TestNoRedirects is a kernel that cannot count.
+func TestNoRedirects(t *testing.T) {
+	var d *redirects
 	all, err := d.count()
 	if all != nil || errors.Join(err, d.forget(1), d.Close()) != nil {
 		t.Errorf("%v, %v", all, err)

@@ -1,4 +1,5 @@
-package packets
+// Package names has the names of protocols: one for each, wherever it is shown.
+package names
 
 import (
 	"fmt"
@@ -18,9 +19,9 @@ var ipProtocols = map[uint8]string{
 	140: "shim6", 141: "wesp", 142: "rohc",
 }
 
-// ethertypes names those of linux/if_ether.h that one meets.
-var ethertypes = map[uint16]string{
-	ethertypeNone:  "truncated", // the frame ends before its ethertype
+// Ethertypes has the names of those of linux/if_ether.h that one meets.
+var Ethertypes = map[uint16]string{
+	EthertypeNone:  "truncated", // the frame ends before its ethertype
 	0x0004:         "llc",       // IEEE 802.2: a length, not a type
 	0x0800:         "ipv4",      // its header could not be read
 	0x0806:         "arp",
@@ -55,25 +56,36 @@ var ethertypes = map[uint16]string{
 	0x8915:         "roce",
 	0x892f:         "hsr",
 	0x9000:         "loopback",
-	ethertypeOther: "other", // more ethertypes than the table has room for
+	EthertypeOther: "other", // more ethertypes than the table has room for
 }
 
 // Ethertypes with a meaning of our own, see headers/counters.h.
 const (
-	ethertypeNone  = 0
-	ethertypeOther = 0xffff
+	EthertypeNone  = 0
+	EthertypeOther = 0xffff
 )
 
-func ipProtocolName(number uint8) string {
+// IPProtocol returns the name of an IP protocol, its number if it has none.
+func IPProtocol(number uint8) string {
 	if name, ok := ipProtocols[number]; ok {
 		return name
 	}
 	return strconv.Itoa(int(number))
 }
 
-func ethertypeName(ethertype uint16) string {
-	if name, ok := ethertypes[ethertype]; ok {
+// Ethertype returns the name of an ethertype, its number in hexadecimal if it has none.
+func Ethertype(ethertype uint16) string {
+	if name, ok := Ethertypes[ethertype]; ok {
 		return name
 	}
 	return fmt.Sprintf("0x%04x", ethertype)
+}
+
+// NamedEthertypes returns those that have a name, as the bitmap named_ethertypes of the
+// programs.
+func NamedEthertypes() (bitmap [(1 << 16) / 8]uint8) {
+	for ethertype := range Ethertypes {
+		bitmap[ethertype/8] |= 1 << (ethertype % 8)
+	}
+	return bitmap
 }
