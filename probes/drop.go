@@ -32,6 +32,8 @@ const NoInterface = "-"
 
 // Drop is the packets that were dropped for one reason, on one interface, of one protocol.
 type Drop struct {
+	// ID is the row's own, as long as there is one.
+	ID uint64 `json:"-"`
 	// Reason is the kernel's word ("NO_SOCKET"). A kernel before 5.17 has none, and what
 	// stands here is Function.
 	Reason string     `json:"reason"`
@@ -42,8 +44,10 @@ type Drop struct {
 	Program   string `json:"program"` // of XDP, if it is known
 	Interface string `json:"interface"`
 	// Protocol is "-" where it is not known.
-	Protocol  string  `json:"protocol"`
-	Packets   uint64  `json:"packets"`
+	Protocol string `json:"protocol"`
+	Packets  uint64 `json:"packets"`
+	// TakenOver are those of Packets that rows of gone interfaces had before.
+	TakenOver uint64  `json:"-"`
 	PerSecond float64 `json:"per_second"`
 	// Last is the last of Latest.
 	Last *DroppedPacket `json:"last"`

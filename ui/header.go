@@ -90,7 +90,7 @@ func (h *header) health(s *styleSet, shown *snapshot.Snapshot) string {
 		inspector = s.Warn.Paint("inspector restarted") + "  "
 	}
 	lost := s.Faint.Paint("lost 0")
-	if n := shown.Lost.ConnectionEvents + shown.Lost.ExecEvents + shown.Lost.OwnerChanges; n > 0 {
+	if n := shown.Lost.ConnectionEvents + shown.Lost.ExecEvents + shown.Lost.OwnerChanges + shown.Lost.Drops; n > 0 {
 		lost = s.Bad.Paint("lost " + count(n))
 	}
 	if n := shown.Lost.ConnectionsEvicted; n > 0 {

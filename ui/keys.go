@@ -35,7 +35,7 @@ func defaultKeyMap(ascii bool) keyMap {
 	return keyMap{
 		Next:     bind("tab", "next", "tab"),
 		Previous: bind("shift+tab", "previous", "shift+tab"),
-		Pane:     bind("1-5", "go to pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+		Pane:     bind("1-6", "go to pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
 		Up:       bind(up, "up", "up", "k"),
 		Down:     bind(down, "down", "down", "j"),
 		PageUp:   bind("pgup", "page up", "pgup", "ctrl+b"),

@@ -9,13 +9,14 @@ const (
 	connectionsAt
 	execsAt
 	crossConnectsAt
+	dropsAt
 	paneCount
 )
 
 // Below minWidth by minHeight nothing is drawn but that there is too little room.
 const (
 	minWidth, minHeight   = 60, 15
-	fullWidth, fullHeight = 80, 24 // from here on all panes are shown
+	fullWidth, fullHeight = 80, 24 // from here on all panes are shown, drops in the place of programs
 	wideWidth             = 160    // two columns
 	widestWidth           = 240    // three columns
 	headerLines           = 2
@@ -38,14 +39,16 @@ func arrange(w, h, focus int, zoomed bool, rows, pairs int) []place {
 		left, right := w*28/100, w*32/100
 		return append(sidebar(left, h, rows, pairs),
 			place{connectionsAt, left, 0, w - left - right, h},
-			place{execsAt, w - right, 0, right, h})
+			place{execsAt, w - right, 0, right, h - h/3},
+			place{dropsAt, w - right, h - h/3, right, h / 3})
 	case w >= wideWidth:
-		left, high := w*42/100, h*3/5
+		left, high, low := w*42/100, h/2, h/4
 		return append(sidebar(left, h, rows, pairs),
 			place{connectionsAt, left, 0, w - left, high},
-			place{execsAt, left, high, w - left, h - high})
+			place{execsAt, left, high, w - left, h - high - low},
+			place{dropsAt, left, h - low, w - left, low})
 	}
-	return bands(w, h, pairs)
+	return bands(w, h, focus, pairs)
 }
 
 // leastHeight is a pane of one line.
@@ -75,29 +78,35 @@ func sidebar(w, h, rows, pairs int) []place {
 // stack is the layout of a narrow, tall terminal: everything in one column.
 func stack(w, h, pairs int) []place {
 	rest := h - pairsHeight(pairs, leastHeight, h/5)
-	share := rest / 5
+	share := rest / 6
 	return []place{
 		{interfacesAt, 0, 0, w, share},
 		{protocolsAt, 0, share, w, share},
 		{connectionsAt, 0, 2 * share, w, 2 * share},
-		{execsAt, 0, 4 * share, w, rest - 4*share},
+		{execsAt, 0, 4 * share, w, share},
+		{dropsAt, 0, 5 * share, w, rest - 5*share},
 		{crossConnectsAt, 0, rest, w, h - rest},
 	}
 }
 
 // bands is the layout of an ordinary terminal: two panes above, connections
-// across the middle, two panes below.
-func bands(w, h, pairs int) []place {
+// across the middle, two panes below, of which one is programs, or drops while they have the
+// focus.
+func bands(w, h, focus, pairs int) []place {
 	top, bottom := h/3, h*2/7
 	half, most := w/2, w*7/10
 	if pairs > 0 { // more to say than programs have
 		most = w * 4 / 10
 	}
+	events := execsAt
+	if focus == dropsAt {
+		events, most = dropsAt, w*7/10
+	}
 	return []place{
 		{interfacesAt, 0, 0, half, top},
 		{protocolsAt, half, 0, w - half, top},
 		{connectionsAt, 0, top, w, h - top - bottom},
-		{execsAt, 0, h - bottom, most, bottom},
+		{events, 0, h - bottom, most, bottom},
 		{crossConnectsAt, most, h - bottom, w - most, bottom},
 	}
 }

@@ -62,6 +62,7 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 		protocolsAt:     newProtocolsPane(keys),
 		connectionsAt:   m.connections,
 		execsAt:         newExecsPane(keys, opts.Location),
+		dropsAt:         newDropsPane(keys, opts.Location),
 		crossConnectsAt: newCrossConnectsPane(keys, m.dialogs),
 	}
 	return m

@@ -18,6 +18,7 @@ type eventPrinter struct {
 	names       jsonStrings
 	connections connectionChanges
 	pairs       map[pairName]probes.CrossConnect
+	drops       map[uint64]uint64 // packets of a row, by its ID
 	lost        probes.Lost
 }
 
@@ -34,9 +35,16 @@ type event struct {
 	Change string               `json:"change,omitempty"` // of a pair
 	Exec   *probes.Exec         `json:"exec,omitempty"`
 	Pair   *probes.CrossConnect `json:"pair,omitempty"`
+	Drop   *drop                `json:"drop,omitempty"`
 	// RedirectError is of a pair, too.
 	RedirectError *redirectError `json:"redirect_error,omitempty"`
 	Lost          *lostObject    `json:"lost,omitempty"`
+}
+
+// drop is a row of drops[], with the packets that were dropped in the interval.
+type drop struct {
+	probes.Drop
+	PerSecond *float64 `json:"per_second,omitempty"` // hides that of the row
 }
 
 // redirectError counts the frames that entered one end of a pair in an interval and did not
@@ -59,7 +67,7 @@ func (p *eventPrinter) print(out io.Writer, s *probes.Sample, connections []prob
 	for i := range s.Execs.Events {
 		events = append(events, event{Time: s.Execs.Events[i].Time, Event: "exec", Exec: &s.Execs.Events[i]})
 	}
-	events = append(events, p.pairEvents(s)...)
+	events = append(append(events, p.pairEvents(s)...), p.dropEvents(s)...)
 	lost := s.Lost
 	lost.ConnectionsEnded = 0 // they are events of their own: closed
 	if lost != p.lost {
@@ -116,6 +124,23 @@ func (p *eventPrinter) pairEvents(s *probes.Sample) (events []event) {
 		}
 	}
 	p.pairs = pairs
+	return events
+}
+
+// dropEvents are what was dropped since the sample before, one for each row.
+func (p *eventPrinter) dropEvents(s *probes.Sample) (events []event) {
+	now := make(map[uint64]uint64, len(s.Drops.Rows))
+	for i := range s.Drops.Rows {
+		row := &s.Drops.Rows[i]
+		counted := row.Packets - row.TakenOver
+		now[row.ID] = counted
+		if before := p.drops[row.ID]; counted > before {
+			d := &drop{Drop: *row}
+			d.Packets = counted - before
+			events = append(events, event{Time: s.Time, Event: "drop", Drop: d})
+		}
+	}
+	p.drops = now
 	return events
 }
 

@@ -25,18 +25,23 @@ type Probe struct {
 	table   *table
 	ring    *kernel.Ring[eventBatch]
 	rows    map[rowKey]*row
+	lastID  uint64 // of a row
 	drivers driverDrops
 	names   map[uint32]string // of the interfaces that there are, by ifindex
 }
 
 // New attaches to the kernel's tracepoints, and has counted what is dropped in the network
 // namespace of that inode number. That the kernel has none is no error: polls then tell why.
-func New(clock *kernel.Clock, namespace uint32) (p *Probe, err error) {
+func New(clock *kernel.Clock, namespace uint32) (*Probe, error) {
+	return newProbe(clock, namespace, 0)
+}
+
+func newProbe(clock *kernel.Clock, namespace, rows uint32) (p *Probe, err error) {
 	p = &Probe{
 		clock: clock, rows: make(map[rowKey]*row),
 		drivers: make(driverDrops), names: make(map[uint32]string),
 	}
-	if p.hook, err = attachHook(namespace); err != nil {
+	if p.hook, err = attachHook(namespace, rows); err != nil {
 		p.unknown = probes.OneLine(err)
 		return p, nil
 	}

@@ -40,8 +40,9 @@ func programOfSKBs() (string, error) {
 	return bpf.DropsProgDropLocation, nil
 }
 
-// attachHook has what is dropped in a network namespace counted.
-func attachHook(namespace uint32) (*hook, error) {
+// attachHook has what is dropped in a network namespace counted, in a table of so many rows,
+// or, if that is 0, as many as the C says.
+func attachHook(namespace, rows uint32) (*hook, error) {
 	ofSKBs, err := programOfSKBs()
 	if err != nil {
 		return nil, err
@@ -60,6 +61,9 @@ func attachHook(namespace uint32) (*hook, error) {
 	maps.DeleteFunc(spec.Programs, func(name string, _ *ebpf.ProgramSpec) bool {
 		return !slices.Contains(programs, name)
 	})
+	if rows > 0 {
+		spec.Maps[bpf.DropsMapDrops].MaxEntries = rows
+	}
 	if err := h.configure(spec, namespace); err != nil {
 		return nil, fmt.Errorf("configure the drop programs: %w", err)
 	}

@@ -41,7 +41,7 @@ func (r *row) setKernel(packets uint64) {
 // poll returns the row as it is to be shown.
 func (r *row) poll(interval time.Duration) probes.Drop {
 	drop := r.drop
-	drop.Packets = r.packets()
+	drop.Packets, drop.TakenOver = r.packets(), r.gone
 	if interval > 0 {
 		drop.PerSecond = float64(drop.Packets-r.before) / interval.Seconds()
 	}
@@ -66,7 +66,9 @@ func (r *row) remember(packet probes.DroppedPacket) {
 func (p *Probe) row(key rowKey) *row {
 	r := p.rows[key]
 	if r == nil {
+		p.lastID++
 		r = &row{drop: p.describe(key)}
+		r.drop.ID = p.lastID
 		p.rows[key] = r
 	}
 	return r

@@ -75,7 +75,7 @@ type Live struct {
 	connections *packets.Connections
 	execs       *execs.Probe // nil with NoExecs
 	owners      *owners.Probe
-	namespace   uint32 // inode of the network namespace
+	namespace   uint32       // inode of the network namespace
 	drops       *drops.Probe // nil with NoDrops
 	pairs       *pairManager
 	self        self

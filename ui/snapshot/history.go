@@ -17,6 +17,7 @@ const (
 	rxSeries   = " received"
 	txSeries   = " sent"
 	execSeries = " execs"
+	dropSeries = " drops"
 )
 
 // seriesKey names one line of history.

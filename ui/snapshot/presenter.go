@@ -20,23 +20,25 @@ type Presenter struct {
 	Snapshots latest.Box[*Snapshot]
 	Queries   latest.Box[Query]
 
-	source   probes.Source
-	query    Query
-	sample   *probes.Sample // the last one that came
-	shown    *probes.Sample // the one on the screen: an older one while paused
-	mixed    Protocols      // of shown, without history
-	self     probes.Self    // of shown, smoothed
-	snapshot Snapshot       // the last one built
-	stale    bool           // snapshot is not of shown
-	history  *history
-	mixer    mixer
-	busiest  steadyOrder[int]   // interfaces by bit/s
-	ranked   []probes.Interface // of shown
-	log      execLog
-	ledger   *Ledger
-	frozen   map[GroupBy][]Group // nil unless paused
-	ended    bool
-	built    time.Time
+	source    probes.Source
+	query     Query
+	sample    *probes.Sample // the last one that came
+	shown     *probes.Sample // the one on the screen: an older one while paused
+	mixed     Protocols      // of shown, without history
+	self      probes.Self    // of shown, smoothed
+	snapshot  Snapshot       // the last one built
+	stale     bool           // snapshot is not of shown
+	history   *history
+	mixer     mixer
+	busiest   steadyOrder[int]    // interfaces by bit/s
+	ranked    []probes.Interface  // of shown
+	dropOrder steadyOrder[uint64] // rows by their rates
+	drops     probes.Drops        // of shown, ranked
+	log       execLog
+	ledger    *Ledger
+	frozen    map[GroupBy][]Group // nil unless paused
+	ended     bool
+	built     time.Time
 }
 
 // NewPresenter makes the presenter of a source.
@@ -101,6 +103,7 @@ func (p *Presenter) absorb() {
 	p.shown, p.stale = p.sample, true
 	p.mixed = p.mixer.mix(p.shown, p.query.Scope)
 	p.ranked = p.rank(p.shown)
+	p.drops = p.rankDrops(p.shown)
 	p.smooth(p.shown)
 }
 
@@ -135,6 +138,7 @@ func (p *Presenter) record(s *probes.Sample) {
 	// What is shown of the whole host comes first: it must not lack room for the
 	// interfaces' sake.
 	p.history.add(seriesKey{"", execSeries}, s.Execs.PerSecond, s.Interval)
+	p.history.add(seriesKey{"", dropSeries}, s.Drops.PerSecond, s.Interval)
 	p.recordProtocols(s.Totals.Protocols, s.Interval)
 	p.recordProtocols(s.Protocols, s.Interval)
 }
@@ -244,8 +248,8 @@ func (p *Presenter) build() {
 			History:     p.history.values(seriesKey{"", execSeries}),
 		},
 		OwnersProblem: s.OwnersProblem,
-
-		Lost: s.Lost,
-		Self: p.self,
+		Drops:         Drops{Drops: p.drops, History: p.history.values(seriesKey{"", dropSeries})},
+		Lost:          s.Lost,
+		Self:          p.self,
 	}
 }

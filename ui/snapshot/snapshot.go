@@ -21,6 +21,7 @@ type Snapshot struct {
 	// OwnersProblem is as in probes.Sample.
 	OwnersProblem string
 	Execs         Execs
+	Drops         Drops
 	// What follows is of the sample taken at PairsTime, the latest one even
 	// while paused: what is changed by hand has to be seen.
 	CrossConnects []probes.CrossConnect
