@@ -71,6 +71,29 @@ func TestScreenStates(t *testing.T) {
 		u.waitForText("not watched, because of --no-execs")
 		u.waitForText("exec left out")
 	})
+	t.Run("drops", func(t *testing.T) {
+		u := start(t, 80, 24)
+		u.press("6")
+		u.feed(livelySamples(41)...)
+		u.golden()
+		u.press("z")
+		u.waitForText("Nobody listens there.")
+		u.waitForText("local 192.0.2.2:161")
+	})
+	t.Run("no drops", func(t *testing.T) {
+		for want, drops := range map[string]probes.Drops{
+			"nothing dropped yet":                 {},
+			"not watched, because of --no-drops":  {LeftOut: true},
+			"not available: no BTF in the kernel": {Unknown: "no BTF in the kernel"},
+		} {
+			u := start(t, 80, 24)
+			u.press("6")
+			s := sample
+			s.Drops = drops
+			u.feed(s)
+			u.waitForText(want)
+		}
+	})
 	t.Run("lost", func(t *testing.T) {
 		u := start(t, 80, 24)
 		s := sample

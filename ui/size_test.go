@@ -246,6 +246,15 @@ func wild(r *rand.Rand, step int) probes.Sample {
 		}
 		s.Execs.Events = append(s.Execs.Events, e)
 	}
+	s.Drops = probes.Drops{LeftOut: r.IntN(9) == 0, Unknown: wildText(r), Total: r.Uint64(), PerSecond: wildRate(r)}
+	for i := range r.IntN(30) {
+		local := wildEndpoint(r)
+		s.Drops.Rows = append(s.Drops.Rows, probes.Drop{
+			ID: uint64(i), Reason: wildText(r), Source: probes.DropSource(wildText(r)), Function: wildText(r), Program: wildText(r),
+			Interface: wildText(r), Protocol: wildText(r), Packets: r.Uint64(), PerSecond: wildRate(r),
+			Latest: []probes.DroppedPacket{{Protocol: wildText(r)}, {Local: &local, Remote: &local}},
+		})
+	}
 	return s
 }
 

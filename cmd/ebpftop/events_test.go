@@ -37,6 +37,11 @@ func TestEvents(t *testing.T) {
 		{probes.Sample{CrossConnects: []probes.CrossConnect{losing}}, []string{"redirect_error a0 b0 4 interface is down"}},
 		{probes.Sample{CrossConnects: []probes.CrossConnect{waiting}, Lost: probes.Lost{ExecEvents: 3}}, []string{"pair changed a0", "lost 3"}},
 		{probes.Sample{Lost: probes.Lost{ExecEvents: 3}}, []string{"pair removed a0"}},
+		{probes.Sample{Lost: probes.Lost{ExecEvents: 3}, Drops: dropped(5, 0)}, []string{"drop NO_SOCKET 5"}},
+		{probes.Sample{Lost: probes.Lost{ExecEvents: 3}, Drops: dropped(7, 0)}, []string{"drop NO_SOCKET 2"}},
+		{probes.Sample{Lost: probes.Lost{ExecEvents: 3}, Drops: dropped(7, 0)}, nil},
+		// From the row of an interface that is gone: told before.
+		{probes.Sample{Lost: probes.Lost{ExecEvents: 3}, Drops: dropped(9, 2)}, nil},
 	} {
 		step.Time = time.Unix(1_700_000_000+int64(n), 0)
 		var out bytes.Buffer
@@ -55,6 +60,10 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+func dropped(packets, takenOver uint64) probes.Drops {
+	return probes.Drops{Rows: []probes.Drop{{ID: 1, Reason: "NO_SOCKET", Packets: packets, TakenOver: takenOver}}}
+}
+
 // readEvents returns a line in words for each event.
 func readEvents(t *testing.T, text []byte) (events []string) {
 	t.Helper()
@@ -65,6 +74,7 @@ func readEvents(t *testing.T, text []byte) (events []string) {
 			Connection    struct{ Remote string }
 			Exec          struct{ Comm string }
 			Pair          struct{ A string }
+			Drop          probes.Drop
 			RedirectError redirectError `json:"redirect_error"`
 			Lost          probes.Lost
 		}
@@ -79,6 +89,8 @@ func readEvents(t *testing.T, text []byte) (events []string) {
 			words = append(words, e.Exec.Comm)
 		case "pair":
 			words = append(words, e.Change, e.Pair.A)
+		case "drop":
+			words = append(words, e.Drop.Reason, string('0'+rune(e.Drop.Packets)))
 		case "redirect_error":
 			words = append(words, e.RedirectError.From, e.RedirectError.To, string('0'+rune(e.RedirectError.Packets)), e.RedirectError.Reason)
 		case "lost":

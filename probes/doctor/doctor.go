@@ -48,6 +48,7 @@ func Diagnose() []Finding {
 		diagnosePacketHooks(),
 		diagnoseExecHooks(),
 		diagnoseOwners(),
+		diagnoseEach(dropFeatures),
 		diagnoseEach(surroundings),
 	)
 }

@@ -29,6 +29,7 @@ func Sample(n int) probes.Sample {
 	SumUp(&s)
 	s.Connections, s.NewConnections = livelyConnections(n, s.Time)
 	s.Execs = livelyExecs(n, s.Time)
+	s.Drops = livelyDrops(n, s.Time)
 	return s
 }
 
@@ -246,4 +247,29 @@ func livelyExecs(n int, now time.Time) probes.Execs {
 		})
 	}
 	return x
+}
+
+func livelyDrops(n int, now time.Time) probes.Drops {
+	var out probes.Drops
+	add := func(reason string, source probes.DropSource, function, program, iface, protocol string, each int) {
+		d := probes.Drop{
+			ID: uint64(len(out.Rows) + 1), Reason: reason, Source: source, Function: function, Program: program,
+			Interface: iface, Protocol: protocol, Packets: uint64((n + 1) * each), PerSecond: float64(each) / Interval.Seconds(),
+		}
+		if source == probes.DropSKB {
+			local := probes.Endpoint(netip.MustParseAddrPort("192.0.2.2:161"))
+			remote := probes.Endpoint(netip.MustParseAddrPort("198.51.100.9:40611"))
+			d.Latest = []probes.DroppedPacket{{Time: now, Protocol: protocol, Local: &local, Remote: &remote}}
+			d.Last = &d.Latest[0]
+		}
+		out.Total += d.Packets
+		out.PerSecond += d.PerSecond
+		out.Rows = append(out.Rows, d)
+	}
+	add("NO_SOCKET", probes.DropSKB, "", "", "eth0", "udp", 9)
+	add("NETFILTER_DROP", probes.DropSKB, "", "", "eth0", "tcp", 4)
+	add("NOT_SPECIFIED", probes.DropSKB, "ip6_mc_input", "", "br0", "icmpv6", 1)
+	add("XDP_ABORTED", probes.DropXDP, "", "filter (id 71)", "eth1", "-", 2)
+	add("RX_MISSED", probes.DropInterface, "", "", "eth1", "-", 3)
+	return out
 }
