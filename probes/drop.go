@@ -13,7 +13,10 @@ type Drops struct {
 	Unknown   string
 	Total     uint64
 	PerSecond float64
-	Rows      []Drop // most packets first
+	// Unplaced are packets of all network namespaces, in no total, of which it is not known
+	// where they were dropped: as a rule those that nobody had read when a socket was closed.
+	Unplaced uint64
+	Rows     []Drop // most packets first
 }
 
 // DropSource is who tells of a drop.

@@ -302,8 +302,8 @@ type Lost struct {
 	ConnectionsEvicted uint64 `json:"connections_evicted"` // table was full
 	ConnectionsEnded   uint64 `json:"connections_ended"`   // over, see Ageing
 	OwnerChanges       uint64 `json:"owner_changes"`       // too many sockets at once
-	// Drops are dropped packets that are in no row: the table was full, or it is not known
-	// where they were dropped. They are in no total.
+	// Drops are dropped packets that are in no row, because the table was full, and in no
+	// total.
 	Drops uint64 `json:"drops"`
 }
 

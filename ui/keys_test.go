@@ -29,12 +29,14 @@ func (u *terminalUnderTest) waitForFocus(name string) {
 func TestKeysFocus(t *testing.T) {
 	u := start(t, 120, 40)
 	u.feed(livelySamples(3)...)
-	names := []string{"Interfaces", "Protocols", "Connections", "Programs", "Cross-connects"}
+	names := []string{"Interfaces", "Protocols", "Connections", "Programs", "Cross-connects", "Drops"}
 	for _, name := range names {
 		u.waitForFocus(name)
 		u.press("\t")
 	}
 	u.waitForFocus("Interfaces")
+	u.press("\x1b[Z")
+	u.waitForFocus("Drops")
 	u.press("\x1b[Z")
 	u.waitForFocus("Cross-connects")
 	u.press("3")

@@ -120,6 +120,7 @@ type statsObject struct {
 	Execs            *probes.Execs         `json:"execs"` // null if they are left out
 	Drops            []probes.Drop         `json:"drops"` // null if they are left out
 	DropsUnknown     string                `json:"drops_unknown"`
+	DropsUnplaced    uint64                `json:"drops_unplaced"`
 	Lost             lostObject            `json:"lost"`
 }
 
@@ -170,6 +171,7 @@ func (p *jsonPrinter) print(out io.Writer, s *probes.Sample, connections []probe
 		OwnersProblem:    s.OwnersProblem,
 		Owners:           notNil(p.owners(s)),
 		DropsUnknown:     s.Drops.Unknown,
+		DropsUnplaced:    s.Drops.Unplaced,
 		Lost:             lostOf(s),
 	}
 	if !s.Drops.LeftOut {
@@ -210,7 +212,19 @@ func printTable(out io.Writer, s *probes.Sample, _ []probes.Connection) error {
 		executed = "programs left out"
 		lost = fmt.Sprintf("%d connection events", s.Lost.ConnectionEvents)
 	}
-	_, err := fmt.Fprintf(out, "%d connections, %d new; %s; lost %s, evicted %d connections, %d ended\n\n",
-		len(s.Connections), s.NewConnections, executed, lost, s.Lost.ConnectionsEvicted, s.Lost.ConnectionsEnded)
+	_, err := fmt.Fprintf(out, "%d connections, %d new; %s; lost %s, evicted %d connections, %d ended; %s\n\n",
+		len(s.Connections), s.NewConnections, executed, lost, s.Lost.ConnectionsEvicted, s.Lost.ConnectionsEnded, droppedText(s))
 	return err
+}
+
+// droppedText is the sum of what was dropped.
+func droppedText(s *probes.Sample) string {
+	switch d := &s.Drops; {
+	case d.LeftOut:
+		return "drops left out"
+	case d.Unknown != "" && d.Total == 0:
+		return "drops unknown"
+	default:
+		return fmt.Sprintf("%d packets dropped, %s/s", d.Total, ui.SI(d.PerSecond))
+	}
 }

@@ -88,7 +88,16 @@ func TestStatsFields(t *testing.T) {
 	wantFields(t, "execs", object["execs"].(map[string]any), nil, "total", "per_second", "events")
 	wantFields(t, "lost", object["lost"].(map[string]any), map[string]any{
 		"connection_events": 0.0, "exec_events": 0.0, "connections_evicted": 0.0, "connections_ended": 0.0, "owner_changes": 0.0,
+		"drops": 0.0,
 	})
+	drop := first(t, object, "drops") // the frames are for a closed port
+	wantFields(t, "drops", drop, map[string]any{
+		"source": "skb", "interface": "host0", "protocol": "udp", "packets": 3.0, "per_second": 0.0,
+	}, "reason", "function", "program")
+	wantFields(t, "last", drop["last"].(map[string]any), map[string]any{
+		"local": "10.0.0.2:53", "remote": "10.0.0.1:4000", "protocol": "udp", "owner": nil,
+	}, "time", "owner_reason")
+	wantFields(t, "object", object, map[string]any{"drops_unknown": "", "drops_unplaced": 0.0})
 	wantFields(t, "object", object, map[string]any{"connections_total": 1.0, "owners_problem": ""}, "time", "interval_seconds")
 	if status := s.stop(syscall.SIGTERM); status != 0 || s.errOut.Len() > 0 {
 		t.Errorf("after SIGTERM status %d, %s", status, s.errOut.String())

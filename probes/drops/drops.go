@@ -79,21 +79,24 @@ func (p *Probe) Close() error {
 }
 
 // Poll returns what was dropped, and how many packets more were that have no row: the
-// table was full, it is not known in which network namespace, or the kernel would have had
-// to run a program within itself. Links are all interfaces, as they are now; the interval
+// table was full, or the kernel would have had to run a program within itself. Links are all interfaces, as they are now; the interval
 // is the time since the last poll.
 func (p *Probe) Poll(links []netlink.Link, interval time.Duration) (drops probes.Drops, uncounted uint64, err error) {
 	p.nameInterfaces(links)
 	p.addDriverDrops(links)
 	if p.hook != nil {
-		if uncounted, err = p.readKernel(); err != nil {
+		if err := p.readKernel(); err != nil {
 			return drops, 0, err
 		}
 	}
 	if err := p.leaveGone(); err != nil {
 		return drops, 0, err
 	}
-	return p.list(interval), uncounted, nil
+	drops = p.list(interval)
+	if p.hook != nil {
+		drops.Unplaced, uncounted, err = p.withoutRow()
+	}
+	return drops, uncounted, err
 }
 
 func (p *Probe) nameInterfaces(links []netlink.Link) {
@@ -104,14 +107,14 @@ func (p *Probe) nameInterfaces(links []netlink.Link) {
 }
 
 // readKernel reads the events first, so that none is ahead of the counts.
-func (p *Probe) readKernel() (uncounted uint64, err error) {
+func (p *Probe) readKernel() error {
 	batch, err := p.ring.Drain()
 	if err != nil {
-		return 0, fmt.Errorf("read drop events: %w", err)
+		return fmt.Errorf("read drop events: %w", err)
 	}
 	keys, packets, err := p.table.read()
 	if err != nil {
-		return 0, fmt.Errorf("read drop counts: %w", err)
+		return fmt.Errorf("read drop counts: %w", err)
 	}
 	for i, key := range keys {
 		p.row(rowKey{DropsDropKey: key}).setKernel(packets[i])
@@ -119,19 +122,17 @@ func (p *Probe) readKernel() (uncounted uint64, err error) {
 	for i := range batch.events {
 		p.addEvent(&batch.events[i])
 	}
-	if err := p.nameFunctions(); err != nil {
-		return 0, err
-	}
-	return p.withoutRow()
+	return p.nameFunctions()
 }
 
 // withoutRow adds up what has no row.
-func (p *Probe) withoutRow() (packets uint64, err error) {
-	if packets, err = p.table.withoutRow(); err != nil {
-		return 0, fmt.Errorf("read what has no row: %w", err)
+func (p *Probe) withoutRow() (unplaced, uncounted uint64, err error) {
+	noRoom, unplaced, err := p.table.withoutRow()
+	if err != nil {
+		return 0, 0, fmt.Errorf("read what has no row: %w", err)
 	}
 	missed, err := p.hook.missed()
-	return packets + missed, err
+	return unplaced, noRoom + missed, err
 }
 
 // list returns all rows, with what was dropped since the last time.

@@ -70,13 +70,15 @@ func (t *table) forget(key *bpf.DropsDropKey) error {
 	return nil
 }
 
-// withoutRow returns how many packets have no row.
-func (t *table) withoutRow() (packets uint64, err error) {
+// withoutRow returns how many packets have no row: there was no room for one, or it is not
+// known in which network namespace they were dropped.
+func (t *table) withoutRow() (noRoom, noNamespace uint64, err error) {
 	if err := t.rests.Read(t.rest); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, rest := range t.rests.Of(0) {
-		packets += rest.NoRoom + rest.NoNamespace
+		noRoom += rest.NoRoom
+		noNamespace += rest.NoNamespace
 	}
-	return packets, nil
+	return noRoom, noNamespace, nil
 }
