@@ -139,7 +139,7 @@ func (p *Probe) withoutRow() (unplaced, uncounted uint64, err error) {
 func (p *Probe) list(interval time.Duration) probes.Drops {
 	drops := probes.Drops{Unknown: p.unknown, Rows: make([]probes.Drop, 0, len(p.rows))}
 	for key, row := range p.rows {
-		if row.packets() == 0 {
+		if row.packets() == 0 || isNoDropIn[row.drop.Function] {
 			continue
 		}
 		drop := row.poll(interval)

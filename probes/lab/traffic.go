@@ -29,6 +29,7 @@ var everything = []traffic{
 	{"dns", dns},
 	{"ping", ping},
 	{"knock", knock},
+	{"closed", closed},
 	{"vlan", vlan},
 	{"lldp", lldp},
 	{"programs", programs},

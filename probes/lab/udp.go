@@ -100,3 +100,17 @@ func query(ctx context.Context, from *Host, server netip.AddrPort) error {
 	_, err = conn.Read(make([]byte, 512))
 	return err
 }
+
+// closed is packets from the client to a port of the switch where nobody listens, which
+// drops them.
+func closed(ctx context.Context, n *Network) error {
+	conn, err := n.Client.dial(ctx, "udp", netip.AddrPortFrom(n.Switch.IPv4, 162).String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return repeat(ctx, 700*time.Millisecond, 20*time.Second, func() error {
+		_, _ = conn.Write([]byte("trap")) // the answer to the one before is an error of this one
+		return ctx.Err()
+	})
+}
