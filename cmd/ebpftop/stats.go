@@ -67,7 +67,7 @@ func newStatsCommand() *cobra.Command {
 	selected.register(cmd)
 	groups.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object an interval, each on a line")
-	cmd.Flags().BoolVar(&asEvents, "events", false, "one JSON object for what opens, closes, runs, is dropped")
+	cmd.Flags().BoolVar(&asEvents, "events", false, "one JSON object for what opens, closes, runs, drops")
 	cmd.Flags().UintVar(&count, "count", 0, "stop after `N` intervals")
 	return cmd
 }
