@@ -28,6 +28,7 @@
 const volatile __u32 network_namespace; /* what is dropped in others is not counted */
 const volatile __u32 reason_unspecified; /* SKB_DROP_REASON_NOT_SPECIFIED */
 const volatile __u32 reason_no_socket; /* SKB_DROP_REASON_NO_SOCKET */
+const volatile __u32 reason_xdp; /* SKB_DROP_REASON_XDP */
 const volatile __u32 reason_queue_purge; /* SKB_DROP_REASON_QUEUE_PURGE */
 const volatile __u64 no_drops[4]; /* bitmap: reasons by which nothing is dropped */
 const volatile __u8 named_ethertypes[(1 << 16) / 8]; /* bitmap */
@@ -51,6 +52,20 @@ struct {
 	__uint(max_entries, DROP_RING_BYTES);
 	__type(value, struct drop_event);
 } drop_events SEC(".maps");
+
+/* The last exception of an XDP program on this CPU, whose frame may be an skb. */
+struct xdp_exception {
+	__u64 tick; /* jiffies; 0: none */
+	__u32 ifindex;
+	__u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xdp_exception);
+} xdp_exceptions SEC(".maps");
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -270,6 +285,32 @@ static __always_inline bool is_spent_segment(const struct dropped *d, __u32 reas
 	       !(f->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_RST));
 }
 
+static __always_inline struct xdp_exception *last_exception(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&xdp_exceptions, &zero);
+}
+
+/*
+ * Whether xdp_exception has told of it. Native XDP of a veth works on the skb that the far
+ * end sent, and frees that after an exception, without a reason and before it was
+ * received by a device (veth_xdp_rcv_skb()). Other drivers have no skb then.
+ */
+static __always_inline bool
+is_told_by_xdp(const struct sk_buff *skb, __u32 reason, const struct drop_key *key)
+{
+	struct xdp_exception *e;
+
+	if (skb->skb_iif || (reason != reason_unspecified && reason != reason_xdp))
+		return false;
+	e = last_exception();
+	if (!e || !e->tick || e->ifindex != key->ifindex || e->tick != bpf_jiffies64())
+		return false;
+	e->tick = 0;
+	return true;
+}
+
 static __always_inline int
 dropped_skb(const struct sk_buff *skb, __u64 location, __u32 reason, struct sock *receiver)
 {
@@ -286,6 +327,8 @@ dropped_skb(const struct sk_buff *skb, __u64 location, __u32 reason, struct sock
 		return 0;
 	}
 	if (key.network_namespace != network_namespace)
+		return 0;
+	if (is_told_by_xdp(skb, reason, &key))
 		return 0;
 	if (reason == reason_unspecified)
 		key.place = location;
@@ -329,6 +372,12 @@ static __always_inline int dropped_xdp(const struct net_device *dev, const struc
 	if (program && dev->xdp_prog == program)
 		return 0;
 	key.ifindex = dev->ifindex;
+	if (source == DROP_XDP_EXCEPTION) {
+		struct xdp_exception *e = last_exception();
+
+		if (e)
+			*e = (struct xdp_exception){ bpf_jiffies64(), key.ifindex, 0 };
+	}
 	if (program)
 		key.place = program->aux->id;
 	count(&key, packets, NULL, program);

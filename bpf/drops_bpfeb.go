@@ -79,6 +79,7 @@ const (
 	DropsMapDropEvents        = "drop_events"
 	DropsMapDrops             = "drops"
 	DropsMapDropsWithoutRow   = "drops_without_row"
+	DropsMapXdpExceptions     = "xdp_exceptions"
 	DropsProgDropLocation     = "drop_location"
 	DropsProgDropReason       = "drop_reason"
 	DropsProgDropReceiver     = "drop_receiver"
@@ -93,6 +94,7 @@ const (
 	DropsVarReasonNoSocket    = "reason_no_socket"
 	DropsVarReasonQueuePurge  = "reason_queue_purge"
 	DropsVarReasonUnspecified = "reason_unspecified"
+	DropsVarReasonXdp         = "reason_xdp"
 )
 
 // LoadDrops returns the embedded CollectionSpec for Drops.
@@ -153,6 +155,7 @@ type DropsMapSpecs struct {
 	DropEvents      *ebpf.MapSpec `ebpf:"drop_events"`
 	Drops           *ebpf.MapSpec `ebpf:"drops"`
 	DropsWithoutRow *ebpf.MapSpec `ebpf:"drops_without_row"`
+	XdpExceptions   *ebpf.MapSpec `ebpf:"xdp_exceptions"`
 }
 
 // DropsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -166,6 +169,7 @@ type DropsVariableSpecs struct {
 	ReasonNoSocket    *ebpf.VariableSpec `ebpf:"reason_no_socket"`
 	ReasonQueuePurge  *ebpf.VariableSpec `ebpf:"reason_queue_purge"`
 	ReasonUnspecified *ebpf.VariableSpec `ebpf:"reason_unspecified"`
+	ReasonXdp         *ebpf.VariableSpec `ebpf:"reason_xdp"`
 }
 
 // DropsObjects contains all objects after they have been loaded into the kernel.
@@ -191,6 +195,7 @@ type DropsMaps struct {
 	DropEvents      *ebpf.Map `ebpf:"drop_events"`
 	Drops           *ebpf.Map `ebpf:"drops"`
 	DropsWithoutRow *ebpf.Map `ebpf:"drops_without_row"`
+	XdpExceptions   *ebpf.Map `ebpf:"xdp_exceptions"`
 }
 
 func (m *DropsMaps) Close() error {
@@ -198,6 +203,7 @@ func (m *DropsMaps) Close() error {
 		m.DropEvents,
 		m.Drops,
 		m.DropsWithoutRow,
+		m.XdpExceptions,
 	)
 }
 
@@ -212,6 +218,7 @@ type DropsVariables struct {
 	ReasonNoSocket    *ebpf.Variable `ebpf:"reason_no_socket"`
 	ReasonQueuePurge  *ebpf.Variable `ebpf:"reason_queue_purge"`
 	ReasonUnspecified *ebpf.Variable `ebpf:"reason_unspecified"`
+	ReasonXdp         *ebpf.Variable `ebpf:"reason_xdp"`
 }
 
 // DropsPrograms contains all programs after they have been loaded into the kernel.

@@ -275,8 +275,8 @@ func TestOtherNamespaces(t *testing.T) {
 	}
 }
 
-// TestMadeUpEthertypes: those that have no name share a row.
-func TestMadeUpEthertypes(t *testing.T) {
+// TestUnnamedEthertypes: those that have no name share a row.
+func TestUnnamedEthertypes(t *testing.T) {
 	r := newRig(t)
 	const madeUp = 300
 	r.expect("", "host0", "other", func() int {

@@ -86,6 +86,7 @@ func (h *hook) configure(spec *ebpf.CollectionSpec, namespace uint32) error {
 		spec.Variables[bpf.DropsVarReasonUnspecified].Set(h.reasons.unspecified),
 		spec.Variables[bpf.DropsVarReasonNoSocket].Set(h.reasons.noSocket),
 		spec.Variables[bpf.DropsVarReasonQueuePurge].Set(h.reasons.queuePurge),
+		spec.Variables[bpf.DropsVarReasonXdp].Set(h.reasons.xdp),
 		spec.Variables[bpf.DropsVarNoDrops].Set(h.reasons.noDrops()),
 		spec.Variables[bpf.DropsVarNamedEthertypes].Set(names.NamedEthertypes()),
 	)

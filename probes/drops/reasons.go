@@ -17,6 +17,7 @@ type reasons struct {
 	unspecified uint32
 	noSocket    uint32
 	queuePurge  uint32
+	xdp         uint32
 }
 
 const (
@@ -41,6 +42,8 @@ func readReasons() (r reasons, err error) {
 			r.noSocket = uint32(value)
 		case "QUEUE_PURGE":
 			r.queuePurge = uint32(value)
+		case "XDP":
+			r.xdp = uint32(value)
 		}
 	}
 	// Other parts of the kernel have reasons of their own since Linux 6.4.
