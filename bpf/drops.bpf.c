@@ -184,18 +184,19 @@ static __always_inline void count(const struct drop_key *key, __u64 packets,
 static __always_inline bool
 find_place(const struct sk_buff *skb, struct sock *receiver, struct drop_key *key)
 {
+	const struct sock *sk = receiver ? receiver : skb->sk;
 	const struct net_device *dev = skb->dev;
 	const struct dst_entry *dst;
-	const struct sock *sk;
 
+	if (!skb->protocol && !sk)
+		return false; /* no packet: what the kernel itself made, and did not use */
 	key->ifindex = dev ? dev->ifindex : 0;
 	if (key->ifindex) {
 		key->network_namespace = dev->nd_net.net->ns.inum;
 		return true;
 	}
 	key->ifindex = skb->skb_iif;
-	sk = receiver ? receiver : skb->sk;
-	if (sk) {
+	if (sk) { /* which may be of netlink, or a Unix socket */
 		__u16 family = sk->__sk_common.skc_family;
 
 		key->network_namespace = sk->__sk_common.skc_net.net->ns.inum;
@@ -204,7 +205,7 @@ find_place(const struct sk_buff *skb, struct sock *receiver, struct drop_key *ke
 	dst = (void *)(skb->_skb_refdst & ~7UL);
 	if (dst)
 		key->network_namespace = BPF_CORE_READ(dst, dev, nd_net.net, ns.inum);
-	return skb->protocol; /* what has none is no packet: netlink, Unix sockets */
+	return true;
 }
 
 /* Reads what is in linear memory. */

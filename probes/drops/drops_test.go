@@ -41,8 +41,8 @@ func TestReasons(t *testing.T) {
 			}
 		}},
 		{"bad checksum", "UDP_CSUM", 5, 18, "host0", "udp", func(r *rig) func() int {
-			r.listen(5000, 0)
-			return func() int { r.send(packet{port: 5000, payload: 100, badChecksum: true}, packets); return packets }
+			r.listen(5000, 0) // of longer ones, the checksum is looked at when they are read
+			return func() int { r.send(packet{port: 5000, payload: 10, badChecksum: true}, packets); return packets }
 		}},
 		{"bad TCP checksum", "TCP_CSUM", 5, 18, "host0", "tcp", func(r *rig) func() int {
 			return func() int {

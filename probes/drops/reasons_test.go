@@ -36,12 +36,12 @@ func TestReasonNames(t *testing.T) {
 // TestParseSymbol reads lines of /proc/kallsyms.
 func TestParseSymbol(t *testing.T) {
 	for line, want := range map[string]string{
-		"ffffffff81000000 T _stext":             "_stext",
+		"ffffffff81000000 T _stext":              "_stext",
 		"ffffffffc0123000 t nft_do\t[nf_tables]": "nft_do",
-		"ffffffff82000000 D jiffies":            "",
-		"ffffffff82000000 T":                    "",
-		"zz T function":                         "",
-		"":                                      "",
+		"ffffffff82000000 D jiffies":             "",
+		"ffffffff82000000 T":                     "",
+		"zz T function":                          "",
+		"":                                       "",
 	} {
 		_, name, ok := parseSymbol([]byte(line))
 		if !ok {
