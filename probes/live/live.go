@@ -245,7 +245,7 @@ func (l *Live) openPrograms(opts Options, interfaces int) error {
 	}
 	if !opts.NoDrops {
 		group.Go(func() (err error) {
-			l.drops, err = drops.New(l.clock, namespace)
+			l.drops, err = drops.New(l.clock, l.namespace)
 			return err
 		})
 	}
