@@ -4,20 +4,40 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
-// call is a system call that stays allowed.
+// call is a system call that stays allowed, if its arguments are as all conditions say. Of
+// several of one call, any is enough.
 type call struct {
-	number uintptr
-	// If mask is not 0, argument & mask has to be one of values, or none of them if isNot.
+	number     uintptr
+	conditions []condition
+}
+
+// condition says what an argument has to be: argument & mask one of values, or none of
+// them if isNot.
+type condition struct {
 	argument int
 	mask     uint32
 	values   []uint32
 	isNot    bool
+}
+
+// callIf allows a call if its arguments are as the conditions say.
+func callIf(number uintptr, conditions ...condition) call { return call{number, conditions} }
+
+// argumentIs is the condition that an argument is one of values.
+func argumentIs(argument int, values ...uint32) condition {
+	return condition{argument: argument, mask: exactly, values: values}
+}
+
+// argumentIsNot is the condition that an argument is none of values.
+func argumentIsNot(argument int, values ...uint32) condition {
+	return condition{argument: argument, mask: exactly, values: values, isNot: true}
 }
 
 // anyOf allows calls whatever their arguments are.
@@ -58,13 +78,19 @@ func callsOfGo() []call {
 	)
 	calls = append(calls, anyOf(callsOfArchitecture...)...)
 	return append(calls,
-		call{number: unix.SYS_CLONE, argument: cloneFlags, mask: unix.CLONE_THREAD, values: []uint32{unix.CLONE_THREAD}},
-		call{number: unix.SYS_TGKILL, argument: 0, mask: exactly, values: []uint32{uint32(os.Getpid())}},
-		call{number: unix.SYS_TKILL, argument: 1, mask: exactly, values: []uint32{0}, isNot: true},
+		callIf(unix.SYS_CLONE, condition{argument: cloneFlags, mask: unix.CLONE_THREAD, values: []uint32{unix.CLONE_THREAD}}),
+		callIf(unix.SYS_TGKILL, argumentIs(0, uint32(os.Getpid()))),
+		callIf(unix.SYS_TKILL, argumentIsNot(1, 0)),
 		// Whether a process is there is asked by signal 0.
-		call{number: unix.SYS_KILL, argument: 1, mask: exactly, values: []uint32{0}},
-		call{number: unix.SYS_IOCTL, argument: 1, mask: exactly, values: []uint32{tiocsti, tioclinux}, isNot: true},
+		callIf(unix.SYS_KILL, argumentIs(1, 0)),
+		callIf(unix.SYS_IOCTL, argumentIsNot(1, tiocsti, tioclinux)),
 	)
+}
+
+// callsOfTerminal are what a screen takes: it asks for its process group, to see whether
+// that has the terminal, and for Ctrl-Z stops the group, which is what its shell started.
+func callsOfTerminal() []call {
+	return append(anyOf(unix.SYS_GETPGID), callIf(unix.SYS_KILL, argumentIs(0, 0), argumentIs(1, uint32(unix.SIGTSTP))))
 }
 
 // callsOfWatching are what watching and connecting take besides.
@@ -73,30 +99,29 @@ func callsOfWatching() []call {
 		unix.SYS_BPF, unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT,
 		unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_SHUTDOWN,
 		unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_ADD_WATCH, unix.SYS_INOTIFY_RM_WATCH,
-	), call{number: unix.SYS_SOCKET, argument: 0, mask: exactly, values: []uint32{unix.AF_NETLINK, unix.AF_PACKET}})
+	), callIf(unix.SYS_SOCKET, argumentIs(0, unix.AF_NETLINK, unix.AF_PACKET)))
 }
 
-// callsOfExecuting are what it takes to execute a program, and to end it. They come first,
-// because they are restricted otherwise.
+// callsOfExecuting are what it takes to execute a program, and to end it.
 func callsOfExecuting() []call {
 	return anyOf(unix.SYS_CLONE, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_PIDFD_OPEN)
 }
 
-// calls returns what the process may call from now on. If a call is listed several times,
-// the first entry counts.
+// calls returns what the process may call from now on.
 func (n *Needs) calls() []call {
-	var calls []call
+	calls := append(callsOfGo(), callsOfWatching()...)
 	// Nothing is made, and opened to be read only; but a terminal is opened to be written
 	// to, and /dev/null for a program that is executed.
-	openat := call{number: unix.SYS_OPENAT, argument: 2, mask: unix.O_CREAT | unix.O_TRUNC, values: []uint32{0}}
-	if n.PassedOn {
-		calls = callsOfExecuting()
-	} else if n.Files == nil || len(n.Files.Terminals) == 0 {
-		openat.mask |= unix.O_ACCMODE
+	opened := condition{argument: 2, mask: unix.O_CREAT | unix.O_TRUNC, values: []uint32{0}}
+	switch {
+	case n.PassedOn:
+		calls = append(calls, callsOfExecuting()...)
+	case n.Files != nil && len(n.Files.Terminals) > 0:
+		calls = append(calls, callsOfTerminal()...)
+	default:
+		opened.mask |= unix.O_ACCMODE
 	}
-	calls = append(calls, openat)
-	calls = append(calls, callsOfGo()...)
-	calls = append(calls, callsOfWatching()...)
+	calls = append(calls, callIf(unix.SYS_OPENAT, opened))
 	if n.Files != nil && len(n.Files.Change) > 0 {
 		calls = append(calls, anyOf(unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT2)...)
 	}
@@ -145,24 +170,39 @@ func filterOf(calls []call) []bpf.Instruction {
 	}
 	for _, c := range calls {
 		then := []bpf.Instruction{allow}
-		if c.mask != 0 {
-			match, otherwise := allow, refuse
-			if c.isNot {
-				match, otherwise = refuse, allow
-			}
-			then = []bpf.Instruction{
-				bpf.LoadAbsolute{Off: offsetArguments + 8*uint32(c.argument) + lowWord(), Size: 4},
-				bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: c.mask},
-			}
-			for _, value := range c.values {
-				then = append(then, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: value, SkipTrue: 1}, match)
-			}
-			then = append(then, otherwise)
+		for _, condition := range slices.Backward(c.conditions) {
+			then = append(condition.check(len(then)), then...)
+		}
+		if len(c.conditions) > 0 {
+			then = append(then, bpf.LoadAbsolute{Off: offsetNumber, Size: 4}) // for the next call
 		}
 		filter = append(filter, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(c.number), SkipTrue: uint8(len(then))})
 		filter = append(filter, then...)
 	}
 	return append(filter, refuse)
+}
+
+// check goes on with the instructions after it if the condition holds, else it skips this
+// many of them.
+func (c *condition) check(skip int) []bpf.Instruction {
+	check := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offsetArguments + 8*uint32(c.argument) + lowWord(), Size: 4},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: c.mask},
+	}
+	for i, value := range c.values {
+		left := len(c.values) - 1 - i // comparisons after this one
+		jump := bpf.JumpIf{Cond: bpf.JumpEqual, Val: value}
+		switch {
+		case c.isNot:
+			jump.SkipTrue = uint8(left + skip)
+		case left > 0:
+			jump.SkipTrue = uint8(left)
+		default:
+			jump.SkipFalse = uint8(skip)
+		}
+		check = append(check, jump)
+	}
+	return check
 }
 
 // lowWord is where the lower half of an argument is.

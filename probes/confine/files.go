@@ -58,6 +58,16 @@ func Landlock() (version int, what string, err error) {
 // does without, Linux 6.12.
 const CompleteLandlock = 6
 
+// scope is all that Landlock can confine. Signals to others are left to seccomp where there
+// is a terminal: Ctrl-Z is for the whole process group, which others are in.
+func (f *Files) scope() landlock.Config {
+	config := landlock.V11
+	if len(f.Terminals) > 0 {
+		config.Scoped &^= ll.ScopeSignal
+	}
+	return config
+}
+
 // restrict also forbids TCP and UDP, abstract sockets and signals to others,
 // where the kernel can: ebpftop uses none of them.
 func (f *Files) restrict() error {
@@ -74,5 +84,6 @@ func (f *Files) restrict() error {
 			rules = append(rules, landlock.PathAccess(toConverse, name, "/dev/tty").IgnoreIfMissing())
 		}
 	}
-	return landlock.V11.BestEffort().Restrict(rules...)
+	config := f.scope()
+	return config.BestEffort().Restrict(rules...)
 }
