@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/ebpftop/ebpftop/probes/internal/procfs"
 	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 )
 
@@ -35,4 +36,15 @@ func IsAttended() bool {
 	ancestors, err := listAncestors(os.Getpid())
 	return err != nil || len(sshAmong(ancestors)) > 0 || len(environmentSessions(ancestors)) > 0 ||
 		slices.ContainsFunc(ancestors, func(process string) bool { return terminalOf(process) != 0 })
+}
+
+// IsRemote returns whether the terminal of this process may be at the other end of a
+// network: it descends from an SSH program or mosh, or that cannot be told. Below tmux and
+// screen it is not: they are a terminal themselves.
+func IsRemote() bool {
+	ancestors, err := listAncestors(os.Getpid())
+	return err != nil || slices.ContainsFunc(ancestors, func(process string) bool {
+		comm, _, _ := procfs.ReadStat(process)
+		return slices.Contains(sshPrograms, comm) || comm == "mosh-server"
+	})
 }
