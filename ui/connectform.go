@@ -190,7 +190,12 @@ func (f *connectForm) View(a area) view {
 	}
 	s := a.styleSet
 	v := view{Title: s.Escape(f.title()), Info: s.Faint.Paint("step 1 of 2")}
-	for i, fd := range f.fields() {
+	fields := f.fields()
+	// Where not all have room, those around the one in focus, and a line below.
+	rows := min(len(fields), max(1, a.Height-1))
+	first := min(max(0, f.focus-rows/2), len(fields)-rows)
+	for i := first; i < first+rows; i++ {
+		fd := fields[i]
 		ink := s.Faint
 		if i == f.focus {
 			ink = s.Brand
@@ -202,7 +207,7 @@ func (f *connectForm) View(a area) view {
 		v.Lines = append(v.Lines, f.summary(a)...)
 	}
 	rest := max(1, a.Height-len(v.Lines))
-	below := f.fields()[f.focus].below(area{Width: a.Width, Height: rest, Focused: true, styleSet: s})
+	below := fields[f.focus].below(area{Width: a.Width, Height: rest, Focused: true, styleSet: s})
 	below = below[:min(len(below), rest)]
 	// The box keeps its size, whatever the list has.
 	v.Lines = append(append(v.Lines, below...), make([]string, rest-len(below))...)

@@ -20,11 +20,13 @@ func (m *model) lines() []string {
 		return nil
 	}
 	if w < minWidth || h < minHeight {
-		text := fmt.Sprintf("terminal too small: %dx%d, needs %dx%d", w, h, minWidth, minHeight)
-		return []string{ansi.Truncate(text, w, "")}
+		return tooSmall(w, h)
 	}
 	out := m.header.lines(&m.styles, &m.shown, w)
-	body := h - headerLines - footerLines
+	if w < headWidth || h < headHeight {
+		out = []string{m.header.line(&m.styles, &m.shown, w)}
+	}
+	body := h - len(out) - footerLines
 	panes := m.body
 	if m.help {
 		panes = m.helpPane
@@ -32,6 +34,16 @@ func (m *model) lines() []string {
 	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
 	letters := m.dialogs.open == nil && !m.connections.typing()
 	return append(out, footer(&m.styles, m.dialogs.trial.banner(&m.styles, letters), m.keysNow(), w))
+}
+
+// tooSmall says so, as far as there is room for it.
+func tooSmall(w, h int) []string {
+	lines := wrap(fmt.Sprintf("terminal too small: %dx%d, needs %dx%d", w, h, minWidth, minHeight), w)
+	lines = lines[:min(len(lines), h)]
+	for i := range lines {
+		lines[i] = ansi.Truncate(lines[i], w, "")
+	}
+	return lines
 }
 
 func (m *model) helpPane(w, h int) []string { return helpPane(&m.styles, m.keys, w, h) }

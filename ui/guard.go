@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"runtime/debug"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -16,20 +17,43 @@ type guard struct {
 	model  *model
 	screen *terminal.Screen
 	cancel context.CancelCauseFunc
+	send   func(tea.Msg)
+
+	drawn time.Time // when the last frame was made
+	isDue bool      // a drawMsg is on its way
 }
+
+// frameGap bounds how often a frame is made: what is typed or pasted by the thousands is
+// seen all the same, and a key that follows does not wait for a frame for each.
+const frameGap = time.Second / 30
+
+// drawMsg has the frame made that was put off.
+type drawMsg struct{}
 
 func (g *guard) Init() tea.Cmd { return g.guarded(g.model.Init()) }
 
 func (g *guard) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
 	same = g // after a panic, too
 	defer rescue(g.cancel)
+	if _, ok := msg.(drawMsg); ok {
+		g.isDue = false
+		return g, nil
+	}
 	return g, g.guarded(g.model.Update(msg))
 }
 
-// View is called after every Update.
+// View is called after every Update. It makes a frame at once, or else once it is time.
 func (g *guard) View() (v tea.View) {
 	defer rescue(g.cancel)
-	g.screen.Show(g.model.frame())
+	switch wait := frameGap - time.Since(g.drawn); {
+	case g.isDue:
+	case wait > 0:
+		g.isDue = true
+		time.AfterFunc(wait, func() { g.send(drawMsg{}) })
+	default:
+		g.screen.Show(g.model.frame())
+		g.drawn = time.Now()
+	}
 	return v
 }
 

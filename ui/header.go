@@ -32,6 +32,27 @@ func (h *header) lines(s *styleSet, shown *snapshot.Snapshot, width int) []strin
 	}
 }
 
+// line is the header where only one has room: how much goes on, and whether the numbers can
+// be trusted.
+func (h *header) line(s *styleSet, shown *snapshot.Snapshot, width int) string {
+	if shown.Time.IsZero() {
+		return fitPainted(" "+s.Faint.Paint("waiting for the first sample"), width)
+	}
+	state := ""
+	switch n := shown.Lost.ConnectionEvents + shown.Lost.ExecEvents; {
+	case h.paused:
+		state = s.Paused.Paint(" PAUSED ")
+	case shown.Ended:
+		state = s.Paused.Paint(" ENDED ")
+	case n > 0:
+		state = s.Bad.Paint("lost " + count(n))
+	default:
+		state = "  " + shown.Time.In(h.zone).Format(time.TimeOnly)
+	}
+	numbers := s.Faint.Paint("rx ") + siUnit(shown.Protocols.RXBPS, "bit/s") + s.Faint.Paint("  tx ") + siUnit(shown.Protocols.TXBPS, "bit/s")
+	return spread(s, numbers, state, width)
+}
+
 // clock is on the right of the first line.
 func (h *header) clock(s *styleSet, shown *snapshot.Snapshot) string {
 	out := s.Faint.Paint("every ") + interval(h.every)

@@ -4,14 +4,15 @@ import "charm.land/bubbles/v2/key"
 
 // keyMap is every key the screen knows. It is a value handed to the panes.
 type keyMap struct {
-	Next, Previous, Pane             key.Binding
-	Up, Down, PageUp, PageDown       key.Binding
-	Home, End                        key.Binding
-	Zoom, Pause, Slower, Faster      key.Binding
-	Interval                         key.Binding // Slower and Faster, for the footer
-	Scope, Sort, Filter, Group       key.Binding
-	Accept, Clear                    key.Binding // while a filter is typed
-	Back, Help, Quit, QuitAtAllTimes key.Binding
+	Next, Previous, Pane        key.Binding
+	Up, Down, PageUp, PageDown  key.Binding
+	Home, End                   key.Binding
+	Zoom, Pause, Slower, Faster key.Binding
+	Interval                    key.Binding // Slower and Faster, for the footer
+	Scope, Sort, Filter, Group  key.Binding
+	Accept, Clear               key.Binding // while a filter is typed
+	Back, Help, Quit            key.Binding
+	Interrupt, Stop, Redraw     key.Binding // also while text is typed
 
 	Connect, Disconnect, Edit key.Binding // cross-connects
 	Undo, Confirm             key.Binding
@@ -54,10 +55,12 @@ func defaultKeyMap(ascii bool) keyMap {
 		Accept:   bind("enter", "keep filter", "enter"),
 		Clear:    bind("esc", "clear filter", "esc"),
 		Back:     bind("esc", "back", "esc"),
-		Help:     bind("?", "keys", "?"),
-		Quit:     bind("q", "quit", "q", "ctrl+c"),
-		// A letter can be part of a filter, Ctrl-C always ends.
-		QuitAtAllTimes: bind("ctrl+c", "quit", "ctrl+c"),
+		Help:     bind("?", "keys", "?", "h", "f1"),
+		Quit:     bind("q", "quit", "q"),
+
+		Interrupt: bind("ctrl+c", "quit", "ctrl+c"),
+		Stop:      bind("ctrl+z", "suspend", "ctrl+z"),
+		Redraw:    bind("ctrl+l", "redraw", "ctrl+l"),
 
 		Connect:       bind("a", "connect", "a"),
 		Disconnect:    bind("d", "remove", "d"),

@@ -178,6 +178,8 @@ func TestKeysQuit(t *testing.T) {
 		u.press("/", "q")
 		u.waitForText("/ q")
 		u.press("\x03")
+		u.waitForNoText("/ q")
+		u.press("\x03")
 		if err := u.result(); err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,8 @@ const (
 
 // Below minWidth by minHeight nothing is drawn but that there is too little room.
 const (
-	minWidth, minHeight   = 60, 15
+	minWidth, minHeight   = 40, 10
+	headWidth, headHeight = 60, 15 // from here on the header has both lines
 	fullWidth, fullHeight = 80, 24 // from here on all panes are shown, drops in the place of programs
 	wideWidth             = 160    // two columns
 	widestWidth           = 240    // three columns

@@ -12,7 +12,7 @@ import (
 // leave ends the program, but asks first where that takes pairs down.
 func (d *pairDialogs) leave() tea.Cmd {
 	if d.call != nil {
-		return nil // its end is worth the wait; Ctrl-C does not wait
+		return nil // its end is worth the wait; Ctrl-C twice does not wait
 	}
 	n := countEnding(d.pairs)
 	var lines []remark
@@ -27,11 +27,17 @@ func (d *pairDialogs) leave() tea.Cmd {
 	case !d.possible() || lines == nil:
 		return tea.Quit
 	case n == 0:
-		d.ask("Leave?", lines, answer{named(d.keys.Yes, "leave"), quit})
+		d.ask("Leave?", lines, answer{named(d.keys.Yes, "leave"), quit}).isLeave = true
 	default:
-		d.ask("Leave?", lines, answer{d.keys.RemoveAll, quit}, answer{d.keys.KeepAll, d.keepAll})
+		d.ask("Leave?", lines, answer{d.keys.RemoveAll, quit}, answer{d.keys.KeepAll, d.keepAll}).isLeave = true
 	}
 	return nil
+}
+
+// isLeaving tells whether it has been asked how to leave.
+func (d *pairDialogs) isLeaving() bool {
+	q, ok := d.open.(*question)
+	return ok && q.isLeave
 }
 
 // countEnding counts the pairs that would end with the program.

@@ -46,12 +46,33 @@ func TestLeave(t *testing.T) {
 		f.asked(t)
 	})
 	t.Run("ctrl-c", func(t *testing.T) {
-		u, f := startWithEditor(t, 80, 24, all)
+		u, f := startWithEditor(t, 80, 24, lasting)
+		u.press("\x03")
+		u.waitForText(leaveQuestion)
 		u.press("\x03")
 		if err := u.result(); err != nil {
 			t.Fatal(err)
 		}
 		f.asked(t)
+	})
+	t.Run("ctrl-c in the form", func(t *testing.T) {
+		u, _ := startWithEditor(t, 80, 24, lasting)
+		u.press("a")
+		u.waitForText("step 1 of 2")
+		u.press("\x03")
+		u.waitForNoText("step 1 of 2")
+		u.press("q", "n", "\x03") // another key in between
+		u.waitForText(leaveQuestion)
+	})
+	t.Run("ctrl-c in a change", func(t *testing.T) {
+		u, f := startWithEditor(t, 80, 24, lasting)
+		defer f.block()()
+		u.press("u", "y", "\x03")
+		u.waitForText("taking back ... Ctrl-C once more leaves before that is done.")
+		u.press("\x03")
+		if err := u.result(); err != nil {
+			t.Fatal(err)
+		}
 	})
 	t.Run("ctrl-c in a call", func(t *testing.T) {
 		u, f := startWithEditor(t, 80, 24, lasting)

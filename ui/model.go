@@ -28,6 +28,11 @@ type model struct {
 	asked     snapshot.Query
 	speed     *speed
 	done      <-chan struct{}
+	tty       tty    // nil without a terminal
+	redraw    func() // has the next frame drawn as a whole; nil without a terminal
+
+	stopWarning string
+	isStopDue   bool // the process is to be stopped after the change that is under way
 
 	shown         snapshot.Snapshot
 	width, height int
@@ -56,6 +61,7 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 		queries:     p.Queries,
 		speed:       &speed{source: source},
 		done:        done,
+		stopWarning: opts.StopWarning,
 	}
 	m.panes = [paneCount]pane{
 		interfacesAt:    m.interfaces,
@@ -104,8 +110,15 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 	case tea.KeyPressMsg:
 		m.dialogs.notice = ""
 		cmd = m.press(msg)
+	case stopMsg:
+		m.stop()
+	case notStoppedMsg:
+		m.dialogs.notice = "not stopped: there is no shell here that could continue it"
 	default:
 		cmd = m.dialogs.Update(msg)
+	}
+	if m.isStopDue {
+		m.stop()
 	}
 	m.ask()
 	return cmd
@@ -115,9 +128,17 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 // to what works everywhere, then to the panes unless they are out of sight.
 func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	k := &m.keys
+	if key.Matches(msg, k.Interrupt) {
+		return m.interrupt()
+	}
+	m.dialogs.interrupted = false
 	switch {
-	case key.Matches(msg, k.QuitAtAllTimes):
-		return tea.Quit
+	case key.Matches(msg, k.Stop):
+		m.stop()
+	case key.Matches(msg, k.Redraw):
+		if m.redraw != nil {
+			m.redraw()
+		}
 	case m.dialogs.open != nil:
 		return m.dialogs.Update(msg)
 	case m.connections.typing() && !key.Matches(msg, k.Clear):

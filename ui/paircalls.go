@@ -15,6 +15,8 @@ type pairCalls struct {
 	line   *patchLine
 	call   *call  // nil if none is under way
 	notice string // one line, until the next key
+
+	interrupted bool // the last key was Ctrl-C
 }
 
 // patchLine is the way to probes.PairEditor. Once cut, calls that were on their way
@@ -78,6 +80,9 @@ func (p *pairCalls) status(s *styleSet, width int) []string {
 	text, ink := p.notice, s.Bad
 	if p.call != nil {
 		text, ink = p.call.doing+" ...", s.Strong
+		if p.interrupted {
+			text += " Ctrl-C once more leaves before that is done."
+		}
 	}
 	if text == "" {
 		return nil

@@ -82,7 +82,7 @@ func (d *pairDialogs) changed(undoable bool, trial time.Duration) tea.Cmd {
 func (d *pairDialogs) Keys() []key.Binding {
 	switch {
 	case d.open != nil && d.call != nil:
-		return []key.Binding{d.keys.QuitAtAllTimes}
+		return []key.Binding{d.keys.Interrupt}
 	case d.open != nil:
 		return d.open.Keys()
 	case d.undoable && !d.trial.running():

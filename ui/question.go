@@ -12,6 +12,7 @@ type question struct {
 	answers []answer
 	stay    key.Binding
 	close   func()
+	isLeave bool // asks how to leave the program
 }
 
 // answer pairs a key with what it does.
@@ -27,8 +28,10 @@ type remark struct {
 }
 
 // ask opens a question.
-func (d *pairDialogs) ask(title string, lines []remark, answers ...answer) {
-	d.open = &question{title: title, lines: lines, answers: answers, stay: d.keys.Stay, close: d.close}
+func (d *pairDialogs) ask(title string, lines []remark, answers ...answer) *question {
+	q := &question{title: title, lines: lines, answers: answers, stay: d.keys.Stay, close: d.close}
+	d.open = q
+	return q
 }
 
 func (q *question) Update(msg tea.Msg) tea.Cmd {

@@ -26,6 +26,8 @@ type Options struct {
 	Interval time.Duration
 	// ASCII keeps every other character off the screen, see NeedsASCII.
 	ASCII bool
+	// Color is whether to draw in colour. Empty is ColorAuto.
+	Color Color
 	// Location is the zone times are shown in. Nil is time.Local.
 	Location *time.Location
 	// Pairs changes cross-connects while Run runs. Run does not wait for its calls to
@@ -36,6 +38,12 @@ type Options struct {
 	// controlling terminal where that is none, and standard output.
 	Input  io.Reader
 	Output io.Writer
+	// Remote: a network is between us and the terminal, so that it is not asked what it
+	// can do: its answer could come when only a shell waits for it.
+	Remote bool
+	// StopWarning is what pairs do not do while the process is stopped, as by Ctrl-Z; empty
+	// if they go on.
+	StopWarning string
 	// Environ is the environment as os.Environ has it. Nil is os.Environ().
 	Environ []string
 
@@ -57,6 +65,16 @@ func (o *Options) setDefaults() {
 		o.Environ = os.Environ()
 	}
 }
+
+// Color is whether to draw in colour.
+type Color = terminal.Color
+
+// The values of Color: as the environment says, or not.
+const (
+	ColorAuto   = terminal.ColorAuto
+	ColorAlways = terminal.ColorAlways
+	ColorNever  = terminal.ColorNever
+)
 
 var (
 	// ErrDumbTerminal: TERM names a terminal without a movable cursor.

@@ -102,8 +102,8 @@ func TestScreenStates(t *testing.T) {
 		u.waitForText("lost 1,234  evicted 5")
 	})
 	t.Run("too small", func(t *testing.T) {
-		u := start(t, 40, 10)
-		u.waitForText("terminal too small: 40x10, needs 60x15")
+		u := start(t, 39, 10)
+		u.waitForText("terminal too small: 39x10, needs 40x10")
 	})
 	t.Run("no size", func(t *testing.T) { // a serial line
 		u := start(t, 0, 0)
@@ -112,7 +112,7 @@ func TestScreenStates(t *testing.T) {
 		u.waitForText("Cross-connects")
 	})
 	t.Run("resized", func(t *testing.T) {
-		u := start(t, 40, 10)
+		u := start(t, 30, 10)
 		u.waitForText("too small")
 		u.Emulator.Resize(120, 40)
 		u.resize(120, 40)

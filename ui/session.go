@@ -32,6 +32,8 @@ type session struct {
 	leaving   chan struct{} // closed once the program is to end
 	over      chan struct{} // closed once it has ended
 	drawn     chan struct{} // closed once nothing draws any more
+	followed  chan struct{} // closed once nothing follows the terminal any more
+	left      chan struct{} // closed once the terminal is as it was
 	presented chan struct{} // closed once nothing uses the source any more
 	ended     chan error    // why the program has ended, the terminal left
 }
@@ -43,12 +45,15 @@ func newSession(ctx context.Context, source probes.Source, opts *Options, styles
 		leaving:   make(chan struct{}),
 		over:      make(chan struct{}),
 		drawn:     make(chan struct{}),
+		followed:  make(chan struct{}),
+		left:      make(chan struct{}),
 		presented: make(chan struct{}),
 		ended:     make(chan error, 1),
 	}
 	s.inner, s.cancel = context.WithCancelCause(ctx)
 	var err error
-	s.terminal, err = terminal.Open(opts.Input, opts.Output, opts.Environ, func() { s.cancel(ErrTerminalClosed) })
+	on := terminal.Options{Input: opts.Input, Output: opts.Output, Environ: opts.Environ, Remote: opts.Remote, Color: opts.Color}
+	s.terminal, err = terminal.Open(on, func() { s.cancel(ErrTerminalClosed) })
 	if err != nil {
 		s.cancel(nil)
 		return nil, err
@@ -56,14 +61,19 @@ func newSession(ctx context.Context, source probes.Source, opts *Options, styles
 	profile := s.terminal.Profile()
 	s.presenter = snapshot.NewPresenter(source)
 	s.model = newModel(styles, keys, opts, source, s.presenter, s.inner.Done())
-	s.screen = terminal.NewScreen(s.terminal.Output, profile)
-	guarded := &guard{model: s.model, screen: s.screen, cancel: s.cancel}
+	s.screen = terminal.NewScreen(s.terminal, profile)
+	guarded := &guard{model: s.model, screen: s.screen, cancel: s.cancel, send: s.send}
 	s.program = tea.NewProgram(guarded, s.options(profile, opts.Environ)...)
+	s.model.tty = s.terminal
+	s.model.redraw = s.screen.Forget
 	return s, nil
 }
 
+// send hands a message to the model. It does not wait for a program that has ended.
+func (s *session) send(msg tea.Msg) { s.program.Send(msg) }
+
 // options of the Bubble Tea program. Signals are the caller's, through ctx, and
-// the terminal is ours: the program reads its keys, and draws nothing, as seldom
+// the terminal is ours: the program reads nothing, and draws nothing, as seldom
 // as can be.
 func (s *session) options(profile colorprofile.Profile, environ []string) []tea.ProgramOption {
 	width, height := s.terminal.Size()
@@ -72,7 +82,7 @@ func (s *session) options(profile colorprofile.Profile, environ []string) []tea.
 		tea.WithoutSignalHandler(),
 		tea.WithoutRenderer(),
 		tea.WithFPS(1),
-		tea.WithInput(s.terminal.Input),
+		tea.WithInput(nil),
 		tea.WithOutput(s.terminal.Output),
 		tea.WithWindowSize(width, height),
 		tea.WithColorProfile(profile),
@@ -111,7 +121,8 @@ func drawable(size tea.WindowSizeMsg) tea.WindowSizeMsg {
 func (s *session) start() {
 	go s.present()
 	go s.draw()
-	go s.terminal.Follow(s.over, func(w, h int) { s.program.Send(tea.WindowSizeMsg{Width: w, Height: h}) })
+	go s.readKeys()
+	go s.terminal.RestoreIfFatal(s.left)
 	go s.show()
 	go func() {
 		// Because a program that is killed, as by tea.WithContext, leaves its
@@ -136,15 +147,41 @@ func (s *session) draw() {
 	s.screen.Run(s.over)
 }
 
+// readKeys hands on what comes from the terminal, until that is left.
+func (s *session) readKeys() {
+	for {
+		select {
+		case event := <-s.terminal.Keys():
+			s.send(event)
+		case <-s.left:
+			return
+		}
+	}
+}
+
+// follow has the screen follow what happens to the terminal.
+func (s *session) follow() {
+	defer close(s.followed)
+	defer rescue(s.cancel)
+	s.terminal.Follow(s.over, terminal.Events{
+		Changed:    func(w, h int) { s.send(tea.WindowSizeMsg{Width: w, Height: h}) },
+		StopAsked:  func() { s.send(stopMsg{}) },
+		NotStopped: func() { s.send(notStoppedMsg{}) },
+	})
+}
+
 // show runs the program from the first byte the terminal is sent to the last.
 func (s *session) show() {
 	err := s.terminal.Enter()
+	go s.follow()
 	if err == nil {
 		_, err = s.program.Run()
 	}
 	close(s.over)
 	<-s.drawn
+	<-s.followed
 	s.terminal.Leave()
+	close(s.left)
 	s.ended <- err
 }
 

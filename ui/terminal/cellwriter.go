@@ -123,16 +123,30 @@ func (w *cellWriter) leave(width int) {
 	}
 }
 
-// repaint writes a line as a whole.
+// repaint writes a line as a whole, on nothing.
 func (w *cellWriter) repaint(y int, line uv.Line) {
 	w.move(0, y)
 	w.set(uv.Style{})
 	w.out.WriteString(ansi.EraseEntireLine)
+	w.overwrite(y, line)
+}
+
+// overwrite writes a line as a whole, over what is there.
+func (w *cellWriter) overwrite(y int, line uv.Line) {
+	w.move(0, y)
 	for i := range line {
 		if line[i].Width > 0 {
 			w.put(&line[i])
 		}
 	}
+	w.lost = true
+}
+
+// regain makes the terminal as it has to be, whatever somebody else has done to it: the
+// style, the character set, the scrolling region and the modes.
+func (w *cellWriter) regain() {
+	w.style = uv.Style{}
+	w.out.WriteString(ansi.ResetStyle + "\x0f\x1b(B\x1b[r" + screenModes)
 	w.lost = true
 }
 

@@ -35,12 +35,27 @@ func (e environment) get(name string) (value string) {
 	return value
 }
 
-// Profile returns the colours that the terminal has. The library only knows NO_COLOR=1
-// and the like; here, any value counts. Detect would learn more, by running tmux and
-// reading a file of $TERMINFO; in root's environment, these may be anybody's.
+// Color is whether to draw in colour.
+type Color string
+
+// The values of Color.
+const (
+	ColorAuto   Color = "auto" // as the environment says
+	ColorAlways Color = "always"
+	ColorNever  Color = "never"
+)
+
+// Profile is which colours the terminal has, or is to have. The library only knows
+// NO_COLOR=1 and the like; any value counts. What it would learn by Detect is not worth to
+// run tmux and to read a file of $TERMINFO for, which in the environment of root may be
+// anybody's.
 func (t *Terminal) Profile() colorprofile.Profile {
-	if t.environ.get("NO_COLOR") != "" {
+	found := colorprofile.Env(t.environ)
+	switch {
+	case t.color == ColorNever, t.color != ColorAlways && t.environ.get("NO_COLOR") != "":
 		return colorprofile.ASCII
+	case t.color == ColorAlways:
+		return max(found, colorprofile.ANSI)
 	}
-	return colorprofile.Env(t.environ)
+	return found
 }

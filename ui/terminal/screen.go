@@ -13,8 +13,9 @@ import (
 	"github.com/ebpftop/ebpftop/probes/latest"
 )
 
-// frameGap bounds how often the terminal is written to.
-const frameGap = time.Second / 30
+// healEvery is how often all cells are drawn, because others write on a terminal, too:
+// the kernel to its console, wall, jobs in the background.
+const healEvery = time.Minute
 
 // Frame is what the terminal is to show, a line for each of its rows; rows
 // without one are blank.
@@ -30,6 +31,7 @@ type Frame struct {
 // last.
 type Screen struct {
 	output  io.Writer
+	heal    time.Duration
 	frames  latest.Box[Frame]
 	unknown atomic.Bool // what is shown cannot be relied on, as after a resize
 	atOnce  atomic.Bool // the terminal can take a frame before it shows it
@@ -42,7 +44,7 @@ type Screen struct {
 
 // NewScreen makes a screen. What the terminal shows is not known yet.
 func NewScreen(output io.Writer, profile colorprofile.Profile) *Screen {
-	return &Screen{output: output, frames: latest.NewBox[Frame](), writer: cellWriter{profile: profile}}
+	return &Screen{output: output, heal: healEvery, frames: latest.NewBox[Frame](), writer: cellWriter{profile: profile}}
 }
 
 // Show leaves a frame to be drawn. It does not wait for that.
@@ -54,23 +56,19 @@ func (s *Screen) Forget() { s.unknown.Store(true) }
 // SetAtOnce tells whether the terminal can take a frame before it shows it.
 func (s *Screen) SetAtOnce(can bool) { s.atOnce.Store(can) }
 
-// Run draws until over. The first frame after a pause is drawn at once.
+// Run draws until over.
 func (s *Screen) Run(over <-chan struct{}) {
-	var drawn time.Time
+	heal := time.NewTicker(s.heal)
+	defer heal.Stop()
 	for {
-		var f Frame
 		select {
-		case f = <-s.frames:
+		case f := <-s.frames:
+			s.draw(f)
+		case <-heal.C:
+			s.repaint()
 		case <-over:
 			return
 		}
-		time.Sleep(frameGap - time.Since(drawn))
-		select {
-		case f = <-s.frames:
-		default:
-		}
-		s.draw(f)
-		drawn = time.Now()
 	}
 }
 
@@ -88,6 +86,19 @@ func (s *Screen) draw(f Frame) {
 			s.line(y, s.cells[y], s.next.Line(0))
 			s.shown.Lines[y] = line
 			copy(s.cells[y], s.next.Line(0))
+		}
+	}
+	s.flush()
+}
+
+// repaint draws all cells over what there is.
+func (s *Screen) repaint() {
+	s.writer.regain()
+	for y, line := range s.cells {
+		if certain(line) {
+			s.writer.overwrite(y, line) // a line that is erased first is seen to flicker
+		} else {
+			s.writer.repaint(y, line)
 		}
 	}
 	s.flush()
@@ -136,9 +147,11 @@ func certain(line uv.Line) bool {
 	return true
 }
 
-// flush sends what the writer has written.
+// flush sends what the writer has written. Because somebody else may write next, it
+// does not rely on where the cursor is after that.
 func (s *Screen) flush() {
 	out := s.writer.take()
+	s.writer.lost = true
 	if len(out) == 0 {
 		return
 	}

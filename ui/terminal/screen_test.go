@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/vt"
@@ -97,4 +98,76 @@ func TestDrawLittle(t *testing.T) {
 	if want := "\x1b[1;12H5\x1b[86C6"; out.String() != want {
 		t.Errorf("sent %q, want %q", out, want)
 	}
+}
+
+// What somebody else wrote is drawn over in a while, and no frame relies on where that
+// left the cursor.
+func TestHeal(t *testing.T) {
+	shown, screen, out := newCanvas(40, 8)
+	f := Frame{Width: 40, Height: 8, Lines: []string{"\x1b[1mabc\x1b[m", "表表", "x"}}
+	update := func() {
+		t.Helper()
+		if _, err := shown.Write(out.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		out.Reset()
+	}
+	foreign := func() {
+		t.Helper()
+		// Colours, line drawing, a scrolling region, and the screen one line further up.
+		if _, err := shown.Write([]byte("\x1b[31m\x1b(0\x1b[2;5r\x1b[?7h\x1b[?25h\x1b[8;1HBroadcast message\r\n\nfrom root")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	screen.draw(f)
+	update()
+	foreign()
+	f.Lines[2] = "xy"
+	screen.draw(f)
+	if sent := out.String(); !strings.HasPrefix(sent, "\x1b[3;2H") {
+		t.Errorf("sent %q, want it to begin with where", sent)
+	}
+	update()
+	screen.repaint()
+	update()
+	fresh, once, all := newCanvas(40, 8)
+	once.draw(f)
+	if _, err := fresh.Write(all.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if !lookAlike(shown, fresh) {
+		t.Errorf("shows\n%s\nwant\n%s", shown.Render(), fresh.Render())
+	}
+}
+
+// All is drawn again by itself, without a new frame.
+func TestHealByItself(t *testing.T) {
+	drawn := make(chan string, 8)
+	screen := NewScreen(writerFunc(func(p []byte) { drawn <- string(p) }), colorprofile.TrueColor)
+	screen.heal = time.Millisecond
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		screen.Run(over)
+	}()
+	screen.Show(Frame{Width: 10, Height: 1, Lines: []string{"abc"}})
+	for range 3 {
+		if text := <-drawn; !strings.Contains(text, "abc") {
+			t.Errorf("drew %q", text)
+		}
+	}
+	close(over)
+	go func() {
+		for range drawn { // what is on its way
+		}
+	}()
+	<-ended
+	close(drawn)
+}
+
+type writerFunc func(p []byte)
+
+func (w writerFunc) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
 }

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
+	"sync"
 
+	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/term"
 	"golang.org/x/sys/unix"
@@ -22,30 +23,64 @@ var (
 )
 
 // What makes a terminal ready for a screen, and what makes it what it was. Lines
-// must not wrap: a terminal can think that one is wider than we do.
+// must not wrap: a terminal can think that one is wider than we do. Where there is no
+// alternate screen (GNU screen, mosh, a serial line) what is left is an empty one.
 const (
-	enterScreen = ansi.SetModeAltScreenSaveCursor + ansi.ResetModeTextCursorEnable +
-		ansi.ResetModeAutoWrap + ansi.SetModeBracketedPaste
-	leaveScreen = ansi.ResetStyle + ansi.ResetModeBracketedPaste + ansi.SetModeAutoWrap +
+	enterScreen = ansi.SetModeAltScreenSaveCursor + screenModes
+	screenModes = ansi.ResetModeTextCursorEnable + ansi.ResetModeAutoWrap + ansi.SetModeBracketedPaste
+	leaveScreen = ansi.ResetStyle + ansi.EraseEntireScreen + ansi.CursorHomePosition +
+		ansi.ResetModeBracketedPaste + ansi.SetModeAutoWrap +
 		ansi.ResetModeAltScreenSaveCursor + ansi.SetModeTextCursorEnable
 )
 
-// Terminal is the terminal as it was found, and the way back there.
+// Terminal is the terminal as it was found, and the way back there. It is ours while we
+// are in the foreground of it, as job control has it; else it is left alone, and what is
+// written to it is dropped.
 type Terminal struct {
 	Input  io.Reader
 	Output io.Writer
 
 	environ environment
+	color   Color
+	gone    func()
 	opened  *os.File // the controlling terminal, if we had to open it
 	tty     *os.File // what state was taken from, nil if nothing is a terminal
 	state   *term.State
+	group   int // our process group
+	stops   chan string
+
+	question question
+	remote   bool
+	keys     keyReader
+
+	mu     sync.Mutex // held while the terminal is written to
+	isOurs bool       // ready for a screen
+	isRaw  bool       // has our settings, unless a shell took it from us
 }
 
-// Open refuses what cannot show a screen. Without an input it takes standard
-// input, or the controlling terminal where that is none, without an output
-// standard output. It calls gone when the terminal has gone away.
-func Open(input io.Reader, output io.Writer, environ []string, gone func()) (*Terminal, error) {
-	t := &Terminal{Input: input, Output: output, environ: environ}
+// Options say where the terminal is.
+type Options struct {
+	// Input is where keys come from. Nil is standard input, or the controlling terminal
+	// where that is none.
+	Input io.Reader
+	// Output is what is drawn on. Nil is standard output.
+	Output io.Writer
+	// Environ is the environment as os.Environ has it.
+	Environ []string
+	// Remote: a network is between us and the terminal.
+	Remote bool
+	// Color is whether to draw in colour. Empty is ColorAuto.
+	Color Color
+}
+
+// Open refuses what cannot show a screen. It calls gone when the terminal has gone away.
+func Open(opts Options, gone func()) (*Terminal, error) {
+	t := &Terminal{
+		Input: opts.Input, Output: opts.Output, environ: opts.Environ, gone: gone,
+		group: unix.Getpgrp(), stops: make(chan string, 1), remote: opts.Remote, color: opts.Color,
+	}
+	t.question.answered = make(chan struct{})
+	t.keys = keyReader{events: make(chan uv.Event), answered: t.question.noteAnswer}
 	// Because the library would look for what the terminal can do in any file
 	// of the user's choice, the name has no slash.
 	if name := t.environ.get("TERM"); name == "" || name == "dumb" || strings.Contains(name, "/") {
@@ -55,17 +90,14 @@ func Open(input io.Reader, output io.Writer, environ []string, gone func()) (*Te
 		t.Output = os.Stdout
 	}
 	out, isFile := t.Output.(*os.File)
-	if isFile {
-		if !term.IsTerminal(out.Fd()) {
-			return nil, ErrNotTerminal
-		}
-		t.Output = &hangupFile{File: out, gone: gone}
+	if isFile && !term.IsTerminal(out.Fd()) {
+		return nil, ErrNotTerminal
 	}
 	if err := t.openInput(); err != nil {
 		return nil, err
 	}
 	if in, ok := t.Input.(*os.File); ok {
-		t.Input = &hangupFile{File: in, gone: gone}
+		t.Input = &watchedFile{File: in, terminal: t}
 		t.remember(in)
 	}
 	if t.tty == nil && isFile {
@@ -97,36 +129,63 @@ func (t *Terminal) remember(f *os.File) {
 	}
 }
 
-// Enter makes the terminal ready, and asks whether it can take a frame before
-// it shows it. Over a network the answer could come when nobody waits for it any
-// more but a shell; Apple's prints the question.
+// Enter makes the terminal ready, or ready again, unless we are in the background: then
+// it is for Follow to do that later.
 func (t *Terminal) Enter() error {
-	if in, ok := t.Input.(*hangupFile); ok && term.IsTerminal(in.Fd()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.InForeground() {
+		t.standAside()
+		return nil
+	}
+	if in, ok := t.Input.(*watchedFile); ok && term.IsTerminal(in.Fd()) {
+		if !t.isRaw {
+			t.remember(in.File) // a shell may have changed it meanwhile
+		}
 		if _, err := term.MakeRaw(in.Fd()); err != nil {
 			return err
 		}
 	}
-	modes := enterScreen
-	if t.environ.get("SSH_TTY") == "" && t.environ.get("TERM_PROGRAM") != "Apple_Terminal" {
-		modes += ansi.RequestModeSynchronizedOutput
+	t.isRaw, t.isOurs = true, true
+	if err := t.keys.listen(t.Input, t.environ.get("TERM")); err != nil {
+		return err
 	}
-	_, err := t.Output.Write([]byte(modes))
-	return err
+	return t.write(enterScreen + t.question.ask(t))
 }
 
-// Leave makes the terminal what it was.
-func (t *Terminal) Leave() {
-	_, _ = t.Output.Write([]byte(leaveScreen))
-	if t.tty != nil {
-		_ = term.Restore(t.tty.Fd(), t.state)
+// Leave makes the terminal what it was, if it is ours.
+func (t *Terminal) Leave() { t.leaveSaying("") }
+
+// leaveSaying is Leave, and prints a text.
+func (t *Terminal) leaveSaying(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.isOurs || !t.InForeground() {
+		t.standAside()
+		return
 	}
+	t.question.awaitAnswer()
+	t.keys.ignore()
+	_ = t.write(leaveScreen + text) // a terminal that is gone needs no restoring
+	t.isOurs = false
+	if t.tty == nil {
+		return
+	}
+	_ = term.Restore(t.tty.Fd(), t.state)
+	t.isRaw = false
+}
+
+// standAside leaves the terminal to who has it. It is called with mu held.
+func (t *Terminal) standAside() {
+	t.isOurs = false
+	t.keys.ignore()
 }
 
 // Force makes the terminal what it was although it takes no output: its
 // settings for sure, its contents if it takes a few bytes once the backlog is
 // dropped.
 func (t *Terminal) Force() {
-	if t.tty == nil {
+	if t.tty == nil || !t.InForeground() {
 		return
 	}
 	fd := t.tty.Fd()
@@ -134,6 +193,26 @@ func (t *Terminal) Force() {
 	_ = term.Restore(fd, t.state)
 	// CAN ends a sequence that was cut off.
 	writeAtOnce(int(fd), "\x18"+leaveScreen)
+}
+
+// Write writes to the terminal, if it is ours. What somebody else has on it now is not
+// written over: who draws has to draw all of it when it is ours again.
+func (t *Terminal) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.isOurs || !t.InForeground() {
+		return len(p), nil
+	}
+	return len(p), t.write(string(p))
+}
+
+// write writes, whosever the terminal is. It is called with mu held.
+func (t *Terminal) write(text string) error {
+	_, err := t.Output.Write([]byte(text))
+	if err != nil {
+		t.gone()
+	}
+	return err
 }
 
 // Size is 0 by 0 if the terminal does not know it.
@@ -144,47 +223,9 @@ func (t *Terminal) Size() (width, height int) {
 	return width, height
 }
 
-// Follow calls resized whenever the terminal was, until over.
-func (t *Terminal) Follow(over <-chan struct{}, resized func(width, height int)) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGWINCH)
-	defer signal.Stop(signals)
-	for {
-		select {
-		case <-signals:
-			resized(t.Size())
-		case <-over:
-			return
-		}
-	}
-}
-
 // Close closes what Open has opened.
 func (t *Terminal) Close() {
 	if t.opened != nil {
 		_ = t.opened.Close()
 	}
-}
-
-// hangupFile notices that a terminal is gone. The library would go on with a
-// screen that nobody sees and keys that never come.
-type hangupFile struct {
-	*os.File
-	gone func()
-}
-
-func (w *hangupFile) Read(p []byte) (int, error) {
-	n, err := w.File.Read(p)
-	if err != nil {
-		w.gone()
-	}
-	return n, err
-}
-
-func (w *hangupFile) Write(p []byte) (int, error) {
-	n, err := w.File.Write(p)
-	if err != nil {
-		w.gone()
-	}
-	return n, err
 }

@@ -1,0 +1,45 @@
+package terminal
+
+import (
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// dropBacklog discards what the terminal has not taken yet.
+func dropBacklog(fd int) { _ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH) }
+
+// writeAtOnce writes what the terminal takes without waiting for it. It opens
+// the terminal once more, because others share the descriptor there is, and
+// would not wait any more either.
+func writeAtOnce(fd int, text string) {
+	name := "/proc/self/fd/" + strconv.Itoa(fd)
+	if tty, err := unix.Open(name, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0); err == nil {
+		_, _ = unix.Write(tty, []byte(text))
+		_ = unix.Close(tty)
+	}
+}
+
+// raise sends a signal to this thread.
+func raise(s unix.Signal) { _ = unix.Tgkill(unix.Getpid(), unix.Gettid(), s) }
+
+// byDefault has the kernel do by default what a signal asks for, until restored. Go does
+// not undo signal.Notify of those that it has no handler for by itself, as SIGTSTP.
+func byDefault(s unix.Signal) (restore func(), err error) {
+	var standard, before [8]uint64 // larger than struct sigaction is anywhere; SIG_DFL is 0
+	if err := sigaction(s, &standard, &before); err != nil {
+		return nil, err
+	}
+	return func() { _ = sigaction(s, &before, &standard) }, nil // what was there is valid
+}
+
+// sigaction is rt_sigaction(2).
+func sigaction(s unix.Signal, set, before *[8]uint64) error {
+	const maskSize = 8
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(before)), maskSize, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
