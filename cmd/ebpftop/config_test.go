@@ -101,11 +101,11 @@ func TestSettingsWin(t *testing.T) {
 		// What it prints is a file of settings that says the same.
 		e.writes(e.userSettings(), settingsUser, got.out)
 		e.check(os.Remove(systemSettings))
-		if again := e.run(nil, "config"); again.status != 0 || strings.Count(again.out, e.userSettings()) != 8 {
+		if again := e.run(nil, "config"); again.status != 0 || strings.Count(again.out, e.userSettings()) != 10 {
 			t.Errorf("status %d, said %q, printed\n%s", again.status, again.errOut, again.out)
 		}
 		none := e.run(nil, "config", "--config", "none")
-		if none.status != 0 || strings.Count(none.out, "# default") != 9 {
+		if none.status != 0 || strings.Count(none.out, "# default") != 11 {
 			t.Errorf("status %d, said %q, printed\n%s", none.status, none.errOut, none.out)
 		}
 	})
@@ -154,7 +154,7 @@ func TestSettingsRefused(t *testing.T) {
 			want []string
 		}{
 			{"intervall: 1s", []string{":1:", "unknown setting", "did you mean interval?"}},
-			{password + ": 1s", []string{":1:", "unknown setting: there are hook, "}},
+			{password + ": 1s", []string{":1:", "unknown setting: there are ascii, color, hook, "}},
 			{"a line of " + password, []string{":1:", "a word where a mapping belongs"}},
 			{"# x\ninterval: soon", []string{":2:", `interval "soon"`, "500ms"}},
 			{"interval: 1ns", []string{"1ns", "50ms"}},
@@ -162,6 +162,8 @@ func TestSettingsRefused(t *testing.T) {
 			{"port: [80, http]", []string{`port "http"`, "1 to 65535"}},
 			{"port: [[80]]", []string{":1:", "words or numbers"}},
 			{"hook:", []string{":1:", "nothing is set"}},
+			{"color: maybe", []string{"--color", "maybe", "auto, always or never"}},
+			{"ascii: maybe", []string{"--ascii", "maybe", "auto, true or false"}},
 			{"hook: fast", []string{"hook", "fast", "xdp-generic"}},
 			{"hook: tc\nhook: xdp", []string{":2:", "already on line 1"}},
 			{"enforce: [no-args]", []string{":1:", "enforce belongs into " + systemSettings}},

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
+	"github.com/ebpftop/ebpftop/probes/impact"
 	"github.com/ebpftop/ebpftop/probes/live"
 	"github.com/ebpftop/ebpftop/ui"
 )
@@ -18,7 +19,11 @@ import (
 // runDashboard shows the running kernel until the user quits or ctx ends. Once
 // everything is attached, it confines the process to what it still needs. No pair can be
 // changed if forbidden says why.
-func runDashboard(ctx context.Context, opts live.Options, needs confine.Needs, forbidden error) (err error) {
+func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, needs confine.Needs, forbidden error) (err error) {
+	color, ascii, err := watch.look(os.Getenv)
+	if err != nil {
+		return err
+	}
 	host, kernel, err := hostAndKernel()
 	if err != nil {
 		return err
@@ -34,6 +39,7 @@ func runDashboard(ctx context.Context, opts live.Options, needs confine.Needs, f
 		err = errors.Join(err, source.Close())
 		leaving.clear()
 	}()
+	remote := impact.IsRemote()
 	if err := confine.Process(needs); err != nil {
 		return err
 	}
@@ -43,8 +49,23 @@ func runDashboard(ctx context.Context, opts live.Options, needs confine.Needs, f
 		Kernel:   kernel,
 		Interval: opts.Interval,
 		Pairs:    editorOf(source, forbidden),
-		ASCII:    ui.NeedsASCII(os.Getenv),
+		Remote:   remote,
+
+		StopWarning: stopWarning(kernel),
+		ASCII:       ascii,
+		Color:       color,
 	})
+}
+
+// stopWarning says what does not go on while the process is stopped: before Linux 6.6,
+// filters redirect only as long as the process renews their lease.
+func stopWarning(kernel string) string {
+	var major, minor int
+	_, _ = fmt.Sscanf(kernel, "%d.%d", &major, &minor) // 0.0 warns
+	if major > 6 || major == 6 && minor >= 6 {
+		return ""
+	}
+	return "before Linux 6.6, pairs by tc pass on no frames until it goes on"
 }
 
 func hostAndKernel() (host, kernel string, err error) {

@@ -50,7 +50,7 @@ No packet leaves the lab, nothing remains of it. Programs are the whole host's.`
 				if asJSON {
 					return runStats(ctx, opts, demoNeeds, 0, cmd.OutOrStdout(), selection{}, new(jsonPrinter).print)
 				}
-				return runDashboard(ctx, opts, demoNeeds, nil)
+				return runDashboard(ctx, &watch, opts, demoNeeds, nil)
 			})
 		},
 	}

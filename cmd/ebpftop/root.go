@@ -47,7 +47,7 @@ func newRootCommand() *cobra.Command {
 			return withInspector(func(inspector *inspect.Inspector) error {
 				opts.Inspector = inspector
 				opts.AllowLinks = guard.arm(inspector.Sessions).check
-				return runDashboard(cmd.Context(), opts, needs, forbidden)
+				return runDashboard(cmd.Context(), &watch, opts, needs, forbidden)
 			})
 		},
 	}

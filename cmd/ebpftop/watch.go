@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/settings"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/live"
+	"github.com/ebpftop/ebpftop/ui"
 )
 
 const (
@@ -39,6 +41,8 @@ type watchFlags struct {
 	maxConnections uint32
 	idle           map[string]string
 	interval       time.Duration
+	color          string
+	ascii          string
 
 	set    *pflag.FlagSet // these flags, which settings may set
 	config string
@@ -76,6 +80,13 @@ func (w *watchFlags) define(interval time.Duration) {
 		"drop idle after `TIMES`: closed=15s,other=1m,tcp=5m")
 	flags.Lookup("idle").DefValue = "" // the text says it
 	flags.DurationVar(&w.interval, "interval", interval, "`TIME` between samples")
+	// Because sudo removes the variables that say it. They are hidden for want of a line.
+	flags.StringVar(&w.color, "color", string(ui.ColorAuto), "draw in colour: `WHEN` is auto, always or never")
+	flags.StringVar(&w.ascii, "ascii", "auto", "draw with ASCII alone: `WHEN` is auto, true or false")
+	flags.Lookup("ascii").NoOptDefVal = "true"
+	for _, name := range []string{"color", "ascii"} {
+		flags.Lookup(name).Hidden = true
+	}
 }
 
 // withSettings sets the flags that were not given as the files of settings and the
@@ -124,6 +135,9 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 	if opts.Ageing, err = ageing(w.idle); err != nil {
 		return opts, err
 	}
+	if _, _, err := w.look(os.Getenv); err != nil {
+		return opts, err
+	}
 	opts.Interfaces = w.interfaces
 	opts.ProtocolsOnly = w.protocolsOnly
 	opts.NoArgs, opts.NoExecs = w.noArgs, w.noExecs
@@ -131,6 +145,22 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 	opts.MaxConnections = w.maxConnections
 	opts.Interval = w.interval
 	return opts, nil
+}
+
+// look is how the screen is to look.
+func (w *watchFlags) look(getenv func(string) string) (color ui.Color, ascii bool, err error) {
+	switch color = ui.Color(w.color); color {
+	case ui.ColorAuto, ui.ColorAlways, ui.ColorNever:
+	default:
+		return "", false, wrongUse(fmt.Errorf("--color %q: use auto, always or never", w.color))
+	}
+	switch w.ascii {
+	case "auto":
+		return color, ui.NeedsASCII(getenv), nil
+	case "true", "false":
+		return color, w.ascii == "true", nil
+	}
+	return "", false, wrongUse(fmt.Errorf("--ascii %q: use auto, true or false", w.ascii))
 }
 
 // ageing is the default one, changed by what --idle says.
