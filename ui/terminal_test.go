@@ -27,7 +27,7 @@ func TestRedraw(t *testing.T) {
 			u.press(before)
 			u.waitFor("a frame at rest", func(string) bool { return true })
 			const foreign = "Broadcast message from root"
-			if _, err := u.tty.WriteString("\x1b[5;1H" + foreign); err != nil {
+			if _, err := u.TTY.WriteString("\x1b[5;1H" + foreign); err != nil {
 				t.Fatal(err)
 			}
 			u.waitForText(foreign)
@@ -109,7 +109,7 @@ func TestTypedByTheThousands(t *testing.T) {
 func TestSizeWithoutSignal(t *testing.T) {
 	u := start(t, 80, 24)
 	u.feed(fake.Sample(0))
-	u.emu.Resize(100, 30)
+	u.Emulator.Resize(100, 30)
 	u.resize(100, 30)
 	u.waitFor("the whole width", func(screen string) bool {
 		lines := strings.Split(screen, "\n")

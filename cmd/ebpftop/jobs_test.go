@@ -37,8 +37,8 @@ func (s *screen) awaitCooked() {
 	s.t.Helper()
 	s.press("clear; stty -a\r")
 	s.await("a terminal for lines", " icanon", " echo ", prompt)
-	if s.emu.IsAltScreen() || strings.Contains(s.text(), "hooks") {
-		s.t.Errorf("the screen is still there:\n%s", s.text())
+	if s.Emulator.IsAltScreen() || strings.Contains(s.Text(), "hooks") {
+		s.t.Errorf("the screen is still there:\n%s", s.Text())
 	}
 }
 
@@ -182,10 +182,10 @@ func TestTraceOnTerminalAsItWas(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.await("a trace", "goroutine", prompt)
-			if s.emu.IsAltScreen() {
+			if s.Emulator.IsAltScreen() {
 				t.Error("on the alternate screen")
 			}
-			if text := s.text(); strings.Contains(ansi.Strip(text), "╭") {
+			if text := s.Text(); strings.Contains(ansi.Strip(text), "╭") {
 				t.Errorf("beside our screen:\n%s", text)
 			}
 			s.awaitCooked()
