@@ -1,6 +1,9 @@
 package probes
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Hook is where in the kernel received frames are counted. Sent frames are
 // counted by a tracepoint where that is attached anyway, else by tc egress.
@@ -17,10 +20,14 @@ const (
 	HookNone       Hook = ""            // not watched; HookReason says why
 )
 
+// Hooks returns those that --hook takes.
+func Hooks() []Hook {
+	return []Hook{HookAuto, HookTracepoint, HookXDP, HookXDPGeneric, HookTC, HookClsact}
+}
+
 // ParseHook reads the word that --hook takes.
 func ParseHook(word string) (Hook, error) {
-	switch hook := Hook(word); hook {
-	case HookAuto, HookTracepoint, HookXDP, HookXDPGeneric, HookTC, HookClsact:
+	if hook := Hook(word); slices.Contains(Hooks(), hook) {
 		return hook, nil
 	}
 	return "", fmt.Errorf("unknown hook %q: use auto, tracepoint, xdp, xdp-generic, tc or clsact", word)

@@ -3,6 +3,7 @@ package probes
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -17,10 +18,14 @@ const (
 	DatapathTC         Datapath = "tc"          // tc redirect: tcx, or clsact before Linux 6.6
 )
 
+// Datapaths returns those that --datapath takes.
+func Datapaths() []Datapath {
+	return []Datapath{DatapathAuto, DatapathXDP, DatapathXDPGeneric, DatapathTC}
+}
+
 // ParseDatapath reads the word that --datapath takes.
 func ParseDatapath(word string) (Datapath, error) {
-	switch d := Datapath(word); d {
-	case DatapathAuto, DatapathXDP, DatapathXDPGeneric, DatapathTC:
+	if d := Datapath(word); slices.Contains(Datapaths(), d) {
 		return d, nil
 	}
 	return "", fmt.Errorf("unknown datapath %q: use auto, xdp, xdp-generic or tc", word)

@@ -26,7 +26,7 @@ func usage(cmd *cobra.Command) error {
 		b.WriteString("\nCommands, each with its own --help:\n")
 		for _, c := range cmd.Commands() {
 			if c.IsAvailableCommand() {
-				fmt.Fprintf(&b, "  %-8s %s\n", c.Name(), c.Short)
+				fmt.Fprintf(&b, "  %-*s %s\n", c.NamePadding(), c.Name(), c.Short)
 			}
 		}
 	}

@@ -55,13 +55,15 @@ func newRootCommand() *cobra.Command {
 	root.Flags().StringVar(&links.Path, "links", "", "connect the interfaces of `FILE`, and follow it")
 	trustFlag(root, &links)
 	guard.register(root, adviseYes)
-	root.Flags().Lookup("yes").Hidden = true // there is no line left: the error that asks for it names it
+	for _, name := range []string{"yes", "trust-file"} {
+		root.Flags().Lookup(name).Hidden = true // for want of a line: whoever needs it is told
+	}
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for ebpftop")
 	root.Flags().Lookup("version").Hidden = true // for want of a line: there is a command
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	shortenHelp(root)
-	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newConfigCommand(), newVersionCommand(),
-		newSuperviseCommand(), newInspectCommand())
+	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newConfigCommand(),
+		newCompletionCommand(), newVersionCommand(), newSuperviseCommand(), newInspectCommand())
+	addCompletions(root)
 	return root
 }

@@ -102,9 +102,10 @@ func newXconnectAdd() *cobra.Command {
 	var datapath string
 	var wait bool
 	cmd := &cobra.Command{
-		Use:   "add A B",
-		Short: "Connect A and B; A and A sends back what A receives",
-		Args:  onePair,
+		Use:               "add A B",
+		Short:             "Connect A and B; A and A sends back what A receives",
+		Args:              onePair,
+		ValidArgsFunction: completePair,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			requested, err := crossconnect.ParseDatapath(datapath)
 			if err != nil {
@@ -139,9 +140,10 @@ func newXconnectAdd() *cobra.Command {
 func newXconnectDel() *cobra.Command {
 	var trial trialFlag
 	cmd := &cobra.Command{
-		Use:   "del A [B]",
-		Short: "Disconnect A",
-		Args:  pairOrEnd,
+		Use:               "del A [B]",
+		Short:             "Disconnect A",
+		Args:              pairOrEnd,
+		ValidArgsFunction: completePair,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := cmp.Or(trial.check(cmd), errCannotKeep()); err != nil {
 				return err

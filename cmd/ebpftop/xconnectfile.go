@@ -19,7 +19,8 @@ func newXconnectApply() *cobra.Command {
 		Short: "Make the pairs of a file the kept ones, all or none",
 		Long: `apply makes the pairs of a file the kept ones: all of them and no others, or it
 changes nothing. With -f - it reads them from its standard input.`,
-		Args: oneFile(&file.Path),
+		Args:              oneFile(&file.Path),
+		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cmp.Or(trial.check(cmd), errCannotKeep()); err != nil {
 				return err

@@ -37,7 +37,8 @@ goes on. SIGHUP has it read the file again.
   links:
     eth1: eth2
     eth3: {peer: eth4, datapath: tc, wait: true}`,
-		Args: oneFile(&file.Path),
+		Args:              oneFile(&file.Path),
+		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file.Path == standardInput {
 				return wrongUse(errors.New("-f -: run follows a file, which the standard input is not: name one"))

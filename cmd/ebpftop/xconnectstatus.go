@@ -30,7 +30,8 @@ file (-f). With --check, the exit status says so, in place of the ones below:
   2  down: a pair is not there, or an end of it is down; or there is no pair
 
 What it finds is on the standard output, why it failed on the standard error.`,
-		Args: cobra.MatchAll(pairOrNone, interfaceNames),
+		Args:              cobra.MatchAll(pairOrNone, interfaceNames),
+		ValidArgsFunction: completePair,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := errEmpty(cmd, "file"); err != nil {
 				return err
