@@ -6,16 +6,18 @@
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all help build demo test race test-long golden bench test-kernels \
-	fmt lint generate check-generated licences dependencies clean
+.PHONY: all help build demo test test-long golden bench test-kernels \
+	fmt lint generate check-generated man licences dependencies \
+	release test-release test-packages clean
 
 all: build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z].*:.*## / { printf "%-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The go command records the tag and the commit, in a clone; not in a work tree of git's.
 build: ## make ./ebpftop
-	go build -trimpath -o ebpftop ./cmd/ebpftop
+	go build -trimpath -buildvcs=auto -ldflags='-s -w' -o ebpftop ./cmd/ebpftop
 
 # A lab of network namespaces with traffic in it, and the dashboard inside.
 demo: build ## open the dashboard in a lab with traffic of its own
@@ -63,7 +65,7 @@ bench: build ## measure what ebpftop costs, more than half an hour
 test-kernels: ## run the tests on other kernels, under QEMU
 	.ci/kernels/run $(KERNELS)
 
-sources = bpf cmd probes ui
+sources = bpf cmd packaging/sbom probes ui
 
 # Where programs for the kernel are, and what they compile to.
 compiled = bpf cmd/bench/baselines
@@ -82,7 +84,7 @@ fmt: ## format the sources, the C with clang-format-19
 # Functions that only these have a use for are not dead: what tests share.
 helpers = probes/lab/labtest|ui/internal/fake|ui/terminal/emulated
 
-lint: build ## check the sources, and what the documents say of them
+lint: ## check the sources, and what the documents say of them
 	test -z "$$(gofmt -l $(sources))" || { gofmt -l $(sources); exit 1; }
 	clang-format-19 --dry-run -Werror $(c)
 	go mod tidy -diff
@@ -93,7 +95,8 @@ lint: build ## check the sources, and what the documents say of them
 	go tool depguard ./...
 	.ci/imports
 	@! go tool deadcode ./... | grep -vE '^($(helpers))/'
-	@if go tool nm ebpftop | grep 'T reflect.Value.MethodByName$$'; then \
+	go build -o .bench/unstripped ./cmd/ebpftop
+	@if go tool nm .bench/unstripped | grep 'T reflect.Value.MethodByName$$'; then \
 		echo "calls methods by name, as templates do: the linker then keeps all there are, 4 MB" && exit 1; fi
 	.ci/tests-named
 	.ci/links
@@ -109,6 +112,21 @@ check-generated: generate ## compare what is committed with what the C compiles 
 	git diff --exit-code -- $(compiled)
 	test -z "$$(git ls-files --others --exclude-standard $(compiled))"
 
+# TestPackaged compares.
+man: ## write what packages hold of the commands anew
+	go test -count=1 ./cmd/ebpftop -run '^TestPackaged$$' -write-packaged
+
+# Of what is committed. A release is of a tag: git tag v1.2.3, then this.
+release: ## make archives, packages, SBOMs and checksums in dist/
+	packaging/release
+
+test-release: ## make a release twice, and compare; minutes
+	packaging/test-release
+
+# Needs root and, of Debian, lintian and mmdebstrap.
+test-packages: ## install, use and purge the package in a fresh Debian
+	packaging/test-packages
+
 licences: ## write .github/licences anew
 	.ci/licences >.github/licences
 
@@ -121,4 +139,4 @@ dependencies: ## check licences and known vulnerabilities of what is used
 	.ci/vulnerabilities
 
 clean: ## remove what was built
-	rm -rf ebpftop .bench
+	rm -rf ebpftop .bench dist
