@@ -6,7 +6,7 @@
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all help build demo test test-long golden bench test-kernels \
+.PHONY: all help build demo test race test-long golden bench test-kernels \
 	fmt lint generate check-generated man licences dependencies \
 	release test-release test-packages clean
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/settings"
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 var shells = []string{"bash", "zsh", "fish"}
@@ -59,6 +61,9 @@ var flagValues = map[string]cobra.CompletionFunc{
 	"file":       completeYAML,
 	"config":     completeSettings,
 	"idle":       cobra.FixedCompletions([]string{"closed=", "other=", "tcp="}, cobra.ShellCompDirectiveNoSpace),
+	"color":      completeWords(ui.ColorAuto, ui.ColorAlways, ui.ColorNever),
+	"ascii":      completeWords("auto", "true", "false"),
+	"by":         completeWords(snapshot.Groupings...),
 	"log-format": completeWords("text", "json"),
 	"log-level":  completeWords("debug", "info", "warn", "error"),
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
-// prompt is that of shells in these tests.
+// prompt is that of jobShells in these tests.
 const prompt = "ready> "
 
 // openShell opens a shell with job control on a terminal. There, $SELF is the program.
@@ -29,8 +29,8 @@ func openShell(t *testing.T, in *lab.Namespace, shell ...string) *screen {
 	return s
 }
 
-// shells are those that Debian has.
-var shells = [][]string{{"bash", "--norc", "--noprofile", "-i"}, {"dash", "-i"}}
+// jobShells are shells with job control: those that Debian has.
+var jobShells = [][]string{{"bash", "--norc", "--noprofile", "-i"}, {"dash", "-i"}}
 
 // awaitCooked awaits the terminal as a shell has it.
 func (s *screen) awaitCooked() {
@@ -46,7 +46,7 @@ func (s *screen) awaitCooked() {
 // the shell, and come back whole: started by the shell, and by a script of it.
 func TestSuspend(t *testing.T) {
 	labtest.RequireRoot(t)
-	for _, shell := range shells {
+	for _, shell := range jobShells {
 		t.Run(shell[0], func(t *testing.T) {
 			s := openShell(t, labtest.Namespace(t), shell...)
 			for _, start := range []string{`"$SELF" --interval 100ms`, `sh -c '"$SELF" --interval 100ms; echo its end'`} {
@@ -81,7 +81,7 @@ func TestStoppedFromElsewhere(t *testing.T) {
 	labtest.RequireRoot(t)
 	for _, stop := range []syscall.Signal{syscall.SIGTSTP, syscall.SIGSTOP} {
 		t.Run(stop.String(), func(t *testing.T) {
-			s := openShell(t, labtest.Namespace(t), shells[0]...)
+			s := openShell(t, labtest.Namespace(t), jobShells[0]...)
 			s.press("clear; \"$SELF\" --interval 100ms\r")
 			s.await("the screen", "hooks", "q quit")
 			for range 2 {
@@ -128,7 +128,7 @@ func TestNoShell(t *testing.T) {
 // TestSuspendOnTrial has the countdown go on while it is stopped, and says so.
 func TestSuspendOnTrial(t *testing.T) {
 	b := newBench(t, 2)
-	s := openShell(t, b.hub, shells[0]...)
+	s := openShell(t, b.hub, jobShells[0]...)
 	s.press("clear; \"$SELF\" --interval 100ms\r")
 	s.await("the interfaces", port(0), port(1))
 	s.connect(form{a: port(0), b: port(1), trial: shortTrial})
@@ -146,7 +146,7 @@ func TestSuspendOnTrial(t *testing.T) {
 // TestBackgroundJob is left alone by the terminal, and ends when it is terminated.
 func TestBackgroundJob(t *testing.T) {
 	labtest.RequireRoot(t)
-	s := openShell(t, labtest.Namespace(t), shells[0]...)
+	s := openShell(t, labtest.Namespace(t), jobShells[0]...)
 	s.press("clear; \"$SELF\" --interval 100ms &\r")
 	s.await("the prompt", prompt)
 	time.Sleep(500 * time.Millisecond) // nothing tells that it has begun: it writes nothing
@@ -175,7 +175,7 @@ func TestTraceOnTerminalAsItWas(t *testing.T) {
 	labtest.RequireRoot(t)
 	for _, signal := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGSEGV} {
 		t.Run(signal.String(), func(t *testing.T) {
-			s := openShell(t, labtest.Namespace(t), shells[0]...)
+			s := openShell(t, labtest.Namespace(t), jobShells[0]...)
 			s.press("clear; \"$SELF\" --interval 100ms\r")
 			s.await("the screen", "hooks", "q quit")
 			if err := syscall.Kill(s.job(), signal); err != nil {

@@ -119,7 +119,7 @@ func TestExamples(t *testing.T) {
 
 // TestFlagsComplete: each flag that takes words completes them, or is one of these.
 func TestFlagsComplete(t *testing.T) {
-	anyWords := []string{"filter"}
+	anyWords := []string{"filter", "exit-over"}
 	used := make(map[string]bool)
 	var check func(cmd *cobra.Command)
 	check = func(cmd *cobra.Command) {
