@@ -87,14 +87,12 @@ func protocolsSeen(t *testing.T, d *demo, lines *bufio.Reader) map[string]bool {
 	}
 	var sample struct {
 		Protocols []probes.Protocol
-		Drops     []probes.Drop
+		Drops     []struct{ Interface, Protocol string }
 	}
 	if err := json.Unmarshal(line, &sample); err != nil {
 		t.Fatal(err)
 	}
-	d.drops = d.drops || slices.ContainsFunc(sample.Drops, func(drop probes.Drop) bool {
-		return drop.Interface == "br0" && drop.Protocol == "udp"
-	})
+	d.drops = d.drops || slices.Contains(sample.Drops, struct{ Interface, Protocol string }{"br0", "udp"})
 	seen := map[string]bool{}
 	for _, p := range sample.Protocols {
 		seen[fmt.Sprint(p.Interface, " ", p.Direction, " ", p.Name)] = true

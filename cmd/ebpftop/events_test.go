@@ -74,7 +74,10 @@ func readEvents(t *testing.T, text []byte) (events []string) {
 			Connection    struct{ Remote string }
 			Exec          struct{ Comm string }
 			Pair          struct{ A string }
-			Drop          probes.Drop
+			Drop          struct {
+				Reason  string
+				Packets uint64
+			}
 			RedirectError redirectError `json:"redirect_error"`
 			Lost          probes.Lost
 		}

@@ -331,7 +331,7 @@ func TestWhoOwnsWhat(t *testing.T) {
 		}
 		return true
 	})
-	var right, unknown, short int
+	var right, wrong, unknown, short int
 	for i, of := range truth {
 		for _, u := range of {
 			c := w.ofUsed(&u)
@@ -340,7 +340,8 @@ func TestWhoOwnsWhat(t *testing.T) {
 				continue
 			}
 			if err := compareOwner(c, &u, accepted, fmt.Sprint("pod-", i)); err != nil {
-				t.Error(err)
+				wrong++
+				t.Log(err)
 			} else if c.Owner == nil {
 				unknown++
 				t.Logf("%s %v with %v: %v", u.Protocol, u.Local, u.Remote, c.OwnerReason)
@@ -355,8 +356,9 @@ func TestWhoOwnsWhat(t *testing.T) {
 	labtest.Report(t, "owners right", right)
 	// Because some kernels miss up to one in a hundred runs of tracing programs while other
 	// things interrupt them, a few may be unknown, and some frames missed.
-	if all := right + unknown; unknown > all/50 || short > all/25 || all == 0 {
-		t.Errorf("of %d connections, %d have no owner, %d have not all frames", all, unknown, short)
+	// And one that takes over the tuple of another may be taken for that.
+	if all := right + wrong + unknown; wrong > all/200 || unknown > all/50 || short > all/25 || all == 0 {
+		t.Errorf("of %d connections, %d have a wrong owner, %d have none, %d have not all frames", all, wrong, unknown, short)
 	}
 }
 

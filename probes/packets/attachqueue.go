@@ -1,6 +1,7 @@
 package packets
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -27,11 +28,16 @@ func (j attachJob) run() {
 	j.w.refusal = j.w.probe.attach(j.hooks, j.why, j.ingress)
 }
 
+// isLocked tells that the job failed because another process was changing cross-connects.
+func (j attachJob) isLocked() bool { return errors.Is(j.w.refusal, crossconnect.ErrLocked) }
+
 const (
 	// attachBurst is how many interfaces may be attached or detached without a pause.
 	attachBurst = 2
 	// attachFew are so few that nobody has to wait for them.
 	attachFew = 4
+	// lockedPause is how long to wait for another process before a job is tried again.
+	lockedPause = 500 * time.Millisecond
 )
 
 // AttachQueue holds the interfaces that are still to be attached. Attaching one by tc
@@ -39,18 +45,20 @@ const (
 // interface (RTNL). So after a burst, the queue pauses after each for as long as that
 // took: others get the lock at once half of the time.
 type AttachQueue struct {
-	jobs  []attachJob
-	done  int // since the queue was empty
-	pause rtnlPause
+	jobs   []attachJob
+	locked []attachJob // to be tried again
+	done   int         // since the queue was empty
+	pause  rtnlPause
 }
 
 func (q *AttachQueue) add(job attachJob) { q.jobs = append(q.jobs, job) }
 
-func (q *AttachQueue) IsWaiting() bool { return len(q.jobs) > 0 }
+func (q *AttachQueue) IsWaiting() bool { return len(q.jobs)+len(q.locked) > 0 }
 
 // drop forgets an interface that is gone.
 func (q *AttachQueue) drop(w *watched) {
-	q.jobs = slices.DeleteFunc(q.jobs, func(job attachJob) bool { return job.w == w })
+	isOf := func(job attachJob) bool { return job.w == w }
+	q.jobs, q.locked = slices.DeleteFunc(q.jobs, isOf), slices.DeleteFunc(q.locked, isOf)
 }
 
 // Progress says how many interfaces have been attached to. It is zero if none is
@@ -59,13 +67,16 @@ func (q *AttachQueue) Progress() probes.Progress {
 	if !q.IsWaiting() {
 		return probes.Progress{}
 	}
-	return probes.Progress{Done: q.done, All: q.done + len(q.jobs)}
+	return probes.Progress{Done: q.done, All: q.done + len(q.jobs) + len(q.locked)}
 }
 
 // Next attaches to one interface, or to many where that is short. It returns when to
 // call it again, false if no interface is waiting.
 func (q *AttachQueue) Next() (wait time.Duration, more bool) {
-	for isShort := true; isShort && q.IsWaiting(); {
+	if len(q.jobs) == 0 {
+		q.jobs, q.locked = q.locked, nil
+	}
+	for isShort := true; isShort && len(q.jobs) > 0; {
 		job := q.jobs[0]
 		q.jobs = q.jobs[1:]
 		q.done++
@@ -74,10 +85,17 @@ func (q *AttachQueue) Next() (wait time.Duration, more bool) {
 		} else {
 			wait = q.pause.after(job.run)
 		}
+		if job.isLocked() {
+			q.done--
+			q.locked = append(q.locked, job)
+		}
 	}
-	if !q.IsWaiting() {
+	switch {
+	case !q.IsWaiting():
 		*q = AttachQueue{}
 		return 0, false
+	case len(q.jobs) == 0:
+		return lockedPause, true
 	}
 	return wait, true
 }
@@ -89,10 +107,12 @@ func (q *AttachQueue) Few() {
 	}
 }
 
-// All attaches to all interfaces that are waiting.
+// All attaches to all interfaces that are waiting, but for those to be tried again.
 func (q *AttachQueue) All() {
-	for wait, more := q.Next(); more; wait, more = q.Next() {
-		time.Sleep(wait)
+	for len(q.jobs) > 0 {
+		if wait, _ := q.Next(); len(q.jobs) > 0 {
+			time.Sleep(wait)
+		}
 	}
 }
 
