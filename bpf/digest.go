@@ -9,7 +9,9 @@ import (
 // order of their names: `cat bpf/*_bpfel.o | sha256sum`, or bpfeb on big-endian machines.
 func Digest() string {
 	hash := sha256.New()
-	for _, object := range [][]byte{_CrossConnectsBytes, _DropsBytes, _ExecsBytes, _PacketsBytes} {
+	for _, object := range [][]byte{
+		_CrossConnectsBytes, _DropsBytes, _ExecsBytes, _OwnersBytes, _PacketsBytes, _RedirectsBytes,
+	} {
 		hash.Write(object)
 	}
 	return hex.EncodeToString(hash.Sum(nil))
