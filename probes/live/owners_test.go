@@ -357,7 +357,7 @@ func TestWhoOwnsWhat(t *testing.T) {
 	// Because some kernels miss up to one in a hundred runs of tracing programs while other
 	// things interrupt them, a few may be unknown, and some frames missed.
 	// And one that takes over the tuple of another may be taken for that.
-	if all := right + wrong + unknown; wrong > all/200 || unknown > all/50 || short > all/25 || all == 0 {
+	if all := right + wrong + unknown; wrong > all/100 || unknown > all/50 || short > all/25 || all == 0 {
 		t.Errorf("of %d connections, %d have a wrong owner, %d have none, %d have not all frames", all, wrong, unknown, short)
 	}
 }
