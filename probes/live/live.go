@@ -7,15 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime/debug"
 	"sync"
 	"time"
 
-	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -25,7 +22,6 @@ import (
 	"github.com/ebpftop/ebpftop/probes/drops"
 	"github.com/ebpftop/ebpftop/probes/execs"
 	"github.com/ebpftop/ebpftop/probes/inspect"
-	"github.com/ebpftop/ebpftop/probes/internal/attach"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 	"github.com/ebpftop/ebpftop/probes/latest"
@@ -142,133 +138,6 @@ func New(ctx context.Context, opts Options) (*Live, error) {
 	}
 	go l.run(ctx, opts.Interval, events)
 	return l, nil
-}
-
-// explain adds to an error of the kernel what the user can do about it.
-func explain(err error) error {
-	_, isLinks := errors.AsType[linksError](err)
-	_, isFile := errors.AsType[*fs.PathError](err)
-	switch {
-	case isFile || isLinks && errors.Is(err, unix.EACCES):
-		return err // it is about the mode of a file
-	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%w: %s, see `ebpftop doctor`", err, doctor.WhyForbidden())
-	case errors.Is(err, ebpf.ErrNotSupported):
-		return fmt.Errorf("%w: `ebpftop doctor` says what this kernel lacks", err)
-	}
-	return err
-}
-
-// linksError is about the file of links.
-type linksError struct{ error }
-
-func (e linksError) Unwrap() error { return e.error }
-
-// events are what the probes follow at once, without waiting for a sample.
-type events struct {
-	interfaces <-chan rtnl.Message      // came, went or changed
-	links      <-chan linksfile.Version // of the file of cross-connects
-}
-
-// open makes the probes, attaches to the interfaces there are, and connects
-// what the file of links says.
-func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
-	defer kernel.KeepTypes()()
-	// Subscribed before the list is taken, so that no interface falls between.
-	if e.interfaces, err = rtnl.Messages(ctx); err != nil {
-		return e, err
-	}
-	var socket rtnl.Socket
-	links, err := socket.Links()
-	if err != nil {
-		return e, err
-	}
-	if l.namespace, err = kernel.NetworkNamespace(); err != nil {
-		return e, err
-	}
-	if err := l.openPrograms(opts, len(links)); err != nil {
-		return e, err
-	}
-	yield := func(ifindex int) bool { return l.interfaces.YieldXDP(ifindex) }
-	if l.pairs, err = newPairManager(yield, l.inspector); err != nil {
-		return e, err
-	}
-	l.pairs.allowLinks = opts.AllowLinks
-	l.interfaces = packets.NewInterfaces(l.packets, opts.Hook, opts.Interfaces)
-	l.interfaces.RTNL = socket
-	l.interfaces.LookAt = l.inspector.LookAt
-	l.interfaces.XDPIngresses = l.pairs.xdpIngresses
-	if err := l.interfaces.Check(links); err != nil {
-		return e, err
-	}
-	if err := attach.RemoveStaleFilters(links); err != nil {
-		return e, err
-	}
-	if err := l.interfaces.Reconcile(links); err != nil {
-		return e, err
-	}
-	if !opts.AtOnce {
-		l.interfaces.Queue.All()
-	}
-	if err := l.interfaces.Refused(); err != nil {
-		return e, err
-	}
-	if e.links, err = l.pairs.followFile(ctx, opts.Links); err != nil {
-		return e, linksError{err}
-	}
-	if err := l.follow(); err != nil {
-		return e, err
-	}
-	if l.begun = !opts.AtOnce; l.begun {
-		l.interfaces.Queue.All()
-	}
-	_, err = l.self.poll(0) // what the start cost is no part of an interval
-	return e, err
-}
-
-// openPrograms loads the programs, side by side, because the kernel takes tens of
-// milliseconds to verify them.
-func (l *Live) openPrograms(opts Options, interfaces int) error {
-	var group errgroup.Group
-	group.Go(func() error { return l.openPackets(opts, interfaces) })
-	if l.owners = owners.LeaveOut(l.clock); !opts.NoOwners && !opts.ProtocolsOnly {
-		group.Go(func() (err error) {
-			l.owners, err = owners.New(l.clock)
-			return err
-		})
-	}
-	if !opts.NoExecs {
-		group.Go(func() (err error) {
-			l.execs, err = execs.New(l.clock, execs.Options{NoArgs: opts.NoArgs})
-			return err
-		})
-	}
-	if !opts.NoDrops {
-		group.Go(func() (err error) {
-			l.drops, err = drops.New(l.clock, l.namespace)
-			return err
-		})
-	}
-	return group.Wait()
-}
-
-// openPackets makes what counts packets, on no interface yet.
-func (l *Live) openPackets(opts Options, interfaces int) (err error) {
-	l.packets, err = packets.New(packets.Options{
-		Interfaces:     interfaces,
-		Namespace:      l.namespace,
-		MaxConnections: opts.MaxConnections,
-		Ports:          opts.Ports,
-		ProtocolsOnly:  opts.ProtocolsOnly,
-	})
-	if err != nil {
-		return err
-	}
-	if opts.Hook == probes.HookAuto || opts.Hook == probes.HookTracepoint {
-		l.packets.BeginTracing()
-	}
-	l.connections, err = packets.NewConnections(l.packets, l.clock, opts.Ageing)
-	return err
 }
 
 // gatherTime is how long to wait after a message about an interface. Because an interface
