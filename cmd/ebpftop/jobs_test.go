@@ -133,6 +133,7 @@ func TestSuspendOnTrial(t *testing.T) {
 	s.await("the interfaces", port(0), port(1))
 	s.connect(form{a: port(0), b: port(1), trial: shortTrial})
 	s.await("the countdown", "s left, c confirms, u takes back")
+	s.awaitNo("press a to add") // a sample has the pair
 	s.press("\x1a")
 	s.await("the countdown", "ebpftop: the trial is over in ", " s all the same", prompt)
 	b.awaitLost(0, 1) // the kernel ends it
