@@ -29,13 +29,13 @@ const beEbpftop = "EBPFTOP_TEST_IS_COMMAND"
 // tcHook is what --hook tc comes down to on the kernel at hand.
 var (
 	tcHook   = probes.HookTC
-	allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact}
+	allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookTC, probes.HookClsact}
 )
 
 func TestMain(m *testing.M) {
 	if version, err := features.LinuxVersionCode(); err == nil && version < 6<<16|6<<8 {
 		tcHook = probes.HookClsact
-		allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookClsact}
+		allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookClsact}
 	}
 	if os.Getenv(beEbpftop) != "" {
 		tellGoroutines()

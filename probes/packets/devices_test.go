@@ -51,7 +51,7 @@ func TestRefusedXDPFallsBack(t *testing.T) {
 	r := &rig{t: t, host: host, peer: peer}
 	r.openOn("br0", probes.HookXDP, 1000)
 	row, _ := r.poll()
-	if row.Hook != probes.HookXDPGeneric || !strings.Contains(row.HookReason, "xdp refused") {
+	if row.Hook != tcHook || !strings.Contains(row.HookReason, "xdp refused") {
 		t.Errorf("hook %q: %s", row.Hook, row.HookReason)
 	}
 }

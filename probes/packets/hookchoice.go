@@ -33,9 +33,9 @@ func factsOf(link netlink.Link) linkFacts {
 var standingKinds = []string{"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "bond", "team"}
 
 // hooksToTry lists the hooks for received frames in the order to try them,
-// and why the first one is preferred. XDP generic comes before tc only on
-// hardware: there it switches GRO off and sees frames one by one, while on a
-// virtual device it would take a 64 KiB aggregate for one frame.
+// and why the first one is preferred. Generic XDP is the last of them: of an skb it shows
+// the data alone, so it takes an aggregate for one frame, loses a VLAN tag that is beside
+// the data, and takes what the host loops back to itself for received.
 func hooksToTry(requested probes.Hook, facts linkFacts) (hooks []probes.Hook, reason string) {
 	tc := []probes.Hook{probes.HookTC, probes.HookClsact}
 	traced := requested == probes.HookAuto || requested == probes.HookTracepoint
@@ -43,7 +43,7 @@ func hooksToTry(requested probes.Hook, facts linkFacts) (hooks []probes.Hook, re
 	case traced && slices.Contains(standingKinds, facts.kind):
 		return tc, "what a " + facts.kind + " receives passes the tracepoint on the device below only"
 	case requested == probes.HookAuto:
-		return append([]probes.Hook{probes.HookTracepoint}, tc...), "sees every frame; nothing is attached to the interface"
+		return append([]probes.Hook{probes.HookTracepoint}, tc...), "comes before what others attach; nothing is attached to the interface"
 	case requested == probes.HookTracepoint:
 		return append([]probes.Hook{probes.HookTracepoint}, tc...), "asked for"
 	case requested == probes.HookTC:
@@ -55,9 +55,9 @@ func hooksToTry(requested probes.Hook, facts linkFacts) (hooks []probes.Hook, re
 	case !facts.hasEthernet:
 		return tc, "XDP needs an Ethernet header"
 	case requested == probes.HookXDPGeneric:
-		return append([]probes.Hook{probes.HookXDPGeneric}, tc...), "asked for"
+		return append(tc, probes.HookXDPGeneric), "generic XDP does not show aggregates, VLAN tags beside the data, and the host's own multicast"
 	}
-	return append([]probes.Hook{probes.HookXDP, probes.HookXDPGeneric}, tc...), "asked for"
+	return append([]probes.Hook{probes.HookXDP}, append(tc, probes.HookXDPGeneric)...), "asked for"
 }
 
 // refusals collects why hooks were refused, for the reason shown to the user.

@@ -13,13 +13,13 @@ import (
 // alone, so that a kernel that should have tcx and has not is noticed.
 var (
 	tcHook   = probes.HookTC
-	allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact}
+	allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookTC, probes.HookClsact}
 )
 
 func TestMain(m *testing.M) {
 	if version, err := features.LinuxVersionCode(); err == nil && version < 6<<16|6<<8 {
 		tcHook = probes.HookClsact
-		allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookClsact}
+		allHooks = []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookClsact}
 	}
 	os.Exit(m.Run())
 }
