@@ -11,7 +11,7 @@
 SEC("xdp")
 int connect_xdp(struct xdp_md *ctx)
 {
-	return cross_connect_xdp(xdp_bytes(ctx));
+	return cross_connect_xdp(ctx);
 }
 
 /* Set by user space before loading. */

@@ -69,6 +69,8 @@ const (
 	CrossConnectsVarHasEthernet         = "has_ethernet"
 	CrossConnectsVarHasXdpFrags         = "has_xdp_frags"
 	CrossConnectsVarIsLeased            = "is_leased"
+	CrossConnectsVarIsNativeVeth        = "is_native_veth"
+	CrossConnectsVarVethSkbOffset       = "veth_skb_offset"
 )
 
 // LoadCrossConnects returns the embedded CollectionSpec for CrossConnects.
@@ -135,6 +137,8 @@ type CrossConnectsVariableSpecs struct {
 	HasEthernet         *ebpf.VariableSpec `ebpf:"has_ethernet"`
 	HasXdpFrags         *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
 	IsLeased            *ebpf.VariableSpec `ebpf:"is_leased"`
+	IsNativeVeth        *ebpf.VariableSpec `ebpf:"is_native_veth"`
+	VethSkbOffset       *ebpf.VariableSpec `ebpf:"veth_skb_offset"`
 }
 
 // CrossConnectsObjects contains all objects after they have been loaded into the kernel.
@@ -179,6 +183,8 @@ type CrossConnectsVariables struct {
 	HasEthernet         *ebpf.Variable `ebpf:"has_ethernet"`
 	HasXdpFrags         *ebpf.Variable `ebpf:"has_xdp_frags"`
 	IsLeased            *ebpf.Variable `ebpf:"is_leased"`
+	IsNativeVeth        *ebpf.Variable `ebpf:"is_native_veth"`
+	VethSkbOffset       *ebpf.Variable `ebpf:"veth_skb_offset"`
 }
 
 // CrossConnectsPrograms contains all programs after they have been loaded into the kernel.

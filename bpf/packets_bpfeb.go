@@ -139,11 +139,13 @@ const (
 	PacketsVarHasXdpFrags         = "has_xdp_frags"
 	PacketsVarInterfacesMask      = "interfaces_mask"
 	PacketsVarIsLeased            = "is_leased"
+	PacketsVarIsNativeVeth        = "is_native_veth"
 	PacketsVarLocalPorts          = "local_ports"
 	PacketsVarNamedEthertypes     = "named_ethertypes"
 	PacketsVarNetworkNamespace    = "network_namespace"
 	PacketsVarProtocolCpus        = "protocol_cpus"
 	PacketsVarProtocolSlots       = "protocol_slots"
+	PacketsVarVethSkbOffset       = "veth_skb_offset"
 )
 
 // LoadPackets returns the embedded CollectionSpec for Packets.
@@ -238,11 +240,13 @@ type PacketsVariableSpecs struct {
 	HasXdpFrags         *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
 	InterfacesMask      *ebpf.VariableSpec `ebpf:"interfaces_mask"`
 	IsLeased            *ebpf.VariableSpec `ebpf:"is_leased"`
+	IsNativeVeth        *ebpf.VariableSpec `ebpf:"is_native_veth"`
 	LocalPorts          *ebpf.VariableSpec `ebpf:"local_ports"`
 	NamedEthertypes     *ebpf.VariableSpec `ebpf:"named_ethertypes"`
 	NetworkNamespace    *ebpf.VariableSpec `ebpf:"network_namespace"`
 	ProtocolCpus        *ebpf.VariableSpec `ebpf:"protocol_cpus"`
 	ProtocolSlots       *ebpf.VariableSpec `ebpf:"protocol_slots"`
+	VethSkbOffset       *ebpf.VariableSpec `ebpf:"veth_skb_offset"`
 }
 
 // PacketsObjects contains all objects after they have been loaded into the kernel.
@@ -306,11 +310,13 @@ type PacketsVariables struct {
 	HasXdpFrags         *ebpf.Variable `ebpf:"has_xdp_frags"`
 	InterfacesMask      *ebpf.Variable `ebpf:"interfaces_mask"`
 	IsLeased            *ebpf.Variable `ebpf:"is_leased"`
+	IsNativeVeth        *ebpf.Variable `ebpf:"is_native_veth"`
 	LocalPorts          *ebpf.Variable `ebpf:"local_ports"`
 	NamedEthertypes     *ebpf.Variable `ebpf:"named_ethertypes"`
 	NetworkNamespace    *ebpf.Variable `ebpf:"network_namespace"`
 	ProtocolCpus        *ebpf.Variable `ebpf:"protocol_cpus"`
 	ProtocolSlots       *ebpf.Variable `ebpf:"protocol_slots"`
+	VethSkbOffset       *ebpf.Variable `ebpf:"veth_skb_offset"`
 }
 
 // PacketsPrograms contains all programs after they have been loaded into the kernel.

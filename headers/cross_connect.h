@@ -19,7 +19,7 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "traffic.h"
+#include "wire.h"
 
 #define GENERATIONS 2
 #define INTERFACE_NAME_BYTES 16 /* IFNAMSIZ */
@@ -105,6 +105,7 @@ struct {
 
 /* Set by user space before loading. */
 const volatile bool is_leased;
+const volatile bool is_native_veth; /* native XDP on a veth */
 
 /* The generation that is active now. */
 static __always_inline __u32 cross_connect_generation(void)
@@ -150,16 +151,19 @@ static __always_inline bool cross_connect_is_home(struct cross_connect_devices *
 	return cross_connect_device(devices, INGRESS);
 }
 
-/* The verdict on a frame of that many bytes. */
-static __always_inline int cross_connect_xdp(__u64 bytes)
+/* The verdict on a frame, which is then complete if it leaves. */
+static __always_inline int cross_connect_xdp(struct xdp_md *ctx)
 {
-	const struct traffic frame = { .packets = 1, .bytes = bytes };
+	struct traffic frame = { .packets = 1 };
 	__u32 generation = cross_connect_generation();
 
 	/* Passes on what has no entry. */
 	if (!cross_connect_is_home(&xdp_devices) ||
 	    bpf_redirect_map(&xdp_devices, generation, XDP_PASS) != XDP_REDIRECT)
 		return XDP_PASS;
+	if (is_native_veth && veth_complete(ctx))
+		return XDP_ABORTED;
+	frame.bytes = xdp_bytes(ctx);
 	cross_connect_count(generation, &frame);
 	return XDP_REDIRECT;
 }

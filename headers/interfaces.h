@@ -21,6 +21,7 @@ enum interface_flag {
 	INTERFACE_ETHERNET = 1 << 0,  /* its frames have an Ethernet header */
 	INTERFACE_TRACE_RX = 1 << 1,  /* received frames are counted by tracepoint */
 	INTERFACE_TRACE_TX = 1 << 2,  /* and sent ones */
+	INTERFACE_NATIVE_VETH = 1 << 3, /* received ones by native XDP of a veth */
 };
 
 /* User space writes ifindex last, and clears it first. */

@@ -182,6 +182,10 @@ struct sk_buff {
 	unsigned char *head, *data;
 	__u8 pkt_type : 3; /* PACKET_* in linux/if_packet.h */
 	__u8 cloned : 1; /* somebody has, or had, a copy with the same data */
+	__u8 ip_summed : 2; /* what is known of the checksum */
+	__u8 csum_not_inet : 1; /* SCTP's */
+	__u16 mac_header, csum_start; /* bytes from head */
+	__u16 csum_offset; /* bytes from csum_start */
 } CORE;
 
 /* Linux 6.2 has one word for the tag that is beside the data, older ones a bit. */

@@ -45,12 +45,12 @@ count_frame(const struct interface *i, struct protocol_counts *here, const struc
  * The slow path is in global functions, so that the compiler keeps no registers
  * for it on the fast path. Few frames come here.
  */
-static __always_inline int slow_path_xdp(struct xdp_md *ctx, __u32 tasks)
+static __always_inline int slow_path_xdp(struct xdp_md *ctx, __u32 outer_tags, __u32 tasks)
 {
 	__u32 place;
 	const struct interface *i = interface_find(ctx->ingress_ifindex, network_namespace, &place);
 	struct buffer b = buffer_xdp(ctx);
-	struct frame f = { .len = xdp_bytes(ctx) };
+	struct frame f = { .len = xdp_bytes(ctx), .outer_tags = outer_tags & 1 };
 	union ip_header ip;
 
 	if (!i)
@@ -62,21 +62,21 @@ static __always_inline int slow_path_xdp(struct xdp_md *ctx, __u32 tasks)
 	return 0;
 }
 
-__noinline int slow_xdp(struct xdp_md *ctx)
+__noinline int slow_xdp(struct xdp_md *ctx, __u32 outer_tags)
 {
-	return slow_path_xdp(ctx, COUNT_CONNECTIONS);
+	return slow_path_xdp(ctx, outer_tags, COUNT_CONNECTIONS);
 }
 
-__noinline int slow_xdp_protocols(struct xdp_md *ctx)
+__noinline int slow_xdp_protocols(struct xdp_md *ctx, __u32 outer_tags)
 {
-	return slow_path_xdp(ctx, 0);
+	return slow_path_xdp(ctx, outer_tags, 0);
 }
 
 static __always_inline int packet_xdp(struct xdp_md *ctx, __u32 tasks)
 {
 	/* Calls come first, because few registers survive one. */
+	int verdict = tasks & CROSS_CONNECT ? cross_connect_xdp(ctx) : XDP_PASS;
 	struct frame f = { .len = xdp_bytes(ctx) };
-	int verdict = tasks & CROSS_CONNECT ? cross_connect_xdp(f.len) : XDP_PASS;
 	__u32 place;
 	const struct interface *i = interface_find(ctx->ingress_ifindex, network_namespace, &place);
 	struct protocol_counts *here;
@@ -85,15 +85,17 @@ static __always_inline int packet_xdp(struct xdp_md *ctx, __u32 tasks)
 	if (!i)
 		return verdict;
 	here = protocol_counts_here(i);
+	if (i->flags & INTERFACE_NATIVE_VETH && verdict == XDP_PASS)
+		f.outer_tags = veth_outer_tags(ctx);
 	b = buffer_xdp(ctx);
 	if (buffer_has(&b, 0, sizeof(struct ethhdr)) &&
 	    parse_fast(&f, &b, ((const __be16 *)b.data)[6], sizeof(struct ethhdr),
 		       sizeof(struct ethhdr)))
 		count_frame(i, here, &f, DIRECTION_RX, 1, tasks);
 	else if (tasks & COUNT_CONNECTIONS)
-		slow_xdp(ctx);
+		slow_xdp(ctx, f.outer_tags);
 	else
-		slow_xdp_protocols(ctx);
+		slow_xdp_protocols(ctx, f.outer_tags);
 	return verdict;
 }
 

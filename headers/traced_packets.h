@@ -38,16 +38,9 @@ struct copied_headers {
 
 #define IPV4_WORDS ((IPV4_BYTES + TCP_BYTES) / 8)
 
-/*
- * Gives what is at an address a type, at no cost, so that an instruction can read it:
- * Linux 6.2. Programs that need it are not loaded where it is missing. Here that is
- * struct rtnl_link_stats64, because it consists of eight-byte words.
- */
-extern void *bpf_rdonly_cast(const void *at, __u32 type) __ksym __weak;
-
 static __always_inline const __u64 *words_at(__u64 address)
 {
-	return bpf_rdonly_cast((void *)address, bpf_core_type_id_kernel(struct rtnl_link_stats64));
+	return words_of((void *)address);
 }
 
 /* How a program reads kernel memory. A constant in each program. */

@@ -8,14 +8,12 @@
 #include "kernel.h"
 #include "parse_slow.h"
 #include "traffic.h"
+#include "veth.h"
 
 /* Set by user space before loading. */
 const volatile bool has_xdp_frags; /* bpf_xdp_get_buff_len, Linux 5.18 */
 
 #define VLAN_TAG_BYTES 4
-
-/* Linux 6.2; costs nothing, unlike a helper. */
-extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 
 #define XDP_FLAGS_HAS_FRAGS 1 /* include/net/xdp.h */
 

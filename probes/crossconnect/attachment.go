@@ -133,6 +133,14 @@ func (a *attachments) place(at probes.Hook) **attachment {
 	return &a.tc
 }
 
+// xdpDatapath is that of the XDP program, XDP if there is none.
+func (a *attachments) xdpDatapath() Datapath {
+	if a.xdp != nil && a.xdp.hook == probes.HookXDPGeneric {
+		return XDPGeneric
+	}
+	return XDP
+}
+
 // serving is what serves a datapath, nil if nothing does.
 func (a *attachments) serving(d Datapath) *attachment {
 	switch {

@@ -13,7 +13,7 @@ import (
 // redirects nothing, by which other processes see who has the interface.
 func (c *connector) reserve(j *attachJob) error {
 	j.try = []Datapath{TC}
-	j.ingress.isBare = !describe(j.device).hasEthernet
+	j.ingress.isOf(describe(j.device))
 	return c.errTaken(j.device)
 }
 
@@ -28,7 +28,7 @@ func (c *connector) choose(j *attachJob) error {
 	if err != nil {
 		return err
 	}
-	p.isBare = !from.hasEthernet
+	p.isOf(from)
 	if !p.attached.any() {
 		if err := c.errTaken(j.device); err != nil {
 			return err

@@ -13,6 +13,8 @@ type symptoms struct {
 	datapath        Datapath
 	// onePage: native XDP does not redirect frames of several pages.
 	onePage bool
+	// losesNotes: native XDP of a veth loses what is noted beside a frame.
+	losesNotes bool
 	// errors are those by which XDP dropped frames of late, most frames first.
 	errors []redirectError
 	// txDropped is by how much tx_dropped of the egress grew meanwhile.
@@ -40,12 +42,15 @@ func diagnose(s symptoms) string {
 		return diagnoseDrop(s, s.errors[0].errno)
 	case s.txDropped > 0:
 		return diagnoseTXDropped(s)
-	case s.datapath == XDP && s.onePage && s.ingress.kind == "veth" && s.ingress.mtu+headerBytes > frameInPage():
+	case s.datapath == XDP && s.onePage && s.ingress.kind == veth && s.ingress.mtu+headerBytes > frameInPage():
 		return fmt.Sprintf("before Linux 6.3, native XDP drops frames of %s longer than %d bytes: use --datapath tc",
 			s.ingress.name, frameInPage())
 	// tc leaves the length to the driver, which may well send them.
 	case s.datapath != TC && egress.mtu < s.ingress.mtu:
 		return tooLong(s)
+	case s.datapath == XDP && s.losesNotes && s.ingress.kind == veth:
+		return fmt.Sprintf("native XDP loses checksums of TCP and UDP, and VLAN tags, that the far end of %s leaves to its device: "+
+			"ethtool -K IF tx off txvlan off there, or use --datapath tc", s.ingress.name)
 	}
 	return ""
 }
@@ -73,7 +78,7 @@ func diagnoseDrop(s symptoms, errno unix.Errno) string {
 // notReady is for an egress whose driver cannot send XDP frames, or not now.
 func notReady(egress device, errno unix.Errno) string {
 	switch {
-	case egress.kind == "veth":
+	case egress.kind == veth:
 		return unpreparedVeth(egress)
 	case errno == unix.ENXIO:
 		return fmt.Sprintf("the driver of %s has no queues for XDP frames (ENXIO): use --datapath xdp in both directions, or --datapath tc", egress.name)
@@ -86,7 +91,7 @@ func notReady(egress device, errno unix.Errno) string {
 // kernel/bpf/devmap.c).
 func unpreparedVeth(egress device) string {
 	return fmt.Sprintf("the far end of %s takes no XDP frames, for it has no NAPI: "+
-		"switch GRO on there, and checksum offload off (ethtool -K IF gro on tx off, Linux 5.13), or use --datapath tc", egress.name)
+		"switch GRO on there (ethtool -K IF gro on, Linux 5.13), or use --datapath tc", egress.name)
 }
 
 // tooLong is for frames beyond the MTU. Where that of the ingress is no larger,
@@ -102,7 +107,7 @@ func tooLong(s symptoms) string {
 }
 
 func queueFull(s symptoms) string {
-	if s.egress.kind == "veth" {
+	if s.egress.kind == veth {
 		return fmt.Sprintf("the far end of %s takes no more: it is too slow, or its MTU smaller than that of %s", s.egress.name, s.ingress.name)
 	}
 	return fmt.Sprintf("the send queue of %s is full: it sends slower than %s receives (a longer queue: ethtool -G %s tx N)",

@@ -56,13 +56,19 @@ func TestDiagnose(t *testing.T) {
 			symptoms{ingress: eth1, egress: eth2, datapath: XDPGeneric, errors: dropped(unix.EMSGSIZE)},
 			"generic XDP drops aggregates of frames (GRO, GSO) longer than a frame of eth2: use --datapath tc",
 		},
+		"notes beside a frame": {
+			symptoms{ingress: veth2, egress: eth1, datapath: XDP, losesNotes: true},
+			"native XDP loses checksums of TCP and UDP, and VLAN tags, that the far end of veth2 leaves to its device: ethtool -K IF tx off txvlan off there, or use --datapath tc",
+		},
+		"notes beside a frame, tc":       {symptoms{ingress: veth2, egress: eth1, datapath: TC, losesNotes: true}, ""},
+		"notes beside a frame, hardware": {symptoms{ingress: eth1, egress: veth2, datapath: XDP, losesNotes: true}, ""},
 		"veth before Linux 6.3": {
 			symptoms{ingress: eth1, egress: veth2, datapath: XDP, errors: dropped(unix.ENXIO)},
-			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there, and checksum offload off (ethtool -K IF gro on tx off, Linux 5.13), or use --datapath tc",
+			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there (ethtool -K IF gro on, Linux 5.13), or use --datapath tc",
 		},
 		"veth since": {
 			symptoms{ingress: eth1, egress: veth2, datapath: XDP, errors: dropped(unix.EOPNOTSUPP)},
-			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there, and checksum offload off (ethtool -K IF gro on tx off, Linux 5.13), or use --datapath tc",
+			"the far end of veth2 takes no XDP frames, for it has no NAPI: switch GRO on there (ethtool -K IF gro on, Linux 5.13), or use --datapath tc",
 		},
 		"long frames before Linux 6.3": {
 			symptoms{ingress: with(veth2, func(d *device) { d.mtu = 100_000 }), egress: with(veth2, func(d *device) { d.mtu = 100_000 }), datapath: XDP, onePage: true},

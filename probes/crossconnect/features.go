@@ -9,6 +9,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
 // driverFeatures is what a driver can do with XDP, as enum netdev_xdp_act in
@@ -52,6 +54,10 @@ var redirectsPages = sync.OnceValue(func() bool {
 	_, err := netlink.GenlFamilyGet(netdevFamily)
 	return !errors.Is(err, unix.ENOENT)
 })
+
+// showsNotes tells whether native XDP of a veth shows what is noted beside a frame, so that
+// our program can fill it in. Ask only where there is a veth, because its driver says so.
+var showsNotes = sync.OnceValue(func() bool { return kernel.VethSkbOffset() != 0 })
 
 // xdpFeatures asks what the driver of an interface can do. Kernels before Linux
 // 6.3 do not know: known is false.

@@ -17,6 +17,7 @@ type ingress struct {
 	ingressRecord
 	pins    pins // of the ingress, none if it ends with the process
 	isBare  bool // its frames have no Ethernet header
+	isVeth  bool
 	changed bool // since takeChanged, by which other processes learn of it
 
 	maps     ingressMaps
@@ -60,6 +61,9 @@ func newIngress(spec *ebpf.CollectionSpec, name string, owner bpf.CrossConnectsP
 	}
 	return p, nil
 }
+
+// isOf notes what programs must know of the device.
+func (p *ingress) isOf(d device) { p.isBare, p.isVeth = !d.hasEthernet, d.kind == veth }
 
 // bind binds all maps of the ingress to a program, also those that it does not use,
 // because other processes find the ingress by them.

@@ -92,7 +92,7 @@ func (p *ingress) pinAll() error {
 
 func (m *move) load(l *loader) (err error) {
 	if m.kept.attached.xdp != nil {
-		if m.xdp, err = l.load(m.kept, XDP); err != nil {
+		if m.xdp, err = l.load(m.kept, m.kept.attached.xdpDatapath()); err != nil {
 			return err
 		}
 	}

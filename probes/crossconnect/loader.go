@@ -71,9 +71,16 @@ func (l *loader) load(p *ingress, d Datapath) (*ebpf.Program, error) {
 	// A filter may outlive the process: it redirects only while that renews its
 	// lease.
 	isLeased := l.hook(d) == probes.HookClsact && !p.isKept()
+	isNativeVeth := d == XDP && p.isVeth
+	var skbOffset uint32
+	if isNativeVeth {
+		skbOffset = kernel.VethSkbOffset()
+	}
 	err := errors.Join(
 		spec.Variables[bpf.CrossConnectsVarIsLeased].Set(isLeased),
 		spec.Variables[bpf.CrossConnectsVarHasEthernet].Set(!p.isBare),
+		spec.Variables[bpf.CrossConnectsVarIsNativeVeth].Set(isNativeVeth),
+		spec.Variables[bpf.CrossConnectsVarVethSkbOffset].Set(skbOffset),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("configure the cross-connect program: %w", err)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
-
-	"github.com/ebpftop/ebpftop/probes"
 )
 
 // opener opens kept ingresses.
@@ -35,6 +33,9 @@ func (o *opener) fill(p *ingress) error {
 	if err := p.attached.open(p.pins, p.ifindex()); err != nil {
 		return err
 	}
+	if device := o.links[p.name()]; device != nil {
+		p.isOf(describe(device))
+	}
 	return o.readLegs(p)
 }
 
@@ -48,8 +49,8 @@ func (o *opener) readLegs(p *ingress) error {
 		if egress == 0 {
 			continue
 		}
-		if d == XDP && p.attached.xdp != nil && p.attached.xdp.hook == probes.HookXDPGeneric {
-			d = XDPGeneric
+		if d == XDP {
+			d = p.attached.xdpDatapath()
 		}
 		p.legs[generation] = leg{datapath: d, egress: egress, reason: o.reason(p, d, generation)}
 	}

@@ -231,6 +231,7 @@ func droppedBy(d Datapath, count redirectCount, egress netlink.Link) uint64 {
 // last status.
 func diagnoseLeg(d Datapath, ingress, egress netlink.Link, count redirectCount, fresh uint64) string {
 	s := symptoms{ingress: describe(ingress), egress: describe(egress), datapath: d, onePage: !redirectsPages()}
+	s.losesNotes = d == XDP && s.ingress.kind == veth && !showsNotes()
 	switch {
 	case d == TC:
 		s.txDropped = fresh

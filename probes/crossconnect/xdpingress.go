@@ -119,7 +119,7 @@ func (x XDPIngress) change(fn func(*ingress) error) error {
 
 // unwatch brings back the program that only redirects.
 func (p *ingress) unwatch(l *loader) error {
-	program, err := l.load(p, XDP)
+	program, err := l.load(p, p.attached.xdpDatapath())
 	if err != nil {
 		return err
 	}

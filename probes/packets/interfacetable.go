@@ -17,6 +17,7 @@ const (
 	interfaceEthernet uint16 = 1 << iota
 	interfaceTraceRX
 	interfaceTraceTX
+	interfaceNativeVeth
 )
 
 const (

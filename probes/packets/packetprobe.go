@@ -2,6 +2,7 @@ package packets
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
+	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
 // packetProbe counts on one interface.
@@ -22,6 +24,7 @@ type packetProbe struct {
 	place   uint32 // in the table of interfaces
 	block   uint16 // of counters
 	flags   uint16 // of the table: interfaceEthernet
+	isVeth  bool
 
 	hook   probes.Hook // HookNone: received frames are not counted
 	reason string      // why that hook
@@ -42,7 +45,7 @@ func (p *Program) newProbe(l netlink.Link) (*packetProbe, error) {
 		return nil, err
 	}
 	p.nextID++
-	probe := &packetProbe{packets: p, ifindex: l.Attrs().Index, id: p.nextID}
+	probe := &packetProbe{packets: p, ifindex: l.Attrs().Index, id: p.nextID, isVeth: l.Type() == "veth"}
 	if factsOf(l).hasEthernet {
 		probe.flags = interfaceEthernet
 	}
@@ -139,7 +142,16 @@ func (p *packetProbe) attachIngress(ingress crossconnect.XDPIngress) error {
 		replacements[name] = m
 	}
 	name := p.packets.entries.xdpConnect
-	own, err := loadPrograms(p.packets.spec, replacements, ebpf.ProgramOptions{}, name)
+	spec := p.packets.spec.Copy()
+	isNativeVeth := p.isVeth && port.Hook == probes.HookXDP
+	err = errors.Join(
+		spec.Variables[bpf.PacketsVarIsNativeVeth].Set(isNativeVeth),
+		spec.Variables[bpf.PacketsVarVethSkbOffset].Set(kernel.VethSkbOffset()),
+	)
+	if err != nil {
+		return fmt.Errorf("configure the packet program: %w", err)
+	}
+	own, err := loadPrograms(spec, replacements, ebpf.ProgramOptions{}, name)
 	if err != nil {
 		return err
 	}
@@ -160,6 +172,9 @@ func (p *packetProbe) attachIngress(ingress crossconnect.XDPIngress) error {
 // count says in the table which tracepoints count, and that the probe is at a hook.
 func (p *packetProbe) count(at probes.Hook, traced uint16) {
 	p.hook, p.yielded, p.lost = at, false, false
+	if at == probes.HookXDP && p.isVeth {
+		traced |= interfaceNativeVeth
+	}
 	p.packets.table.setFlags(p.place, p.flags|traced)
 }
 

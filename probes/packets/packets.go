@@ -138,6 +138,7 @@ func (p *Program) configure(o Options) error {
 	}
 	return errors.Join(
 		spec.Variables[bpf.PacketsVarHasXdpFrags].Set(frags),
+		spec.Variables[bpf.PacketsVarVethSkbOffset].Set(kernel.VethSkbOffset()),
 		spec.Variables[bpf.PacketsVarFilterPorts].Set(len(o.Ports) > 0),
 		spec.Variables[bpf.PacketsVarLocalPorts].Set(bitmap),
 		spec.Variables[bpf.PacketsVarInterfacesMask].Set(places/2-1),

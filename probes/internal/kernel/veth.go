@@ -1,0 +1,40 @@
+package kernel
+
+import "github.com/cilium/ebpf/btf"
+
+// VethSkbOffset is where the skb of a frame is from the struct xdp_buff on that native XDP
+// of a veth sees: veth_xdp_buff.skb in drivers/net/veth.c. It is 0 where there is none
+// (before Linux 6.3), the kernel does not describe it, or lets no program read it. The driver may be a module that
+// comes with the first veth.
+func VethSkbOffset() uint32 {
+	if !callable() {
+		return 0
+	}
+	types.loading.Lock()
+	defer types.loading.Unlock()
+	spec, err := cachedTypes().Kernel()
+	if err != nil {
+		return 0
+	}
+	if offset := skbOffset(spec); offset != 0 {
+		return offset
+	}
+	spec, err = cachedTypes().Module("veth")
+	if err != nil {
+		return 0
+	}
+	return skbOffset(spec)
+}
+
+func skbOffset(spec *btf.Spec) uint32 {
+	var buff *btf.Struct
+	if spec.TypeByName("veth_xdp_buff", &buff) != nil {
+		return 0
+	}
+	for _, m := range buff.Members {
+		if m.Name == "skb" {
+			return m.Offset.Bytes()
+		}
+	}
+	return 0
+}
