@@ -107,5 +107,9 @@ func TestIngressMoves(t *testing.T) {
 		b.check(elsewhere.Move("p1", b.hub))
 		b.follow(again)
 		b.expectPairs(again, "p0-p1 active "+string(d)+"/"+string(d))
+		b.set(again)
+		if l := b.link("p1"); l.Attrs().Promisc != 0 {
+			b.t.Errorf("promiscuity %d of who was away", l.Attrs().Promisc)
+		}
 	})
 }

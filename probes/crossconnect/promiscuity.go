@@ -72,7 +72,8 @@ func (s *socketPromiscuity) Close() error {
 }
 
 // flagPromiscuity stays without a process: it sets the interface's own flag,
-// and the ingress's record says so.
+// and the ingress's record says so. A device that moves to another network namespace
+// takes the flag along, and is still noted when it is back.
 type flagPromiscuity struct{}
 
 func (flagPromiscuity) enter(p *ingress, device netlink.Link) error {
@@ -81,37 +82,45 @@ func (flagPromiscuity) enter(p *ingress, device netlink.Link) error {
 	}
 	// Noted first: a process that is killed in between leaves nothing that
 	// nobody knows of.
-	p.record.IsPromiscuous = 1
+	p.record.Promiscuous = uint32(device.Attrs().Index)
 	err := p.write()
 	if err == nil {
 		err = netlink.SetPromiscOn(device)
 	}
 	if err != nil {
-		p.record.IsPromiscuous = 0
+		p.record.Promiscuous = 0
 		return errors.Join(fmt.Errorf("make %s promiscuous: %w", device.Attrs().Name, err), p.write())
 	}
 	return nil
 }
 
 func (flagPromiscuity) leave(p *ingress) error {
-	if p.record.IsPromiscuous == 0 {
+	if p.record.Promiscuous == 0 {
 		return nil
 	}
-	if err := setPromiscOff(&p.record); err != nil {
+	// Another device may have its ifindex meanwhile.
+	if isHome, err := p.maps.devices.isHome(); err != nil || !isHome {
 		return err
 	}
-	p.record.IsPromiscuous = 0
+	isGone, err := setPromiscOff(&p.record)
+	if err != nil || isGone {
+		return err
+	}
+	p.record.Promiscuous = 0
 	return p.write()
 }
 
-// setPromiscOff takes back the flag that a record notes. A device that is gone
-// has none.
-func setPromiscOff(record *bpf.CrossConnectsCrossConnect) error {
-	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: int(record.Ifindex)}}
-	if err := netlink.SetPromiscOff(device); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("end promiscuous mode of %s: %w", text(record.Name), err)
+// setPromiscOff takes back the flag that a record notes, unless the device is gone.
+func setPromiscOff(record *bpf.CrossConnectsCrossConnect) (isGone bool, err error) {
+	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: int(record.Promiscuous)}}
+	err = netlink.SetPromiscOff(device)
+	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) {
+		return true, nil
 	}
-	return nil
+	if err != nil {
+		return false, fmt.Errorf("end promiscuous mode of %s: %w", text(record.Name), err)
+	}
+	return false, nil
 }
 
 func (flagPromiscuity) Close() error { return nil }

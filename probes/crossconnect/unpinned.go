@@ -101,8 +101,9 @@ func (s *sweep) keptIngressOf(id ebpf.ProgramID) (*KernelIngress, error) {
 
 func (u *unpinned) remove() error {
 	err := attach.RemoveFilter(u.filter)
-	if u.record.IsPromiscuous != 0 {
-		err = errors.Join(err, setPromiscOff(&u.record))
+	if u.record.Promiscuous != 0 && u.record.Promiscuous == u.record.Ifindex {
+		_, errPromisc := setPromiscOff(&u.record)
+		err = errors.Join(err, errPromisc)
 	}
 	return err
 }
