@@ -77,8 +77,11 @@ type CrossConnect struct {
 	B     string    `json:"b"`
 	State PairState `json:"state"`
 	// Reason says why the state is not active, or what keeps frames from
-	// coming out, and what to do about it. Empty if all is well.
+	// coming out, and what to do about it; or who sees none of the frames
+	// because the pair comes first. Empty if there is nothing to say.
 	Reason string `json:"reason"`
+	// Harmless tells that nothing in Reason keeps frames from coming out.
+	Harmless bool `json:"-"`
 	// Removed: the pair is not in the set on trial, and comes back unless the
 	// trial is confirmed.
 	Removed bool   `json:"removed,omitempty"`

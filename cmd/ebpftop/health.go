@@ -41,7 +41,7 @@ func healthOf(s *crossconnect.Status, interfaces interfaceFlags) (h health, reas
 			return healthDown, why
 		}
 	}
-	if s.Reason != "" {
+	if s.Reason != "" && !s.Harmless {
 		return healthDegraded, s.Reason
 	}
 	return healthUp, ""

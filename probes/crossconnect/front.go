@@ -24,37 +24,49 @@ type place struct {
 	program ebpf.ProgramID
 }
 
-// front is what was ahead of the tcx program of an ingress when that was looked at last.
+// front is what was beside the tcx program of an ingress when that was looked at last.
 type front struct {
-	programs []ebpf.ProgramID
-	obstacle string // those of them that may keep frames from it
+	neighbours []ebpf.ProgramID
+	obstacle   string // those ahead that may keep frames from it
+	deprived   string // those behind, of somebody else
 }
 
-// isNew tells whether other programs are ahead now.
+// isNew tells whether the neighbours are others now.
 func (f *front) isNew(tc *attachment, r *ingressRecord) (bool, error) {
-	programs, err := tc.ahead(r)
-	return !slices.Equal(programIDs(programs), f.programs), err
+	n, err := tc.neighbours(r)
+	return !slices.Equal(n.ids(), f.neighbours), err
 }
 
-// ahead lists the tcx programs on r's interface that run before this one. It returns none
-// if a is nil or not on tcx.
-func (a *attachment) ahead(r *ingressRecord) ([]link.AttachedProgram, error) {
+// neighbours are the tcx programs that run before that of an ingress, and after it.
+type neighbours struct{ ahead, behind []link.AttachedProgram }
+
+// ids are the numbers of the programs, with 0 for that of the ingress.
+func (n neighbours) ids() []ebpf.ProgramID {
+	return slices.Concat(programIDs(n.ahead), []ebpf.ProgramID{0}, programIDs(n.behind))
+}
+
+// neighbours lists the tcx programs on r's interface beside this one. It returns none if a
+// is nil or not on tcx.
+func (a *attachment) neighbours(r *ingressRecord) (n neighbours, err error) {
 	if a == nil || a.hook != probes.HookTC {
-		return nil, nil
+		return n, nil
 	}
 	info, err := a.link.(link.Link).Info()
 	if err != nil {
-		return nil, fmt.Errorf("ask for the tcx link of %s: %w", r.name(), err)
+		return n, fmt.Errorf("ask for the tcx link of %s: %w", r.name(), err)
 	}
 	programs, err := attach.TCXIngress(r.ifindex())
 	if err != nil {
-		return nil, err
+		return n, err
 	}
 	own := slices.IndexFunc(programs, func(p link.AttachedProgram) bool {
 		id, _ := p.LinkID()
 		return id == info.ID
 	})
-	return programs[:max(own, 0)], nil // none if it was detached meanwhile
+	if own < 0 {
+		return n, nil // it was detached meanwhile
+	}
+	return neighbours{ahead: programs[:own], behind: programs[own+1:]}, nil
 }
 
 func programIDs(programs []link.AttachedProgram) (ids []ebpf.ProgramID) {
@@ -78,26 +90,26 @@ func (c *change) overtake() error {
 // overtakeOn does so on one ingress, and once for each program of others: two that both
 // insist would never end.
 func (c *change) overtakeOn(p *ingress) error {
-	ahead, err := p.attached.tc.ahead(&p.ingressRecord)
+	n, err := p.attached.tc.neighbours(&p.ingressRecord)
 	if err != nil {
 		return err
 	}
 	fresh := false
-	for _, id := range programIDs(ahead) {
+	for _, id := range programIDs(n.ahead) {
 		at := place{p.ifindex(), id}
 		if !c.set.overtaken[at] && !c.lookAt.counts(id) {
 			c.set.overtaken[at], fresh = true, true
 		}
 	}
 	if fresh {
-		if err := p.moveToFront(c.set.loader, c.lookAt.lastCounter(ahead)); err != nil {
+		if err := p.moveToFront(c.set.loader, c.lookAt.lastCounter(n.ahead)); err != nil {
 			return err
 		}
-		if ahead, err = p.attached.tc.ahead(&p.ingressRecord); err != nil {
+		if n, err = p.attached.tc.neighbours(&p.ingressRecord); err != nil {
 			return err
 		}
 	}
-	p.front = front{programs: programIDs(ahead), obstacle: c.lookAt.obstacle(ahead)}
+	p.front = front{neighbours: n.ids(), obstacle: c.lookAt.foreign(n.ahead), deprived: c.lookAt.foreign(n.behind)}
 	return nil
 }
 
@@ -121,10 +133,10 @@ func (p *ingress) moveToFront(l *loader, behind link.ID) error {
 	return old.end()
 }
 
-// obstacle says which of the programs ahead may keep frames from a cross-connect.
-func (lookAt LookAt) obstacle(ahead []link.AttachedProgram) string {
+// foreign names the programs that are of somebody else.
+func (lookAt LookAt) foreign(programs []link.AttachedProgram) string {
 	var foreign []string
-	for _, id := range programIDs(ahead) {
+	for _, id := range programIDs(programs) {
 		if lookAt.counts(id) {
 			continue
 		}

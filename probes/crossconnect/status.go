@@ -148,15 +148,20 @@ func (o *observation) pairStatus(p *ingress) (s Status, err error) {
 		s.State = Waiting
 	}
 	legs := make([]Leg, len(ends))
+	var notes []string
 	for i, end := range ends {
 		var problem string
 		if legs[i], problem, err = o.legStatus(end); err != nil {
 			return s, err
 		}
 		reasons = appendNew(reasons, problem)
+		if legs[i].Datapath == TC && end.front.deprived != "" {
+			notes = append(notes, fmt.Sprintf("the cross-connect on %s comes before %s, which sees none of its frames", end.name(), end.front.deprived))
+		}
 	}
 	s.AToB, s.BToA = legs[0], legs[len(legs)-1]
-	s.Reason = strings.Join(reasons, "; ")
+	s.Harmless = len(reasons) == 0
+	s.Reason = strings.Join(append(reasons, notes...), "; ")
 	return s, nil
 }
 
