@@ -3,6 +3,7 @@ package crossconnect
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -15,6 +16,14 @@ func (c *connector) reserve(j *attachJob) error {
 	j.try = []Datapath{TC}
 	j.ingress.isOf(describe(j.device))
 	return c.errTaken(j.device)
+}
+
+// errRing fails if what enters would come round to where it entered.
+func (c *connector) errRing(p *ingress) error {
+	if way := c.ways.ring(p.name()); way != nil {
+		return refuse(ErrRing, "a frame would go round for ever: %s", strings.Join(way, " > "))
+	}
+	return nil
 }
 
 // choose finds the datapaths to try, given what is attached already.

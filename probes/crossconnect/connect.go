@@ -19,6 +19,7 @@ type connector struct {
 	links      links
 	lookAt     LookAt
 	yieldXDP   func(ifindex int) bool // nil: nothing gives way
+	ways       *ways
 }
 
 // realize is connect, but fails if a pair that is new in the generation cannot be
@@ -77,6 +78,7 @@ func (c *connector) connect() {
 
 // jobs lists the ingresses whose leg in the generation is not what it should be.
 func (c *connector) jobs() []*attachJob {
+	c.ways = newWays(c.set.ingresses, c.generation, c.links)
 	var jobs []*attachJob
 	for _, p := range c.set.ingresses {
 		plan := p.plan(c.generation)
@@ -92,7 +94,9 @@ func (c *connector) jobs() []*attachJob {
 				jobs = append(jobs, j)
 			}
 		case !p.leads(c.generation, j.egress.Attrs().Index):
-			j.err = c.choose(j)
+			if j.err = c.errRing(p); j.err == nil {
+				j.err = c.choose(j)
+			}
 			jobs = append(jobs, j)
 		}
 	}

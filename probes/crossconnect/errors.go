@@ -15,6 +15,8 @@ var (
 	// ErrUnknown: what is attached to interfaces may be other processes' pairs, and is
 	// not for this process to look at.
 	ErrUnknown = errors.New("other processes' pairs are not known")
+	// ErrRing: a frame would go round for ever.
+	ErrRing = errors.New("a frame would go round for ever")
 	// ErrLocked: another process is changing cross-connects, and does not get done.
 	ErrLocked = errors.New("another process is changing cross-connects")
 	// errStopped is an ErrLocked: the other process was stopped meanwhile.
