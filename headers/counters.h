@@ -47,6 +47,7 @@ enum other_kind {
 	OTHER_MALFORMED, /* packets that are counted elsewhere, too */
 	OTHER_REST,	    /* what the table has no room for; user space makes its rows */
 	OTHER_ROWS,	    /* packets is how many rows of ethertypes without a name there are */
+	OTHER_AGGREGATED, /* packets beyond the first of each aggregate, counted elsewhere, too */
 };
 
 struct other_key {
@@ -159,6 +160,16 @@ count_protocol(const struct interface *i, struct protocol_counts *here, const st
 		count_other_kind(i, direction, OTHER_ETHERTYPE, f->ethertype, more);
 	if (f->malformed)
 		count_other_kind(i, direction, OTHER_MALFORMED, 0, more);
+}
+
+/* Notes how many frames more than one an aggregate stands for. */
+static __always_inline void
+count_aggregate(const struct interface *i, enum direction direction, __s64 packets)
+{
+	const struct traffic more = { .packets = packets < 0 ? packets + 1 : packets - 1 };
+
+	if (packets > 1 || packets < -1)
+		count_other_kind(i, direction, OTHER_AGGREGATED, 0, &more);
 }
 
 #endif

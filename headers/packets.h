@@ -27,6 +27,8 @@ count_traffic(const struct interface *i, struct protocol_counts *here, const str
 	      enum direction direction, const struct traffic *wire, __u32 tasks)
 {
 	count_protocol(i, here, f, direction, wire);
+	if (f->is_aggregate)
+		count_aggregate(i, direction, wire->packets);
 	if (tasks & COUNT_CONNECTIONS)
 		count_connection(i, f, direction, wire);
 }

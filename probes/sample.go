@@ -100,9 +100,12 @@ type Interface struct {
 	Driver    DriverStats    `json:"driver"`
 	// UnseenRX and UnseenTX are frames that took a way past the hook since ebpftop counts
 	// on the interface, by the driver's word, at least: those of a native XDP program, for
-	// one.
+	// one. Where the driver's statistics are of the frames that pass the hook, they are in
+	// Traffic, as protocol "unseen".
 	UnseenRX uint64 `json:"unseen_rx_packets"`
 	UnseenTX uint64 `json:"unseen_tx_packets"`
+	// Discrepancy says so in words, with the likely cause; empty if there are none.
+	Discrepancy string `json:"discrepancy"`
 	// Foreign names the packet programs of others on the interface, as
 	// "xdp: name" or "tcx ingress: name".
 	Foreign []string `json:"foreign_programs"`
@@ -175,7 +178,8 @@ const (
 )
 
 // Protocol is the traffic of one protocol on one interface in one direction.
-// Number is set for IP traffic, Ethertype for the rest, never both.
+// Number is set for IP traffic, Ethertype for the rest, never both; none for frames that
+// the driver alone saw.
 type Protocol struct {
 	Interface string    `json:"interface,omitempty"`
 	Direction Direction `json:"direction"`

@@ -102,7 +102,10 @@ func (p *interfacesPane) columns() []column[probes.Interface] {
 		{title: "drops", width: 6, right: true, drop: 3, cell: func(at slot, i *probes.Interface) cell {
 			return trouble(at.styles, i.Driver.RXDropped+i.Driver.TXDropped)
 		}},
-		{title: "malformed", width: 9, right: true, drop: 5, cell: func(at slot, i *probes.Interface) cell {
+		{title: "unseen", width: 6, right: true, drop: 5, cell: func(at slot, i *probes.Interface) cell {
+			return trouble(at.styles, i.UnseenRX+i.UnseenTX)
+		}},
+		{title: "malformed", width: 9, right: true, drop: 8, cell: func(at slot, i *probes.Interface) cell {
 			return trouble(at.styles, i.Malformed)
 		}},
 	}
@@ -149,7 +152,7 @@ func describeInterface(a area, i *probes.Interface) [][2]string {
 		hook += ": " + i.HookReason
 	}
 	d := &i.Driver
-	return [][2]string{
+	lines := [][2]string{
 		{"interface", s.Escape(fmt.Sprintf("%s (index %d), %s, %s, MTU %d, %s",
 			i.Name, i.Ifindex, orNone(i.Kind), i.State, i.MTU, orNone(i.MAC)))},
 		{"hook", s.Escape(hook)},
@@ -159,6 +162,10 @@ func describeInterface(a area, i *probes.Interface) [][2]string {
 		{"driver tx", totals("", d.TXPackets, d.TXBytes) + ", " + failures(d.TXDropped, d.TXErrors)},
 		{"others", s.Escape(orNone(strings.Join(i.Foreign, ", ")))},
 	}
+	if i.Discrepancy != "" {
+		lines = append(lines, [2]string{"unseen", s.Escape(i.Discrepancy)})
+	}
+	return lines
 }
 
 func totals(what string, packets, bytes uint64) string {

@@ -59,7 +59,7 @@ func TestStatsFields(t *testing.T) {
 		"name": "host0", "hook": string(probes.HookTracepoint), "malformed": 0.0,
 		"rx_packets": 3.0, "rx_bytes": 300.0, "rx_pps": 0.0, "rx_bps": 0.0,
 		"tx_packets": 0.0, "tx_bytes": 0.0, "tx_pps": 0.0, "tx_bps": 0.0,
-		"unseen_rx_packets": 0.0, "unseen_tx_packets": 0.0, "in_total": true, "master": "",
+		"discrepancy": "", "unseen_rx_packets": 0.0, "unseen_tx_packets": 0.0, "in_total": true, "master": "",
 	}
 	wantFields(t, "interfaces", first(t, object, "interfaces"), want,
 		"ifindex", "hook_reason", "state", "kind", "mtu", "mac", "addresses", "driver", "foreign_programs",

@@ -145,6 +145,9 @@ const (
 	otherMalformed
 	otherRest
 	otherRows
+	otherAggregated
+
+	otherUnseen = 255 // of user space alone: what the driver carried past the hook
 )
 
 // others is map others, and the rows that were last read of it.
@@ -171,7 +174,7 @@ func newOthers(m *ebpf.Map) *others {
 // add makes the rows that must be there even if the table is full.
 func (o *others) add(id uint32) error {
 	for direction := range directions {
-		for _, kind := range []uint8{otherRest, otherRows} {
+		for _, kind := range []uint8{otherRest, otherRows, otherAggregated} {
 			key := bpf.PacketsOtherKey{Interface: id, Direction: uint8(direction), Kind: kind}
 			if err := o.m.Put(key, bpf.PacketsTraffic{}); err != nil {
 				return fmt.Errorf("make room for the rarer protocols: %w", err)

@@ -34,7 +34,6 @@ type watched struct {
 	// there was none. When it changes, we try again.
 	beside    uint32
 	past      *tally
-	unseen    unseen
 	inTotal   bool
 	height    int  // as in Standing
 	leadsAway bool // as in Standing
@@ -273,13 +272,14 @@ func (i *Interfaces) Poll(links []netlink.Link, interval time.Duration) ([]probe
 		if w.probe != nil {
 			row.Hook, row.HookReason = w.probe.hook, w.probe.reason
 			traffic = i.packets.counters.poll(w.probe, w.past, interval, &row, traffic, i.growing(w))
-			w.unseen.tell(&row)
 		}
 		switch {
 		case w.pending:
 			row.HookReason = "waits to be attached"
 		case w.refusal != nil:
 			row.HookReason = probes.OneLine(w.refusal)
+		default:
+			row.HookReason += pastHook(&row, l)
 		}
 		rows = append(rows, row)
 	}

@@ -24,6 +24,8 @@ var directions = [directionCount]probes.Direction{directionRX: probes.RX, direct
 type tally struct {
 	base   bpf.PacketsProtocolCounts // what was in its block before
 	ip     bpf.PacketsProtocolCounts
+	seen   [directionCount]seen
+	unseen unseen
 	others map[bpf.PacketsOtherKey]bpf.PacketsTraffic
 }
 
@@ -34,13 +36,18 @@ func (c *counters) newTally(block uint16) *tally {
 
 // poll reads the counters of one interface: it appends its protocol rows, fills in what
 // they sum up to, and adds what grew to all, unless that is nil. Rates are over interval.
-// The table of others was read before.
+// The table of others, and the driver's statistics in row, were read before.
 func (c *counters) poll(probe *packetProbe, past *tally, interval time.Duration, row *probes.Interface, rows []probes.Protocol, all *totals) []probes.Protocol {
 	first := len(rows)
 	rows = c.pollSlots(probe, past, interval, row.Name, rows, all)
+	past.seen = [directionCount]seen{}
 	for _, other := range c.others.of(probe.id) {
 		if other.key.Kind == otherMalformed {
 			row.Malformed += other.total.Packets
+			continue
+		}
+		if other.key.Kind == otherAggregated {
+			past.seen[other.key.Direction].aggregated += other.total.Packets
 			continue
 		}
 		protocol := protocolOf(other.key)
@@ -51,6 +58,7 @@ func (c *counters) poll(probe *packetProbe, past *tally, interval time.Duration,
 		past.others[other.key] = other.total
 		rows = addProtocol(rows, first, protocol)
 	}
+	rows = past.pollUnseen(row, interval, rows, first, all)
 	sortProtocols(rows[first:])
 	for i := range rows[first:] {
 		row.Traffic.Add(&rows[first+i]) // every frame is in exactly one
@@ -58,9 +66,46 @@ func (c *counters) poll(probe *packetProbe, past *tally, interval time.Duration,
 	return rows
 }
 
+// pollUnseen appends a row for what the driver carried past the hook, where its statistics
+// are of the frames that pass there. An interface that is gone has none.
+func (t *tally) pollUnseen(row *probes.Interface, interval time.Duration, rows []probes.Protocol, first int, all *totals) []probes.Protocol {
+	if row.Ifindex == 0 {
+		return rows
+	}
+	for i := range rows[first:] {
+		direction := slices.Index(directions[:], rows[first+i].Direction)
+		t.seen[direction].frames += rows[first+i].Packets
+	}
+	t.unseen.tell(row.Kind, t.seen, &row.Driver)
+	row.UnseenRX, row.UnseenTX = t.unseen.ways[directionRX].total.Packets, t.unseen.ways[directionTX].total.Packets
+	row.Discrepancy = discrepancy(row, t.unseen.ways[directionTX].behind)
+	if !carriesFrames(row.Kind) {
+		return rows
+	}
+	for direction := range directions {
+		key := bpf.PacketsOtherKey{Direction: uint8(direction), Kind: otherUnseen}
+		total := t.unseen.ways[direction].total
+		growth := less(total, t.others[key])
+		all.add(key, growth)
+		t.others[key] = total
+		if total.Packets == 0 {
+			continue
+		}
+		protocol := protocolOf(key)
+		protocol.Interface = row.Name
+		countProtocol(&protocol, total, growth, interval)
+		rows = append(rows, protocol)
+	}
+	return rows
+}
+
 // protocolOf names a row of the table of others.
 func protocolOf(key bpf.PacketsOtherKey) probes.Protocol {
 	protocol := probes.Protocol{Direction: directions[key.Direction]}
+	if key.Kind == otherUnseen {
+		protocol.Name = "unseen"
+		return protocol
+	}
 	if key.Kind == otherProtocol {
 		number := uint8(key.Number)
 		protocol.Name, protocol.Number = names.IPProtocol(number), &number
@@ -144,9 +189,10 @@ func countProtocol(p *probes.Protocol, total, growth bpf.PacketsTraffic, interva
 	p.BPS = 8 * perSecond(growth.Bytes, interval)
 }
 
-// perSecond is the rate of count over interval, 0 if that is 0.
+// perSecond is the rate of count over interval, 0 if that is 0, or if something was taken
+// back.
 func perSecond(count uint64, interval time.Duration) float64 {
-	if interval <= 0 {
+	if interval <= 0 || int64(count) < 0 {
 		return 0
 	}
 	return float64(count) / interval.Seconds()
