@@ -84,7 +84,7 @@ func (now *timed) expectRates(t *testing.T, before *timed) {
 }
 
 // TestRatesWhenClockIsSet sets the clock back and forth while frames flow: rates
-// and intervals go on as they were, and times follow.
+// and intervals go on as they were, and times follow, but for what was before.
 func TestRatesWhenClockIsSet(t *testing.T) {
 	requireGuest(t)
 	for _, by := range []time.Duration{-time.Hour, time.Hour} {
@@ -111,10 +111,14 @@ func TestRatesWhenClockIsSet(t *testing.T) {
 			if off := time.Since(start).Seconds() - seconds; math.Abs(off) > slack.Seconds() {
 				t.Errorf("the intervals are %.3f s together, %.3f s off", seconds, off)
 			}
-			for what, at := range map[string]time.Time{
-				"object": before.Time, "last seen": before.Connections[0].Last, "first seen": before.Connections[0].First,
+			for what, moved := range map[string]struct {
+				at time.Time
+				by time.Duration
+			}{
+				"object": {before.Time, by}, "last seen": {before.Connections[0].Last, by}, "first seen": {before.Connections[0].First, 0},
 			} {
-				if off := at.Sub(wall) - by; off.Abs() > 2*slack {
+				at := moved.at
+				if off := at.Sub(wall) - moved.by; off.Abs() > 2*slack {
 					t.Errorf("%s: %v is %v off", what, at, off)
 				}
 			}

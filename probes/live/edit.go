@@ -7,7 +7,6 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/impact"
-	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
 // Live is a PairEditor. The goroutine that owns the probes makes all changes, so that no
@@ -41,11 +40,10 @@ func (l *Live) Impact(c probes.Change) (told probes.Impact, err error) {
 	return told, err
 }
 
-// connectionsOn counts the connections that an interface carried within the last minute,
-// as of the last sample. It takes the time from the clock that the sample's times are
-// from, because the wall clock may have been set since.
+// connectionsOn counts the connections that an interface carried within the
+// last minute, as of the last sample.
 func (l *Live) connectionsOn(iface string) (n int) {
-	now := l.clock.Wall(uint64(kernel.Monotonic()))
+	now := time.Now()
 	for i := range l.seen {
 		if c := &l.seen[i]; c.Passes(iface) && now.Sub(c.LastSeen) < time.Minute {
 			n++

@@ -143,7 +143,7 @@ func (p *packetProbe) attachIngress(ingress crossconnect.XDPIngress) error {
 	}
 	name := p.packets.entries.xdpConnect
 	spec := p.packets.spec.Copy()
-	isNativeVeth := p.isVeth && port.Hook == probes.HookXDP
+	isNativeVeth := p.isVeth && ingress.Hook == probes.HookXDP
 	err = errors.Join(
 		spec.Variables[bpf.PacketsVarIsNativeVeth].Set(isNativeVeth),
 		spec.Variables[bpf.PacketsVarVethSkbOffset].Set(kernel.VethSkbOffset()),

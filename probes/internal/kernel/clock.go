@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -12,10 +13,24 @@ import (
 const ClockJump = 100 * time.Millisecond
 
 // Clock turns the time stamps of BPF programs, CLOCK_MONOTONIC, into wall
-// clock time. Its methods may be called from any goroutine.
+// clock time: that of the moment of the stamp, even if the wall clock is set later, or the
+// machine sleeps, during which CLOCK_MONOTONIC stands still. Times carry a monotonic
+// reading, so the time between two of them is right, too. Wall may be called from any
+// goroutine.
 type Clock struct {
-	Offset atomic.Int64 // wall minus monotonic, in nanoseconds
+	epochs atomic.Pointer[[]epoch] // oldest first
+	looked int64                   // CLOCK_MONOTONIC at the last Update
 }
+
+// epoch is a time during which the wall clock was not set, and the machine did not sleep.
+type epoch struct {
+	from int64 // CLOCK_MONOTONIC
+	at   int64 // CLOCK_MONOTONIC when the wall clock was:
+	wall time.Time
+}
+
+// epochsMax is how many are remembered. What is older has the times of the oldest one.
+const epochsMax = 100
 
 func NewClock() *Clock {
 	c := new(Clock)
@@ -23,24 +38,52 @@ func NewClock() *Clock {
 	return c
 }
 
-// Wall is the wall clock time of a CLOCK_MONOTONIC time stamp.
+// Wall is the wall clock time of a CLOCK_MONOTONIC time stamp, in nanoseconds.
 func (c *Clock) Wall(ns uint64) time.Time {
-	return time.Unix(0, int64(ns)+c.Offset.Load())
+	epochs := *c.epochs.Load()
+	last := len(epochs) - 1
+	for last > 0 && int64(ns) < epochs[last].from {
+		last--
+	}
+	e := &epochs[last]
+	return e.wall.Add(time.Duration(int64(ns) - e.at))
 }
 
-// Stamp is the CLOCK_MONOTONIC time stamp of a wall clock time.
-func (c *Clock) Stamp(wall time.Time) uint64 { return uint64(max(0, wall.UnixNano()-c.Offset.Load())) }
+// Stamp is the CLOCK_MONOTONIC time stamp of a time that Wall returned: by the monotonic
+// reading of that, whatever the wall clock was then. It is 0 for a time before the start of
+// the machine.
+func (c *Clock) Stamp(wall time.Time) uint64 {
+	epochs := *c.epochs.Load()
+	e := &epochs[len(epochs)-1]
+	return uint64(max(0, e.at+int64(wall.Sub(e.wall))))
+}
 
-// Update follows the wall clock where it was set, or the machine slept.
+// Update notices that the wall clock was set, or the machine slept. It does not know when
+// that was since the Update before: all stamps since then get times by the clock of now.
+// One goroutine may call it.
 func (c *Clock) Update() {
 	before := Monotonic()
-	wall := time.Now().UnixNano()
+	wall := time.Now()
 	after := Monotonic()
 	// The wall clock was read somewhere between: that much is uncertain.
-	offset := wall - (before+after)/2
-	if stray := offset - c.Offset.Load(); max(stray, -stray) > int64(ClockJump)+(after-before)/2 {
-		c.Offset.Store(offset)
+	c.follow(before+(after-before)/2, wall, time.Duration(after-before)/2)
+}
+
+// follow begins an epoch if the wall clock has strayed.
+func (c *Clock) follow(at int64, wall time.Time, uncertain time.Duration) {
+	from := c.looked + 1
+	c.looked = at
+	var epochs []epoch
+	if old := c.epochs.Load(); old != nil {
+		// Of the wall clocks alone: what they were read as, without monotonic readings.
+		stray := wall.Round(0).Sub(c.Wall(uint64(at)).Round(0))
+		if stray.Abs() <= ClockJump+uncertain {
+			return
+		}
+		epochs = (*old)[max(0, len(*old)+1-epochsMax):]
 	}
+	epochs = append(slices.Clone(epochs), epoch{from: from, at: at, wall: wall})
+	c.epochs.Store(&epochs)
 }
 
 func Monotonic() int64 {
