@@ -295,8 +295,8 @@ union ip_header {
 	struct ipv6hdr v6;
 };
 
-/* parse_slow() reads what follows the link layer, `offset` bytes into the frame: 0 if
- * the device has no link layer. Behind an Ethernet header, `ethertype` may be a
+/* parse_slow() reads what follows the link layer, `offset` bytes into the frame: as a rule
+ * 0 if the device has no link layer. Behind an Ethernet header, `ethertype` may be a
  * length. */
 static __always_inline void parse_slow(struct frame *f, const struct buffer *b, __u32 offset,
 				       __u16 ethertype, union ip_header *ip)

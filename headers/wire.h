@@ -83,16 +83,45 @@ static __always_inline struct frame frame_tc(const struct __sk_buff *skb)
 	};
 }
 
+#define NETWORK_OFFSET_MAX 190
+
+/*
+ * Where the network header of a device without Ethernet begins: behind what the kernel left
+ * of the outer headers (GRE, VTI, XFRM, whose Ethernet header may be among them), which are
+ * no part of its frames. No field says how many bytes these are, so the header is looked
+ * for: 0 if it is not found.
+ */
+__noinline __u32 network_offset(struct __sk_buff *skb)
+{
+	__u32 header[IPV4_BYTES / 4], here[IPV4_BYTES / 4];
+
+	if (bpf_skb_load_bytes_relative(skb, 0, header, sizeof(header), BPF_HDR_START_NET))
+		return 0;
+	for (__u32 offset = 0; offset <= NETWORK_OFFSET_MAX; offset += 2) {
+		if (bpf_skb_load_bytes(skb, offset, here, sizeof(here)))
+			return 0;
+		if (header[0] == here[0] && header[1] == here[1] && header[2] == here[2] &&
+		    header[3] == here[3] && header[4] == here[4])
+			return offset;
+	}
+	return 0;
+}
+
 static __always_inline void
 parse_slow_tc(struct frame *f, struct __sk_buff *skb, bool has_ethernet, union ip_header *ip)
 {
 	struct buffer b = buffer_tc(skb);
+	__u32 offset;
 
 	*f = frame_tc(skb);
-	if (has_ethernet)
+	if (has_ethernet) {
 		parse_slow_ethernet(f, &b, ip);
-	else
-		parse_slow(f, &b, 0, bpf_ntohs(skb->protocol), ip);
+		return;
+	}
+	offset = network_offset(skb) & OFFSET_MASK;
+	parse_slow(f, &b, offset, bpf_ntohs(skb->protocol), ip);
+	f->len -= offset;
+	f->headers -= f->headers < offset ? f->headers : offset;
 }
 
 /* The traffic of f, which stands for `packets` frames. */
