@@ -95,6 +95,7 @@ const (
 	DropsVarReasonQueuePurge  = "reason_queue_purge"
 	DropsVarReasonUnspecified = "reason_unspecified"
 	DropsVarReasonXdp         = "reason_xdp"
+	DropsVarVethSkbOffset     = "veth_skb_offset"
 )
 
 // LoadDrops returns the embedded CollectionSpec for Drops.
@@ -170,6 +171,7 @@ type DropsVariableSpecs struct {
 	ReasonQueuePurge  *ebpf.VariableSpec `ebpf:"reason_queue_purge"`
 	ReasonUnspecified *ebpf.VariableSpec `ebpf:"reason_unspecified"`
 	ReasonXdp         *ebpf.VariableSpec `ebpf:"reason_xdp"`
+	VethSkbOffset     *ebpf.VariableSpec `ebpf:"veth_skb_offset"`
 }
 
 // DropsObjects contains all objects after they have been loaded into the kernel.
@@ -219,6 +221,7 @@ type DropsVariables struct {
 	ReasonQueuePurge  *ebpf.Variable `ebpf:"reason_queue_purge"`
 	ReasonUnspecified *ebpf.Variable `ebpf:"reason_unspecified"`
 	ReasonXdp         *ebpf.Variable `ebpf:"reason_xdp"`
+	VethSkbOffset     *ebpf.Variable `ebpf:"veth_skb_offset"`
 }
 
 // DropsPrograms contains all programs after they have been loaded into the kernel.
