@@ -16,8 +16,8 @@ import (
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 )
 
-// received are the frames that came in by an interface: all, those of UDP, and
-// those of connections.
+// received are the frames that came in by an interface and passed a program: all, those of
+// UDP, and those of connections.
 type received struct{ frames, udp, connections uint64 }
 
 func (s *stats) received(iface string) (got received) {
@@ -34,7 +34,7 @@ func (s *stats) received(iface string) (got received) {
 	s.decode(&object)
 	for _, i := range object.Interfaces {
 		if i.Name == iface {
-			got.frames = i.RXPackets
+			got.frames = i.RXPackets - i.UnseenRX
 		}
 	}
 	for _, p := range object.Protocols {

@@ -40,8 +40,12 @@ func (f *front) isNew(tc *attachment, r *ingressRecord) (bool, error) {
 // neighbours are the tcx programs that run before that of an ingress, and after it.
 type neighbours struct{ ahead, behind []link.AttachedProgram }
 
-// ids are the numbers of the programs, with 0 for that of the ingress.
+// ids are the numbers of the programs, with 0 for that of the ingress. It returns none if
+// there are no others.
 func (n neighbours) ids() []ebpf.ProgramID {
+	if len(n.ahead)+len(n.behind) == 0 {
+		return nil
+	}
 	return slices.Concat(programIDs(n.ahead), []ebpf.ProgramID{0}, programIDs(n.behind))
 }
 

@@ -153,8 +153,8 @@ func (s *parserSubject) readSlots(got parserCensus) {
 func (s *parserSubject) readOthers(b *parserBuffers, got parserCensus) error {
 	err := takeRows(s.packets.shared[bpf.PacketsMapOthers], b.others, b.traffic,
 		func(key *bpf.PacketsOtherKey, traffic *bpf.PacketsTraffic) {
-			if key.Kind == otherRows {
-				return
+			if key.Kind == otherRows || key.Kind == otherAggregated {
+				return // of frames that are counted elsewhere
 			}
 			table := [...]string{otherProtocol: "protocol", otherEthertype: "ethertype", otherMalformed: "malformed", otherRest: "rest"}[key.Kind]
 			count := parserCount{packets: traffic.Packets, bytes: traffic.Bytes}

@@ -62,11 +62,26 @@ func (c *Clock) Stamp(wall time.Time) uint64 {
 // that was since the Update before: all stamps since then get times by the clock of now.
 // One goroutine may call it.
 func (c *Clock) Update() {
-	before := Monotonic()
-	wall := time.Now()
-	after := Monotonic()
-	// The wall clock was read somewhere between: that much is uncertain.
-	c.follow(before+(after-before)/2, wall, time.Duration(after-before)/2)
+	at, wall, uncertain := readClocks()
+	c.follow(at, wall, uncertain)
+}
+
+// readClocks reads CLOCK_MONOTONIC and the wall clock of one moment, and how uncertain that
+// is: the best of a few attempts, because a thread may be made to wait between two readings.
+func readClocks() (at int64, wall time.Time, uncertain time.Duration) {
+	const attempts, enough = 5, 10 * time.Microsecond
+	for attempt := range attempts {
+		before := Monotonic()
+		now := time.Now()
+		half := (Monotonic() - before) / 2
+		if attempt == 0 || time.Duration(half) < uncertain {
+			at, wall, uncertain = before+half, now, time.Duration(half)
+		}
+		if uncertain < enough {
+			break
+		}
+	}
+	return at, wall, uncertain
 }
 
 // follow begins an epoch if the wall clock has strayed.

@@ -22,7 +22,7 @@ const (
 // kernels that do not have a function.
 func ForgoRefused(spec *ebpf.CollectionSpec) {
 	if !callable() {
-		Forgo(spec, castToKernelContext)
+		Forgo(spec, castToKernelContext, ReadOnlyCast)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
-// TestForgo has the kernel accept the programs without the function, whether
+// TestForgo has the kernel accept the programs without the functions, whether
 // or not it would let them call it.
 func TestForgo(t *testing.T) {
 	labtest.RequireRoot(t)
@@ -29,7 +29,7 @@ func TestForgo(t *testing.T) {
 				calls++
 			}
 		}
-		Forgo(spec, castToKernelContext)
+		Forgo(spec, castToKernelContext, ReadOnlyCast)
 		for _, i := range spec.Programs[name].Instructions {
 			if i.IsKfuncCall() || i.Reference() == castToKernelContext {
 				t.Errorf("%s still refers to a function: %v", name, i)
