@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
@@ -75,6 +74,11 @@ func (m moment) isTrialOver() bool { return m.word.deadline() != 0 && !m.isOnTri
 // left is how long a trial that is under way goes on.
 func (m moment) left() time.Duration { return m.word.deadline() - m.now }
 
+// wallTime is the wall clock time of one on CLOCK_MONOTONIC.
+func wallTime(monotonic time.Duration) time.Time {
+	return time.Now().Add(monotonic - time.Duration(kernel.Monotonic()))
+}
+
 // control is the map with the control word, which all ingresses of a set share.
 type control struct {
 	m       *ebpf.Map
@@ -137,12 +141,6 @@ func (c *control) change(edit func(*bpf.CrossConnectsGenerationControl)) error {
 
 // monotonic reads the clock that deadlines refer to.
 func monotonic() (time.Duration, error) {
-	if _, err := clock(); err != nil {
-		return 0, err
-	}
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return 0, fmt.Errorf("read the monotonic clock: %w", err)
-	}
-	return time.Duration(now.Nano()), nil
+	_, err := clock()
+	return time.Duration(kernel.Monotonic()), err
 }

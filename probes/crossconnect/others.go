@@ -213,7 +213,7 @@ func (f *discovered) status(peer *discovered, now time.Duration, links links) St
 		s.A, s.B, s.AToB, s.BToA = s.B, s.A, s.BToA, s.AToB
 	}
 	if f.Current.onTrial(now) && !isSame(plan, &f.Record.Plans[1-f.Current.activeGeneration(now)]) {
-		onTrial(&s, f.Current.deadline()-now)
+		onTrial(&s, f.Current.deadline())
 	}
 	return s
 }

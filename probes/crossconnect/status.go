@@ -76,7 +76,7 @@ func (o *observation) status() ([]Status, error) {
 				return nil, err
 			}
 			if o.isOnTrial() && p.isNew(o.active()) {
-				onTrial(&s, o.left())
+				onTrial(&s, o.word.deadline())
 			}
 			list = append(list, s)
 		}
@@ -97,12 +97,12 @@ func (o *observation) newStatus(a, b string) Status {
 	return Status{A: a, B: b, Kept: o.isKept, Origin: origin, Owner: o.owner}
 }
 
-// onTrial marks a pair as added on trial.
-func onTrial(s *Status, left time.Duration) {
+// onTrial marks a pair as added on trial, until a deadline on CLOCK_MONOTONIC.
+func onTrial(s *Status, deadline time.Duration) {
 	if s.State == Active {
 		s.State = Trial
 	}
-	ends := time.Now().Add(left)
+	ends := wallTime(deadline)
 	s.TrialEnds = &ends
 }
 
@@ -114,7 +114,7 @@ func (o *observation) removed() []Status {
 		if !isThere(before) || before.IsA == 0 || now.Peer == before.Peer {
 			continue
 		}
-		ends := time.Now().Add(o.left())
+		ends := wallTime(o.word.deadline())
 		s := o.newStatus(p.name(), text(before.Peer))
 		s.State, s.Removed, s.TrialEnds = Trial, true, &ends
 		s.Reason = "disconnected on trial: comes back unless confirmed"
