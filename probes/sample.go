@@ -51,9 +51,11 @@ type Sample struct {
 	CrossConnects []CrossConnect
 	// LinksProblem says what is wrong with the file of links; empty if nothing is.
 	LinksProblem string
-	// OthersUnknown says why pairs and programs of other processes are not known, empty
-	// if they are.
+	// OthersUnknown says why pairs and programs of other processes, or the kept ones, are
+	// not known, empty if they are.
 	OthersUnknown string
+	// KeptUnknown tells that it is the kept pairs that are not known.
+	KeptUnknown bool
 	// InspectorNews is what happened to the process that looks at these, for a while;
 	// empty if nothing did.
 	InspectorNews string

@@ -143,7 +143,10 @@ func (p *crossConnectsPane) note(shown snapshotMsg) {
 	if shown.LinksProblem != "" {
 		addLine(shown.LinksProblem)
 	}
-	if shown.OthersUnknown != "" {
+	switch {
+	case shown.KeptUnknown:
+		addLine(shown.OthersUnknown)
+	case shown.OthersUnknown != "":
 		addLine("pairs and programs of other processes are not known: " + shown.OthersUnknown)
 	}
 	if shown.InspectorNews != "" {

@@ -41,6 +41,9 @@ type Options struct {
 	// Remote: a network is between us and the terminal, so that it is not asked what it
 	// can do: its answer could come when only a shell waits for it.
 	Remote bool
+	// StopGroup stops the process group, as Ctrl-Z does, and does not wait for that. Nil is by
+	// a signal of this process, which processes of other users do not get.
+	StopGroup func() error
 	// StopWarning is what pairs do not do while the process is stopped, as by Ctrl-Z; empty
 	// if they go on.
 	StopWarning string

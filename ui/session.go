@@ -52,7 +52,10 @@ func newSession(ctx context.Context, source probes.Source, opts *Options, styles
 	}
 	s.inner, s.cancel = context.WithCancelCause(ctx)
 	var err error
-	on := terminal.Options{Input: opts.Input, Output: opts.Output, Environ: opts.Environ, Remote: opts.Remote, Color: opts.Color}
+	on := terminal.Options{
+		Input: opts.Input, Output: opts.Output, Environ: opts.Environ,
+		Remote: opts.Remote, Color: opts.Color, StopGroup: opts.StopGroup,
+	}
 	s.terminal, err = terminal.Open(on, func() { s.cancel(ErrTerminalClosed) })
 	if err != nil {
 		s.cancel(nil)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,7 +31,7 @@ func confinedTo(capabilities ...libcap.Value) map[string]string {
 	for _, c := range capabilities {
 		mask |= 1 << c
 	}
-	want := map[string]string{"NoNewPrivs": "1"}
+	want := map[string]string{"NoNewPrivs": "1", "Seccomp": "2"} // 2: a filter
 	for _, set := range []string{"CapPrm", "CapEff"} {
 		want[set] = fmt.Sprintf("%016x", mask)
 	}
@@ -66,6 +67,41 @@ func errConfined(pid int, want map[string]string) error {
 	return nil
 }
 
+// awaitLeftRoot waits until every thread of a process is confined, and of a user and group
+// that nobody else is.
+func awaitLeftRoot(t *testing.T, pid int) {
+	t.Helper()
+	awaitConfined(t, pid, confine.Watching...)
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make(map[string]bool) // of all threads
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		for line := range strings.Lines(string(status)) {
+			name, value, _ := strings.Cut(line, ":")
+			switch words := strings.Fields(value); {
+			case name == "Groups" && len(words) > 0:
+				t.Errorf("%s: %s", thread, line)
+			case name == "Uid" || name == "Gid":
+				for _, id := range words {
+					ids[id] = true
+				}
+			}
+		}
+	}
+	for id := range ids {
+		if n, err := strconv.ParseUint(id, 10, 32); len(ids) != 1 || err != nil || n < 1<<31 {
+			t.Errorf("process %d has the users and groups %v, want one that is nobody else's", pid, ids)
+			break
+		}
+	}
+}
+
 // supervisorOf finds the process that starts the inspector of another.
 func supervisorOf(t *testing.T, pid int) int {
 	t.Helper()
@@ -76,19 +112,34 @@ func supervisorOf(t *testing.T, pid int) int {
 	return children[0]
 }
 
-// inspectorOf waits for the process that a supervisor has started, and for its
-// confinement. Somebody has to ask it.
+// inspectorOf waits for the inspector that a supervisor has started. Somebody has to ask it.
 func inspectorOf(t *testing.T, supervisor int) (pid int) {
 	t.Helper()
+	return besideOf(t, supervisor, inspectCommand, confine.Inspecting...)
+}
+
+// besideOf waits for a process that a supervisor has started, and for its confinement.
+func besideOf(t *testing.T, supervisor int, command string, capabilities ...libcap.Value) (pid int) {
+	t.Helper()
 	(&bench{t: t}).await(func() error {
-		children := childrenOf(t, supervisor)
-		if len(children) != 1 {
-			return fmt.Errorf("process %d has the children %v, want the inspector", supervisor, children)
+		for _, child := range childrenOf(t, supervisor) {
+			if args := argumentsOf(child); len(args) > 1 && args[1] == command {
+				pid = child
+				return errConfined(pid, confinedTo(capabilities...))
+			}
 		}
-		pid = children[0]
-		return errConfined(pid, confinedTo(confine.Inspecting...))
+		return fmt.Errorf("process %d has no child %q", supervisor, command)
 	})
 	return pid
+}
+
+// argumentsOf returns those of a process, none of one that has ended.
+func argumentsOf(pid int) []string {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return nil
+	}
+	return strings.Split(string(line), "\x00")
 }
 
 func childrenOf(t *testing.T, pid int) (found []int) {
@@ -117,7 +168,7 @@ func childrenOf(t *testing.T, pid int) (found []int) {
 // more.
 func awaitSupervising(t *testing.T, pid int) {
 	t.Helper()
-	want := confinedTo(confine.Inspecting...)
+	want := confinedTo(confine.Supervising...)
 	want["CapInh"], want["CapAmb"] = want["CapPrm"], want["CapPrm"]
 	supervisor := supervisorOf(t, pid)
 	(&bench{t: t}).await(func() error { return errConfined(supervisor, want) })
@@ -128,22 +179,22 @@ func TestConfined(t *testing.T) {
 	b := newBench(t, 2)
 	t.Run("stats", func(t *testing.T) {
 		s := openStats(t, b.hub)
-		awaitConfined(t, s.cmd.Process.Pid, confine.Watching...)
+		awaitLeftRoot(t, s.cmd.Process.Pid)
 		awaitSupervising(t, s.cmd.Process.Pid)
 		s.stop(syscall.SIGTERM)
 	})
 	t.Run("dashboard", func(t *testing.T) {
 		s := b.dashboard()
-		awaitConfined(t, s.cmd.Process.Pid, confine.Watching...)
+		awaitLeftRoot(t, s.cmd.Process.Pid)
 		awaitSupervising(t, s.cmd.Process.Pid)
 		s.press("q")
 		s.ended(0)
 	})
 	t.Run("run", func(t *testing.T) {
 		r := b.start(newLinksFile(t, "sw0: sw1"))
-		following := append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH)
-		awaitConfined(t, r.cmd.Process.Pid, following...)
+		awaitLeftRoot(t, r.cmd.Process.Pid)
 		awaitSupervising(t, r.cmd.Process.Pid)
+		besideOf(t, supervisorOf(t, r.cmd.Process.Pid), followCommand, confine.Following...)
 		r.end(syscall.SIGTERM)
 	})
 	t.Run("demo", func(t *testing.T) {
@@ -151,6 +202,26 @@ func TestConfined(t *testing.T) {
 		awaitConfined(t, d.cmd.Process.Pid, demoNeeds.Capabilities...)
 	})
 	b.awaitBare(b.hub, port(0), port(1))
+}
+
+// TestConfinedOnce looks at a command that ends at once, while it waits for a file to parse.
+func TestConfinedOnce(t *testing.T) {
+	b := newBench(t, 2)
+	cmd := ebpftop(t, "xconnect", "apply", "-f", "-")
+	file, err := cmd.StdinPipe()
+	b.check(err)
+	b.check(b.hub.Start(cmd))
+	have := libcap.GetProc()
+	capabilities := slices.DeleteFunc(slices.Clone(onceNeeds.Capabilities), func(value libcap.Value) bool {
+		held, err := have.GetFlag(libcap.Permitted, value)
+		return err != nil || !held
+	})
+	awaitConfined(t, cmd.Process.Pid, capabilities...)
+	_, err = file.Write([]byte("links: {sw0: sw1}"))
+	b.check(errors.Join(err, file.Close(), cmd.Wait()))
+	b.lists("sw0-sw1 active")
+	b.run("del", port(0))
+	b.nothingPinned()
 }
 
 // TestConfinedToFiles asks the commands themselves for a file that is not theirs.
@@ -187,7 +258,7 @@ func TestConfinedToFiles(t *testing.T) {
 	s := newStats(t)
 	expect(s.cmd, func() { s.start(b.hub) }, func() { s.stop(syscall.SIGTERM) }, confine.Watching...)
 	r := b.newRunner(newLinksFile(t, "sw0: sw1"))
-	expect(r.cmd, r.start, func() { r.end(syscall.SIGTERM) }, append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH)...)
+	expect(r.cmd, r.start, func() { r.end(syscall.SIGTERM) }, confine.Watching...)
 	d := ebpftop(t)
 	d.Env = append(d.Env, screenEnvironment...)
 	var screen *screen
@@ -237,7 +308,7 @@ func TestConfinedFollowsTheFile(t *testing.T) {
 	r := b.newRunner(file)
 	r.cmd.Env = append(r.cmd.Env, fmt.Sprint("SUDO_UID=", nobody))
 	r.start()
-	awaitConfined(t, r.cmd.Process.Pid, append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH)...)
+	awaitLeftRoot(t, r.cmd.Process.Pid)
 	file.swap("sw0: sw2")
 	b.check(os.Chown(file.path, nobody, nobody))
 	b.check(os.Chmod(file.path, 0o600))

@@ -10,20 +10,19 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/impact"
 	"github.com/ebpftop/ebpftop/probes/live"
 	"github.com/ebpftop/ebpftop/ui"
 )
 
-// runDashboard shows the running kernel until the user quits or ctx ends. Once
-// everything is attached, it confines the process to what it still needs. No pair can be
+// runDashboard shows the running kernel until the user quits or ctx ends. No pair can be
 // changed if forbidden says why.
-func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, needs confine.Needs, forbidden error) (err error) {
+func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, b *beside, forbidden error) (err error) {
 	color, ascii, err := watch.look(os.Getenv)
 	if err != nil {
 		return err
 	}
+	remote := impact.IsRemote()
 	host, kernel, err := hostAndKernel()
 	if err != nil {
 		return err
@@ -39,10 +38,6 @@ func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, nee
 		err = errors.Join(err, source.Close())
 		leaving.clear()
 	}()
-	remote := impact.IsRemote()
-	if err := confine.Process(needs); err != nil {
-		return err
-	}
 	return ui.Run(ctx, source, ui.Options{
 		Version:  version(),
 		Hostname: host,
@@ -51,6 +46,7 @@ func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, nee
 		Pairs:    editorOf(source, forbidden),
 		Remote:   remote,
 
+		StopGroup:   b.stopGroup,
 		StopWarning: stopWarning(kernel),
 		ASCII:       ascii,
 		Color:       color,

@@ -164,10 +164,9 @@ func TestQuit(t *testing.T) {
 // cross-connects, for longer than a dashboard that runs stands still for it.
 func TestDashboardWaitsForAnother(t *testing.T) {
 	b := newBench(t, 2)
-	dir, err := crossconnect.MakePinRoot()
-	b.check(err)
+	b.check(crossconnect.MakePinRoot())
 	anotherChanges := func() {
-		file, err := os.Open(dir)
+		file, err := os.Open(crossconnect.PinRoot)
 		b.check(err)
 		b.check(unix.Flock(int(file.Fd()), unix.LOCK_EX))
 		time.AfterFunc(300*time.Millisecond, func() { _ = file.Close() })

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/probes/lab"
 )
 
@@ -46,11 +47,14 @@ No packet leaves the lab, nothing remains of it. Programs are the whole host's.`
 				ctx, cancel = context.WithTimeout(ctx, duration)
 				defer cancel()
 			}
-			return runDemo(ctx, func(ctx context.Context) error {
-				if asJSON {
-					return runStats(ctx, opts, demoNeeds, 0, cmd.OutOrStdout(), selection{}, new(jsonPrinter).print)
-				}
-				return runDashboard(ctx, &watch, opts, demoNeeds, nil)
+			return withBeside(ctx, linksfile.File{}, func(b *beside) error {
+				opts.Inspector, opts.Confine = b.inspector, b.confineDemo
+				return runDemo(ctx, func(ctx context.Context) error {
+					if asJSON {
+						return runStats(ctx, opts, 0, cmd.OutOrStdout(), selection{}, new(jsonPrinter).print)
+					}
+					return runDashboard(ctx, &watch, opts, b, nil)
+				})
 			})
 		},
 	}

@@ -8,7 +8,9 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
+	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
+	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/doctor"
 	"github.com/ebpftop/ebpftop/ui"
 )
@@ -23,6 +25,13 @@ that does not work what it costs you and how to get it. It touches none of the
 host's interfaces. The exit status is 1 where the dashboard cannot run.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			needs := onceNeeds
+			// It says whether the dashboard may give up being root, and does not itself.
+			needs.Capabilities = append(slices.Clone(needs.Capabilities), libcap.SETUID, libcap.SETGID, libcap.SETPCAP)
+			needs.Tries = true
+			if err := confine.Process(needs); err != nil {
+				return err
+			}
 			findings := doctor.Diagnose()
 			show := showFindings
 			if asJSON {

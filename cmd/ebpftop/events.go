@@ -117,7 +117,7 @@ func (p *eventPrinter) pairEvents(s *probes.Sample) (events []event) {
 	for name, before := range p.pairs {
 		switch _, isThere := pairs[name]; {
 		case isThere:
-		case before.Origin == probes.OriginOther && s.OthersUnknown != "":
+		case before.Origin == probes.OriginOther && s.OthersUnknown != "", before.Kept && s.KeptUnknown:
 			pairs[name] = before // for all that is known
 		default:
 			events = append(events, event{Time: s.Time, Event: "pair", Change: "removed", Pair: &before})

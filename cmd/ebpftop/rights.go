@@ -17,5 +17,15 @@ func errNoRights() error {
 	return nil
 }
 
+// prepareKeeping is for who is about to change what is kept, which it may not be allowed to.
+// It confines the process to that.
+func prepareKeeping() error {
+	if err := errCannotKeep(); err != nil {
+		return err
+	}
+	_ = crossconnect.MakePinRoot() // else the change will say why that cannot be
+	return confineOnce()
+}
+
 // errCannotKeep returns an error if this process may not change what is kept.
 func errCannotKeep() error { return cmp.Or(errNoRights(), crossconnect.CheckKept()) }

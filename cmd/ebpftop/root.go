@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
-	"github.com/ebpftop/ebpftop/probes/inspect"
 )
 
 func newRootCommand() *cobra.Command {
@@ -39,15 +38,10 @@ func newRootCommand() *cobra.Command {
 			if links.Path != "" && forbidden != nil {
 				return fmt.Errorf("--links: %w", forbidden)
 			}
-			opts.Links = links
-			needs, err := watchingNeeds(links.Path)
-			if err != nil {
-				return err
-			}
-			return withInspector(func(inspector *inspect.Inspector) error {
-				opts.Inspector = inspector
-				opts.AllowLinks = guard.arm(inspector.Sessions).check
-				return runDashboard(cmd.Context(), &watch, opts, needs, forbidden)
+			return withBeside(cmd.Context(), links, func(b *beside) error {
+				opts.Inspector, opts.Confine, opts.Links = b.inspector, b.confineWatching, b.links
+				opts.AllowLinks = guard.arm(b.inspector.Sessions).check
+				return runDashboard(cmd.Context(), &watch, opts, b, forbidden)
 			})
 		},
 	}
@@ -63,7 +57,8 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	shortenHelp(root)
 	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newConfigCommand(),
-		newCompletionCommand(), newVersionCommand(), newSuperviseCommand(), newInspectCommand())
+		newCompletionCommand(), newVersionCommand(),
+		newSuperviseCommand(), newInspectCommand(), newKeepCommand(), newFollowCommand())
 	addCompletions(root)
 	return root
 }

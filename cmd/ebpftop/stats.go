@@ -15,8 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes"
-	"github.com/ebpftop/ebpftop/probes/confine"
-	"github.com/ebpftop/ebpftop/probes/inspect"
+	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
 	"github.com/ebpftop/ebpftop/probes/live"
 	"github.com/ebpftop/ebpftop/ui"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
@@ -53,13 +52,9 @@ func newStatsCommand() *cobra.Command {
 				write = new(eventPrinter).print
 			}
 			write = groups.wrap(write, asJSON, selected.top)
-			needs, err := watchingNeeds("")
-			if err != nil {
-				return err
-			}
-			return withInspector(func(inspector *inspect.Inspector) error {
-				opts.Inspector = inspector
-				return runStats(cmd.Context(), opts, needs, count, cmd.OutOrStdout(), selected, write)
+			return withBeside(cmd.Context(), linksfile.File{}, func(b *beside) error {
+				opts.Inspector, opts.Confine = b.inspector, b.confineWatching
+				return runStats(cmd.Context(), opts, count, cmd.OutOrStdout(), selected, write)
 			})
 		},
 	}
@@ -73,17 +68,13 @@ func newStatsCommand() *cobra.Command {
 }
 
 // runStats prints samples until it has printed count of them (0: no limit),
-// the context ends, or nobody reads any more: all of these are a good end. It
-// is confined as runDashboard is.
-func runStats(ctx context.Context, opts live.Options, needs confine.Needs, count uint, out io.Writer, selected selection, write printer) (err error) {
+// the context ends, or nobody reads any more: all of these are a good end.
+func runStats(ctx context.Context, opts live.Options, count uint, out io.Writer, selected selection, write printer) (err error) {
 	source, err := live.New(ctx, opts)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	if err := confine.Process(needs); err != nil {
-		return err
-	}
 	buffered := bufio.NewWriterSize(out, 64<<10)
 	for sample := range source.Samples() {
 		if err := errors.Join(write(buffered, &sample, selected.of(&sample)), buffered.Flush()); err != nil {

@@ -56,7 +56,7 @@ func withKept(ctx context.Context, fn func(*crossconnect.PairSet) error) (err er
 
 // changeKept is withKept for what changes them.
 func changeKept(ctx context.Context, fn func(*crossconnect.PairSet) error) error {
-	if err := errCannotKeep(); err != nil {
+	if err := prepareKeeping(); err != nil {
 		return err
 	}
 	return withKept(ctx, fn)
@@ -111,7 +111,10 @@ func newXconnectAdd() *cobra.Command {
 			if err != nil {
 				return wrongUse(fmt.Errorf("--datapath: %w", err))
 			}
-			if err := cmp.Or(trial.check(cmd), errCannotKeep()); err != nil {
+			if err := trial.check(cmd); err != nil {
+				return err
+			}
+			if err := prepareKeeping(); err != nil {
 				return err
 			}
 			pair := crossconnect.Pair{A: args[0], B: args[1], AToB: requested, BToA: requested, Wait: wait}
@@ -145,7 +148,10 @@ func newXconnectDel() *cobra.Command {
 		Args:              pairOrEnd,
 		ValidArgsFunction: completePair,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cmp.Or(trial.check(cmd), errCannotKeep()); err != nil {
+			if err := trial.check(cmd); err != nil {
+				return err
+			}
+			if err := prepareKeeping(); err != nil {
 				return err
 			}
 			err := withKept(cmd.Context(), func(kept *crossconnect.PairSet) error {
@@ -245,6 +251,9 @@ func newXconnectList() *cobra.Command {
 		Short: "List the pairs, those of running ebpftops included",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := confineOnce(); err != nil {
+				return err
+			}
 			var list []crossconnect.Status
 			var locked error
 			err := withKept(cmd.Context(), func(kept *crossconnect.PairSet) (err error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +21,10 @@ changes nothing. With -f - it reads them from its standard input.`,
 		Args:              oneFile(&file.Path),
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmp.Or(trial.check(cmd), errCannotKeep()); err != nil {
+			if err := trial.check(cmd); err != nil {
+				return err
+			}
+			if err := prepareKeeping(); err != nil {
 				return err
 			}
 			name, data, err := readLinks(cmd.Context(), file, cmd.InOrStdin())

@@ -15,10 +15,8 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
-	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
-	"github.com/ebpftop/ebpftop/probes/inspect"
 	"github.com/ebpftop/ebpftop/ui"
 )
 
@@ -59,15 +57,18 @@ goes on. SIGHUP has it read the file again.
 				log.Warn("service manager not told", "reason", oneLine(err))
 			}
 			defer manager.Close()
-			return withInspector(func(inspector *inspect.Inspector) (err error) {
+			return withBeside(cmd.Context(), file, func(b *beside) (err error) {
 				pairs, err := crossconnect.New()
 				if err != nil {
 					return err
 				}
 				defer func() { err = errors.Join(err, pairs.Close()) }()
-				pairs.LookAt, pairs.Stop = inspector.LookAt, cmd.Context().Done()
-				guard.arm(inspector.Sessions)
-				r := &linksRun{file: file, pairs: pairs, guard: &guard, log: log, out: out, manager: manager}
+				pairs.LookAt, pairs.Stop = b.inspector.LookAt, cmd.Context().Done()
+				guard.arm(b.inspector.Sessions)
+				if err := b.confineWatching(); err != nil {
+					return err
+				}
+				r := &linksRun{file: file, remote: b.links, pairs: pairs, guard: &guard, log: log, out: out, manager: manager}
 				if logs.isJSON() {
 					r.out = nil
 				}
@@ -87,6 +88,7 @@ const retryInterval = time.Second
 // linksRun is a running `xconnect run`: it keeps a set of pairs as a file says.
 type linksRun struct {
 	file     linksfile.File
+	remote   *linksfile.Remote
 	pairs    *crossconnect.PairSet
 	guard    *sessionGuard
 	log      *slog.Logger
@@ -99,8 +101,7 @@ type linksRun struct {
 }
 
 // run goes on until ctx ends. A file that is no good at the start is an error; later on it
-// is said, and changes nothing. Once its pairs are connected, the process is confined to
-// what it still needs.
+// is said, and changes nothing.
 func (r *linksRun) run(ctx context.Context) (err error) {
 	hangups := listenForHangups()
 	// Subscribed before the first look, so that no interface falls between.
@@ -108,10 +109,7 @@ func (r *linksRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.follower, err = linksfile.Follow(ctx, r.file, r.setPairs)
-	if err != nil {
-		return err
-	}
+	r.follower = linksfile.Follow(ctx, r.remote, r.setPairs)
 	if err := r.follower.Use(<-r.follower.Versions()); err != nil {
 		return err
 	}
@@ -120,13 +118,6 @@ func (r *linksRun) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
-	needs, err := followingNeeds(r.file.Path)
-	if err != nil {
-		return err
-	}
-	if err := confine.Process(needs); err != nil {
-		return err
-	}
 	r.said = newRunLog(r.log, r.file.Path, r.pairs, kept)
 	r.inForce()
 	r.look()

@@ -85,6 +85,9 @@ func (c *statusCheck) run(ctx context.Context) (found findings, err error) {
 	if err := errBlind(); err != nil {
 		return nil, err
 	}
+	if err := confineOnce(); err != nil {
+		return nil, err
+	}
 	err = withKept(ctx, func(kept *crossconnect.PairSet) error {
 		c.kept = kept
 		found, err = c.look(ctx)

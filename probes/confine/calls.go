@@ -88,18 +88,38 @@ func callsOfGo() []call {
 }
 
 // callsOfTerminal are what a screen takes: it asks for its process group, to see whether
-// that has the terminal, and for Ctrl-Z stops the group, which is what its shell started.
-func callsOfTerminal() []call {
-	return append(anyOf(unix.SYS_GETPGID), callIf(unix.SYS_KILL, argumentIs(0, 0), argumentIs(1, uint32(unix.SIGTSTP))))
-}
+// that has the terminal.
+func callsOfTerminal() []call { return anyOf(unix.SYS_GETPGID) }
 
-// callsOfWatching are what watching and connecting take besides.
-func callsOfWatching() []call {
+// callsOfAsking are what asking the kernel takes besides.
+func callsOfAsking() []call {
 	return append(anyOf(
 		unix.SYS_BPF, unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT,
-		unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_SHUTDOWN,
-		unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_ADD_WATCH, unix.SYS_INOTIFY_RM_WATCH,
+		unix.SYS_SENDTO, unix.SYS_RECVFROM,
 	), callIf(unix.SYS_SOCKET, argumentIs(0, unix.AF_NETLINK, unix.AF_PACKET)))
+}
+
+// callsOfMessages are for sockets that are there: with descriptors, for pins.
+func callsOfMessages() []call { return anyOf(unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_SHUTDOWN) }
+
+// bpfOfPinning are the commands of bpf(2) for pins, and to find out whether what is pinned is
+// of a network namespace that is gone.
+var bpfOfPinning = []uint32{unix.BPF_OBJ_PIN, unix.BPF_OBJ_GET, unix.BPF_OBJ_GET_INFO_BY_FD, unix.BPF_MAP_LOOKUP_ELEM}
+
+// callsOfPinning are for pins.
+func callsOfPinning() []call {
+	return append(anyOf(unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT2),
+		callIf(unix.SYS_BPF, argumentIs(0, bpfOfPinning...)))
+}
+
+// callsOfFollowing are for files that change.
+func callsOfFollowing() []call {
+	return anyOf(unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_ADD_WATCH, unix.SYS_INOTIFY_RM_WATCH)
+}
+
+// callsOfTrying are for what doctor tries.
+func callsOfTrying() []call {
+	return anyOf(unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_PERF_EVENT_OPEN)
 }
 
 // callsOfExecuting are what it takes to execute a program, and to end it.
@@ -109,31 +129,77 @@ func callsOfExecuting() []call {
 
 // calls returns what the process may call from now on.
 func (n *Needs) calls() []call {
-	calls := append(callsOfGo(), callsOfWatching()...)
+	calls := append(callsOfGo(), callsOfMessages()...)
 	// Nothing is made, and opened to be read only; but a terminal is opened to be written
-	// to, and /dev/null for a program that is executed.
+	// to, and by doctor a setting of a network namespace that it made.
 	opened := condition{argument: 2, mask: unix.O_CREAT | unix.O_TRUNC, values: []uint32{0}}
-	switch {
-	case n.PassedOn:
-		calls = append(calls, callsOfExecuting()...)
-	case n.Files != nil && len(n.Files.Terminals) > 0:
-		calls = append(calls, callsOfTerminal()...)
-	default:
+	terminal := n.Files != nil && len(n.Files.Terminals) > 0
+	if !n.Tries && !terminal {
 		opened.mask |= unix.O_ACCMODE
 	}
 	calls = append(calls, callIf(unix.SYS_OPENAT, opened))
-	if n.Files != nil && len(n.Files.Change) > 0 {
-		calls = append(calls, anyOf(unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT2)...)
+	if n.PassedOn {
+		calls = append(calls, callsOfExecuting()...)
+	}
+	if terminal && !n.PassedOn {
+		calls = append(calls, callsOfTerminal()...)
+	}
+	if n.Tries {
+		calls = append(calls, callsOfTrying()...)
+	}
+	if n.Asks || n.PassedOn {
+		calls = append(calls, callsOfAsking()...)
+	}
+	if n.Pins || n.PassedOn {
+		calls = append(calls, callsOfPinning()...)
+	}
+	if n.Follows || n.PassedOn {
+		calls = append(calls, callsOfFollowing()...)
 	}
 	return calls
 }
 
-// restrictCalls allows these system calls. All others fail with EPERM, but clone3 with
-// ENOSYS: a filter cannot see its arguments, and C libraries then use clone. It holds for
-// all threads, and for all programs that they execute. Without seccomp in the kernel, it
-// restricts nothing.
-func restrictCalls(calls []call) error {
-	filter, err := bpf.Assemble(filterOf(calls))
+// callsOfNobody are for who takes over the host: the memory of other processes, the kernel
+// itself, mounts, modes and owners of files, keys, clocks. No program that shows a lab of
+// network namespaces at work needs one.
+func callsOfNobody() []uintptr {
+	return append([]uintptr{
+		unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP,
+		unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE, unix.SYS_KEXEC_LOAD, unix.SYS_REBOOT,
+		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_FSOPEN, unix.SYS_FSCONFIG,
+		unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_UNSHARE,
+		unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT,
+		unix.SYS_MKNODAT, unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR, unix.SYS_SWAPON, unix.SYS_SWAPOFF,
+		unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL, unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_SETTIMEOFDAY,
+		unix.SYS_CLOCK_SETTIME, unix.SYS_CLOCK_ADJTIME, unix.SYS_ADJTIMEX, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME,
+		unix.SYS_USERFAULTFD, unix.SYS_IO_URING_SETUP, unix.SYS_MEMFD_CREATE, unix.SYS_SYSLOG, unix.SYS_VHANGUP,
+	}, oldCallsOfNobody...)
+}
+
+// filterWithout allows all but these system calls.
+func filterWithout(numbers []uintptr) []bpf.Instruction {
+	refuse := bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}
+	filter := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offsetArchitecture, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: architecture, SkipTrue: 1},
+		refuse,
+		bpf.LoadAbsolute{Off: offsetNumber, Size: 4},
+		// Those of x32 are the same ones by other numbers: __X32_SYSCALL_BIT in asm/unistd.h.
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: 1 << 30, SkipTrue: 1},
+		refuse,
+	}
+	for _, number := range numbers {
+		filter = append(filter, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(number), SkipTrue: 1}, refuse)
+	}
+	return append(filter, bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW})
+}
+
+// filterCalls filters the system calls of all threads, and of all programs that they
+// execute. Without seccomp in the kernel, it filters nothing.
+func filterCalls(instructions []bpf.Instruction) error {
+	before := IsFilteredByOthers()
+	filteredBefore = &before
+	filter, err := bpf.Assemble(instructions)
 	if err != nil {
 		return err
 	}
@@ -157,6 +223,8 @@ const (
 	offsetArguments    = 16
 )
 
+// filterOf allows these system calls and no others, which fail: EPERM, and clone3, whose
+// arguments cannot be seen, ENOSYS, for which C libraries have clone.
 func filterOf(calls []call) []bpf.Instruction {
 	allow := bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}
 	refuse := bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}

@@ -9,4 +9,7 @@ const architecture = unix.AUDIT_ARCH_AARCH64
 const cloneFlags = 0
 
 // callsOfArchitecture are those of callsOfGo that not all architectures have.
-var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_FSTATAT, unix.SYS_RENAMEAT}
+var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_FSTATAT}
+
+// oldCallsOfNobody are those of callsOfNobody that not all architectures have.
+var oldCallsOfNobody = []uintptr{unix.SYS_KEXEC_FILE_LOAD}

@@ -10,3 +10,6 @@ const cloneFlags = 0
 
 // callsOfArchitecture are those of callsOfGo that not all architectures have.
 var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_FSTATAT, unix.SYS_RISCV_FLUSH_ICACHE, unix.SYS_RISCV_HWPROBE}
+
+// oldCallsOfNobody are those of callsOfNobody that not all architectures have.
+var oldCallsOfNobody = []uintptr{unix.SYS_KEXEC_FILE_LOAD}

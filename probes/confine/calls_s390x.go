@@ -9,4 +9,7 @@ const architecture = unix.AUDIT_ARCH_S390X
 const cloneFlags = 1
 
 // callsOfArchitecture are those of callsOfGo that not all architectures have.
-var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_NEWFSTATAT, unix.SYS_POLL, unix.SYS_SELECT, unix.SYS_RENAMEAT}
+var callsOfArchitecture = []uintptr{unix.SYS_FSTAT, unix.SYS_NEWFSTATAT, unix.SYS_POLL, unix.SYS_SELECT}
+
+// oldCallsOfNobody are those of callsOfNobody that not all architectures have.
+var oldCallsOfNobody = []uintptr{unix.SYS_CHMOD, unix.SYS_CHOWN, unix.SYS_LCHOWN, unix.SYS_MKNOD, unix.SYS_KEXEC_FILE_LOAD}

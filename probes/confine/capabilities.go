@@ -23,6 +23,16 @@ var Inspecting = []libcap.Value{
 	libcap.DAC_READ_SEARCH, // which are files of the user who owns the process
 }
 
+// Keeping is what it takes to pin, and to open what is pinned, for the owner of the pins.
+var Keeping = []libcap.Value{libcap.BPF}
+
+// Following is what it takes to read a file of links, whose directory may be closed to root
+// otherwise, as that of the user is who called sudo.
+var Following = []libcap.Value{libcap.DAC_READ_SEARCH}
+
+// Supervising are those of the processes that a supervisor starts.
+var Supervising = slices.Concat(Inspecting, Keeping) // and Following is among Inspecting
+
 // keepCapabilities drops all others from the sets of all threads that give any.
 // The bounding set gives none: it bounds what comes with programs executed, which
 // after no_new_privs is nothing. If they are passed on, programs executed have them, too.

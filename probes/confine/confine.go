@@ -4,7 +4,10 @@
 package confine
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,14 +18,26 @@ import (
 type Needs struct {
 	// Capabilities to keep, of those that it has.
 	Capabilities []libcap.Value
-	// PassedOn gives them also to the programs that the process executes, whoever runs
-	// it; root's programs have them anyway.
+	// StayRoot leaves the process root's. Otherwise it becomes that of a user who owns nothing,
+	// if MayLeaveRoot.
+	StayRoot bool
+	// PassedOn gives the capabilities also to the programs that the process executes, whoever
+	// runs it; root's programs have them anyway. System calls are those of all of them.
 	PassedOn bool
-	// Files it still opens. Nil leaves files to its capabilities, for a process that looks
-	// at others, or executes programs.
+	// Files it still opens. Nil leaves files to its user and capabilities, for a process that
+	// looks at others, or executes programs.
 	Files *Files
-	// AnyCall leaves system calls alone, for a process that executes the programs of others.
-	AnyCall bool
+	// Asks the kernel, by bpf(2), netlink and packet sockets.
+	Asks bool
+	// Pins, and opens what is pinned; by Asks, it does more with it.
+	Pins bool
+	// Follows files, by inotify.
+	Follows bool
+	// Tries what the kernel can do, also in a network namespace of its own.
+	Tries bool
+	// ExecutesOthers leaves most system calls alone, for a process that executes the programs
+	// of others. All else of them is left out then.
+	ExecutesOthers bool
 }
 
 // Process confines all threads of the process, and all that it may execute. A
@@ -30,8 +45,16 @@ type Needs struct {
 func Process(needs Needs) error {
 	// The time zone is read from a file, the first time it is asked for.
 	_ = time.Local.String()
+	if !needs.StayRoot && MayLeaveRoot() {
+		if err := leaveRoot(); err != nil {
+			return fmt.Errorf("give up being root: %w", err)
+		}
+	}
 	if err := keepCapabilities(needs.Capabilities, needs.PassedOn); err != nil {
 		return fmt.Errorf("drop capabilities: %w", err)
+	}
+	if err := closeToOthers(); err != nil {
+		return fmt.Errorf("close the process to others: %w", err)
 	}
 	if _, err := libcap.Prctlw(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
 		return fmt.Errorf("forgo new privileges: %w", err)
@@ -41,8 +64,24 @@ func Process(needs Needs) error {
 			return fmt.Errorf("restrict to the files needed: %w", err)
 		}
 	}
-	if needs.AnyCall {
+	if needs.ExecutesOthers {
+		return filterCalls(filterWithout(callsOfNobody()))
+	}
+	return filterCalls(filterOf(needs.calls()))
+}
+
+// closeToOthers keeps other processes of the same user from looking into this one. Before
+// Linux 5.14, it then cannot look at its own descriptors either, whose files in
+// /proc/self/fdinfo are root's: there it stays open to who has its user and at least its
+// capabilities, which is nobody once root is left (cap_ptrace_access_check() in the kernel's
+// security/commoncap.c).
+func closeToOthers() error {
+	const closed, open = 0, 1
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, closed, 0, 0, 0); err != nil {
+		return err
+	}
+	if _, err := os.ReadFile("/proc/self/fdinfo/0"); !errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
-	return restrictCalls(needs.calls())
+	return unix.Prctl(unix.PR_SET_DUMPABLE, open, 0, 0, 0)
 }

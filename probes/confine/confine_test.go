@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -46,7 +47,7 @@ func TestMain(m *testing.M) {
 // executeConfined has another program say what a process may do that a confined
 // one executes.
 func executeConfined() {
-	if err := Process(Needs{Capabilities: Watching, AnyCall: true}); err != nil {
+	if err := Process(Needs{Capabilities: Watching, ExecutesOthers: true}); err != nil {
 		panic(err)
 	}
 	cmd := exec.Command("cat", "/proc/self/status")
@@ -56,8 +57,7 @@ func executeConfined() {
 	}
 }
 
-// TestExecuteGainsNothing: root would get all that the bounding set holds, but
-// for no_new_privs.
+// TestExecuteGainsNothing: a program gets none of the capabilities, which root's would.
 func TestExecuteGainsNothing(t *testing.T) {
 	labtest.RequireRoot(t)
 	cmd := exec.Command("/proc/self/exe")
@@ -67,12 +67,8 @@ func TestExecuteGainsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mask := uint64(0)
-	for _, value := range Watching {
-		mask |= 1 << value
-	}
-	for _, set := range []string{"CapPrm", "CapEff"} {
-		if want := fmt.Sprintf("%s:\t%016x\n", set, mask); !strings.Contains(string(status), want) {
+	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
+		if want := fmt.Sprintf("%s:\t%016x\n", set, 0); !strings.Contains(string(status), want) {
 			t.Errorf("want %q in\n%s", want, status)
 		}
 	}
@@ -80,91 +76,137 @@ func TestExecuteGainsNothing(t *testing.T) {
 
 // kind is a kind of process of ebpftop, with what it keeps.
 type kind struct {
-	initial byte // in attempt.may
+	initial byte // in attempt
 	title   string
+	user    uint32 // who starts it
 	needs   func(folder string) Needs
 }
 
-// hasLandlock tells whether the process is confined to files, by Landlock.
-func (k *kind) hasLandlock() bool { return k.needs("").Files != nil }
+// anybody starts a program that was given capabilities.
+const anybody = 1234
+
+var once = Needs{Capabilities: slices.Concat(Watching, Inspecting, []libcap.Value{libcap.SYS_RESOURCE}), StayRoot: true, Asks: true, Pins: true}
 
 var kinds = []kind{
-	{'w', "dashboard, `stats`, `xconnect run`", func(folder string) Needs {
-		return Needs{Capabilities: Watching, Files: &Files{Read: []string{folder + "/read"}, Change: []string{folder + "/change"}}}
+	{'w', "dashboard, `stats`, `xconnect run`", 0, watching},
+	{'u', "the same by `setcap` or in the unit", anybody, watching},
+	{'i', "inspector", 0, func(string) Needs { return Needs{Capabilities: Inspecting, StayRoot: true, Asks: true} }},
+	{'k', "keeper", 0, func(folder string) Needs {
+		return Needs{Capabilities: Keeping, StayRoot: true, Pins: true, Files: &Files{Change: []string{folder + "/change"}}}
 	}},
-	{'i', "inspector", func(string) Needs { return Needs{Capabilities: Inspecting} }},
-	{'s', "supervisor", func(string) Needs { return Needs{Capabilities: Inspecting, PassedOn: true} }},
-	{'d', "`demo`", func(string) Needs {
-		return Needs{Capabilities: append(slices.Clone(Watching), libcap.SYS_ADMIN), AnyCall: true}
+	{'f', "follower", 0, func(string) Needs { return Needs{Capabilities: Following, StayRoot: true, Follows: true} }},
+	{'s', "supervisor", 0, func(string) Needs { return Needs{Capabilities: Supervising, StayRoot: true, PassedOn: true} }},
+	{'o', "`xconnect add` and the like", 0, func(string) Needs { return once }},
+	{'t', "`doctor`", 0, func(string) Needs {
+		needs := once
+		needs.Tries = true
+		return needs
 	}},
+	{'d', "`demo`", 0, func(string) Needs {
+		return Needs{Capabilities: append(slices.Clone(Watching), libcap.SYS_ADMIN), ExecutesOthers: true}
+	}},
+}
+
+func watching(string) Needs {
+	return Needs{Capabilities: Watching, Asks: true, Files: &Files{}}
 }
 
 // attempt is something that a confined process may do or not. Root may do it all.
 type attempt struct {
 	name string
 	may  string // initials of kinds
-	// landlock is the version that it takes to forbid it, 0 if seccomp and capabilities do.
-	landlock int
+	// landlock are those whom Landlock alone forbids it, from a version on.
+	landlock string
+	version  int
 	do       func(folder string) error
 }
 
 var attempts = []attempt{
-	{"read what the kernel tells", "wisd", 0, func(string) error { return read("/proc/self/status") }},
-	{"read a file that is needed", "wisd", 0, func(folder string) error { return read(folder + "/read/file") }},
-	{"read another file", "isd", 1, func(folder string) error { return read(folder + "/other") }},
-	{"look into another process", "is", 1, func(string) error {
+	{"read what the kernel tells", "wuikfsotd", "", 0, func(string) error {
+		return errors.Join(read("/proc/self/status"), read("/proc/self/fdinfo/0"))
+	}},
+	{"read a file that everybody may read", "ifsotd", "wuk", 1, func(folder string) error { return read(folder + "/public") }},
+	{"read a file that is root's alone", "ifsot", "k", 1, func(folder string) error { return read(folder + "/other") }},
+	{"look into another process", "isot", "k", 1, func(string) error {
 		_, err := os.Readlink("/proc/" + strconv.Itoa(os.Getppid()) + "/exe")
 		return err
 	}},
-	{"make a directory where kept pairs are, and remove it", "wd", 0, func(folder string) error {
+	{"make a directory where kept pairs are, and remove it", "ksot", "", 0, func(folder string) error {
 		if err := os.MkdirAll(folder+"/change/new/in", 0o700); err != nil {
 			return err
 		}
 		return os.RemoveAll(folder + "/change/new")
 	}},
-	{"make a directory elsewhere", "d", 1, func(folder string) error {
+	{"make a directory elsewhere", "sot", "k", 1, func(folder string) error {
 		if err := os.Mkdir(folder+"/new", 0o700); err != nil {
 			return err
 		}
 		return os.Remove(folder + "/new")
 	}},
-	{"make a file", "d", 0, func(folder string) error { return os.WriteFile(folder+"/file", nil, 0o600) }},
-	{"write to a file", "d", 0, func(folder string) error { return os.WriteFile(folder+"/read/file", nil, 0o600) }},
-	{"write to what the kernel tells", "d", 0, func(string) error {
-		return os.WriteFile("/proc/self/comm", []byte("other"), 0)
+	{"make a file where root alone may", "", "", 0, func(folder string) error { return os.WriteFile(folder+"/file", nil, 0o600) }},
+	{"make a file where everybody may", "d", "", 0, func(string) error {
+		file, err := os.CreateTemp("/tmp", "ebpftop-test-")
+		if err != nil {
+			return err
+		}
+		return errors.Join(file.Close(), os.Remove(file.Name()))
 	}},
-	{"make a file one that gives its owner's rights (chmod u+s)", "d", 0, func(folder string) error {
+	{"write to a file of root's", "t", "", 0, func(folder string) error { return appendTo(folder + "/other") }},
+	{"write to a setting of the kernel", "t", "", 0, func(string) error {
+		file, err := os.OpenFile("/proc/sys/kernel/core_pattern", os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return file.Close()
+	}},
+	{"make a file one that gives its owner's rights (chmod u+s)", "", "", 0, func(folder string) error {
 		return os.Chmod(folder+"/other", 0o700|os.ModeSetuid)
 	}},
-	{"give a file away (chown)", "", 0, func(folder string) error { return os.Chown(folder+"/read/file", 1, 1) }},
-	{"make a map", "wisd", 0, makeMap},
-	{"open maps and programs of others by number", "isd", 0, func(string) error {
+	{"give a file away (chown)", "", "", 0, func(folder string) error { return os.Chown(folder+"/other", 1, 1) }},
+	{"make a map", "wuisotd", "", 0, makeMap},
+	{"open maps and programs of others by number", "isotd", "", 0, func(string) error {
 		_, err := ebpf.NewProgramFromID(1)
 		return missingIsFine(err)
 	}},
-	{"open a packet socket", "wd", 0, func(string) error { return closed(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)) }},
-	{"talk TCP", "d", 0, func(string) error { return dial("tcp4", "127.0.0.1:1") }},
-	{"talk UDP", "d", 0, func(string) error { return dial("udp4", "127.0.0.1:1") }},
-	{"connect to the socket of a service", "d", 0, func(folder string) error { return dial("unix", folder+"/socket") }},
-	{"signal another process", "sd", 0, func(string) error { return unix.Kill(os.Getppid(), unix.SIGCONT) }},
-	{"trace another process (ptrace)", "", 0, func(string) error {
+	{"open a packet socket", "wuotd", "", 0, func(string) error { return closed(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)) }},
+	{"talk TCP", "d", "", 0, func(string) error { return dial("tcp4", "127.0.0.1:1") }},
+	{"talk UDP", "d", "", 0, func(string) error { return dial("udp4", "127.0.0.1:1") }},
+	{"connect to the socket of a service that everybody may", "d", "", 0, func(folder string) error { return dial("unix", folder+"/socket") }},
+	{"signal another process", "sd", "", 0, func(string) error { return unix.Kill(os.Getppid(), unix.SIGCONT) }},
+	{"trace another process (ptrace)", "", "", 0, func(string) error {
 		const seize = 0x4206 // PTRACE_SEIZE in linux/ptrace.h, which does not stop it; it ends with the thread
 		_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, seize, uintptr(os.Getppid()), 0, 0, 0, 0)
 		return errorOf(errno)
 	}},
-	{"execute a program", "sd", 0, func(string) error { return exec.Command("/bin/true").Run() }},
-	{"make a file in memory that can be executed", "d", 0, func(string) error { return closed(unix.MemfdCreate("x", 0)) }},
-	{"mount", "d", 0, func(folder string) error {
+	{"execute a program", "sd", "", 0, executeTrue},
+	{"make a file in memory that can be executed", "", "", 0, func(string) error { return closed(unix.MemfdCreate("x", 0)) }},
+	{"mount", "", "", 0, func(folder string) error {
 		if err := unix.Mount("tmpfs", folder+"/read", "tmpfs", 0, ""); err != nil {
 			return err
 		}
 		return unix.Unmount(folder+"/read", 0)
 	}},
-	{"make a network namespace", "d", 0, func(string) error { return unix.Unshare(unix.CLONE_NEWNET) }},
-	{"become another user", "", 0, func(string) error {
+	{"make a network namespace", "t", "", 0, func(string) error { return unix.Unshare(unix.CLONE_NEWNET) }},
+	{"become another user", "", "", 0, func(string) error {
 		_, _, errno := unix.RawSyscall(unix.SYS_SETUID, 1, 0, 0) // of this thread alone
 		return errorOf(errno)
 	}},
+}
+
+func executeTrue(string) error {
+	cmd := exec.Command("/bin/true")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // else /dev/null is opened to write to
+	return cmd.Run()
+}
+
+// appendTo writes to a file that is there.
+func appendTo(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString("x")
+	return errors.Join(err, file.Close())
 }
 
 func errorOf(errno unix.Errno) error {
@@ -213,9 +255,7 @@ func makeMap(string) error {
 	return m.Close()
 }
 
-// makeAttempts prints why each attempt failed, on a thread that was there
-// before the process was confined.
-// makeAttempts makes them on a thread that was there before the process was confined as a
+// makeAttempts prints why each attempt failed. It makes them on a thread that was there before the process was confined as a
 // kind is; empty is unconfined.
 func makeAttempts(folder, initial string) {
 	confine, failures := make(chan struct{}), make(chan []string)
@@ -245,17 +285,46 @@ func makeAttempts(folder, initial string) {
 	}
 }
 
-func tryAll(t *testing.T, initial string) (failures []string) {
+// publicCopy copies this program to where everybody may execute it.
+func publicCopy(t *testing.T) string {
+	t.Helper()
+	copied := publicFolder(t) + "/program"
+	program, err := os.ReadFile("/proc/self/exe")
+	if err := errors.Join(err, os.WriteFile(copied, program, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+// publicFolder makes one that everybody may look into, and nobody else change.
+func publicFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("/tmp", "ebpftop-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func tryAll(t *testing.T, initial string, user uint32) (failures []string) {
 	t.Helper()
 	n := labtest.Namespace(t)
-	folder := t.TempDir()
+	folder := publicFolder(t)
 	for _, dir := range []string{"/read", "/change"} {
 		if err := os.Mkdir(folder+dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, file := range []string{"/read/file", "/other"} {
-		if err := os.WriteFile(folder+file, nil, 0o600); err != nil {
+	for file, mode := range map[string]os.FileMode{"/other": 0o600, "/public": 0o644} {
+		if err := os.WriteFile(folder+file, nil, mode); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -264,9 +333,19 @@ func tryAll(t *testing.T, initial string) (failures []string) {
 		t.Fatal(err)
 	}
 	defer service.Close()
+	if err := os.Chmod(folder+"/socket", 0o777); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), attemptsVariable+"="+folder, confinedVariable+"="+initial)
 	cmd.Stderr = os.Stderr
+	if user != 0 {
+		cmd.Path = publicCopy(t)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+		for _, value := range Watching {
+			cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, uintptr(value))
+		}
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +364,7 @@ func tryAll(t *testing.T, initial string) (failures []string) {
 
 // TestUnconfined: root may do all of it, or the attempts show nothing.
 func TestUnconfined(t *testing.T) {
-	for i, failure := range tryAll(t, "") {
+	for i, failure := range tryAll(t, "", 0) {
 		if failure != "" {
 			t.Errorf("%s: %s", attempts[i].name, failure)
 		}
@@ -299,12 +378,13 @@ func TestConfined(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range kinds {
-		for i, failure := range tryAll(t, string(k.initial)) {
+		for i, failure := range tryAll(t, string(k.initial), k.user) {
 			a := attempts[i]
 			may := strings.IndexByte(a.may, k.initial) >= 0
+			byLandlock := strings.IndexByte(a.landlock, k.initial) >= 0
 			switch {
-			case !may && k.hasLandlock() && a.landlock > version:
-				t.Logf("%s: needs Landlock %d, the kernel has %d", a.name, a.landlock, version)
+			case byLandlock && a.version > version:
+				t.Logf("%s: needs Landlock %d, the kernel has %d", a.name, a.version, version)
 			case may && failure != "":
 				t.Errorf("%s: %s: %s", k.title, a.name, failure)
 			case !may && failure == "":
@@ -352,7 +432,7 @@ func securityTable() string {
 			switch {
 			case strings.IndexByte(a.may, k.initial) >= 0:
 				row += " | yes"
-			case k.hasLandlock() && a.landlock > 0:
+			case strings.IndexByte(a.landlock, k.initial) >= 0:
 				row += " | no, by Landlock"
 			default:
 				row += " | no"

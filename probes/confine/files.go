@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/landlock-lsm/go-landlock/landlock"
@@ -54,18 +56,44 @@ func Landlock() (version int, what string, err error) {
 	return version, "files, TCP, abstract sockets and signals", nil
 }
 
+// landlockSteps are what a version of Landlock confines for the first time, of what ebpftop
+// uses: enum of access rights and scopes in linux/landlock.h.
+var landlockSteps = []struct {
+	version int
+	what    string
+}{
+	{1, "files"},
+	{3, "the cutting of files"},
+	{4, "TCP"},
+	{5, "ioctl on devices"},
+	{6, "abstract sockets and signals"},
+	{9, "sockets that have a path"},
+	{10, "UDP"},
+}
+
+// LandlockAdds is what versions after this one confine besides, empty if none does that is
+// known.
+func LandlockAdds(version int) string {
+	var adds []string
+	for _, step := range landlockSteps {
+		if step.version > version {
+			adds = append(adds, step.what)
+		}
+	}
+	return strings.Join(adds, ", ")
+}
+
 // CompleteLandlock is the version from which on it confines all that ebpftop
 // does without, Linux 6.12.
 const CompleteLandlock = 6
 
-// scope is all that Landlock can confine. Signals to others are left to seccomp where there
-// is a terminal: Ctrl-Z is for the whole process group, which others are in.
-func (f *Files) scope() landlock.Config {
-	config := landlock.V11
-	if len(f.Terminals) > 0 {
-		config.Scoped &^= ll.ScopeSignal
-	}
-	return config
+// reachable leaves out directories that are missing, or closed to the process anyway.
+func reachable(dirs []string) []string {
+	return slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool {
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
+		_ = unix.Close(fd) // of no file if there is an error
+		return err != nil
+	})
 }
 
 // restrict also forbids TCP and UDP, abstract sockets and signals to others,
@@ -75,8 +103,8 @@ func (f *Files) restrict() error {
 		return nil
 	}
 	rules := []landlock.Rule{
-		landlock.PathAccess(toRead, append(f.Read, kernelFiles...)...).IgnoreIfMissing(),
-		landlock.PathAccess(toChange, f.Change...).IgnoreIfMissing(),
+		landlock.PathAccess(toRead, reachable(append(f.Read, kernelFiles...))...),
+		landlock.PathAccess(toChange, reachable(f.Change)...),
 	}
 	for _, file := range f.Terminals {
 		if term.IsTerminal(file.Fd()) {
@@ -84,6 +112,5 @@ func (f *Files) restrict() error {
 			rules = append(rules, landlock.PathAccess(toConverse, name, "/dev/tty").IgnoreIfMissing())
 		}
 	}
-	config := f.scope()
-	return config.BestEffort().Restrict(rules...)
+	return landlock.V11.BestEffort().Restrict(rules...)
 }

@@ -166,7 +166,7 @@ func (a *attachments) areAt(ifindex int) (bool, error) {
 // open finds the attachments of a kept ingress.
 func (a *attachments) open(dir pins, ifindex int) error {
 	for _, at := range []probes.Hook{probes.HookXDP, probes.HookXDPGeneric, probes.HookTC} {
-		l, err := link.LoadPinnedLink(dir.path(linkPin(at)), nil)
+		l, err := dir.openLink(linkPin(at))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}

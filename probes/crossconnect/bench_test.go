@@ -414,6 +414,12 @@ func (b *bench) pins() (p pins) {
 	return p
 }
 
+// exists is exist for who may look.
+func (p pins) exists() bool {
+	exist, err := p.exist()
+	return exist && err == nil
+}
+
 // expectNoPins also removes them: they would stay for good.
 func (b *bench) expectNoPins() {
 	p := b.pins()

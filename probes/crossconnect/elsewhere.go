@@ -21,7 +21,10 @@ func keptHere() (control ebpf.MapID, known bool) {
 	if err != nil {
 		return 0, false
 	}
-	m, err := ebpf.LoadPinnedMap(pins.path(bpf.ControlMapName), &ebpf.LoadPinOptions{ReadOnly: true})
+	if absence.isKnown(pins) {
+		return 0, true
+	}
+	m, err := pins.openAnyMap(bpf.ControlMapName, pinOpenRead)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, true
 	}

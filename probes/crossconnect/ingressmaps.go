@@ -58,7 +58,7 @@ func (i *ingressMaps) open(spec *ebpf.CollectionSpec, dir pins) error {
 // pin pins the maps.
 func (i *ingressMaps) pin(dir pins) error {
 	for _, m := range i.all() {
-		if err := (*m.m).Pin(dir.path(bpf.MapName(m.name))); err != nil {
+		if err := dir.pinObject(bpf.MapName(m.name), *m.m); err != nil {
 			return fmt.Errorf("pin map %s: %w", m.name, err)
 		}
 	}

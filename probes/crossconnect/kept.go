@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -21,11 +20,11 @@ func (k *kernelSet) removeStray() error {
 	if !k.isKept() {
 		return nil
 	}
-	dirs, err := filepath.Glob(k.pins.path(ingressPrefix + "*"))
+	places, err := k.pins.ingressPlaces()
 	errs := []error{err}
-	for _, dir := range dirs {
-		if !k.ingresses.havePlace(pins(dir)) {
-			errs = append(errs, pins(dir).remove())
+	for _, place := range places {
+		if !k.ingresses.havePlace(place) {
+			errs = append(errs, place.remove())
 		}
 	}
 	return errors.Join(errs...)
@@ -36,10 +35,16 @@ func (k *kernelSet) refresh() error {
 	if !k.isKept() {
 		return nil
 	}
-	if !k.pins.exists() {
-		return k.release() // nothing is kept (any more)
+	if k.control == nil { // else to open it tells as well
+		if exist, err := k.pins.exist(); err != nil {
+			return err
+		} else if !exist {
+			return k.release() // nothing is kept (any more)
+		}
 	}
-	if err := k.pins.errUnsafe(); err != nil {
+	if _, err := k.pins.do(pinsCheck); errors.Is(err, os.ErrNotExist) {
+		return k.release() // nothing is kept any more
+	} else if err != nil {
 		return err
 	}
 	if err := k.needLoader(); err != nil {
@@ -95,7 +100,10 @@ func (c *change) endKeptTrial() error {
 // isTrialOver tells whether a trial of the pairs that are pinned there is over, without
 // opening them.
 func (p pins) isTrialOver(now time.Duration) bool {
-	m, err := ebpf.LoadPinnedMap(p.path(bpf.ControlMapName), nil)
+	if exist, err := p.exist(); err != nil || !exist {
+		return false
+	}
+	m, err := p.openAnyMap(bpf.ControlMapName, pinOpen)
 	if err != nil {
 		return false
 	}
@@ -136,17 +144,17 @@ func mapID(m *ebpf.Map) (ebpf.MapID, error) {
 // reopen opens the kept ingresses. It leaves out one that lacks something, because a
 // process makes or removes that just now, or was killed while it did.
 func (k *kernelSet) reopen() error {
-	dirs, err := filepath.Glob(k.pins.path(ingressPrefix + "*"))
+	places, err := k.pins.ingressPlaces()
 	if err != nil {
-		return fmt.Errorf("list kept ingresses: %w", err)
+		return err
 	}
 	links, err := listLinks()
 	if err != nil {
 		return err
 	}
 	o := opener{spec: k.loader.spec, links: links}
-	for _, dir := range dirs {
-		p, err := o.open(pins(dir))
+	for _, place := range places {
+		p, err := o.open(place)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}

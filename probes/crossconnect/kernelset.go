@@ -44,7 +44,14 @@ func (k *kernelSet) owner() int {
 
 // isEmpty tells that there is nothing, not even in the pins.
 func (k *kernelSet) isEmpty() bool {
-	return k.control == nil && len(k.ingresses) == 0 && (!k.isKept() || !k.pins.exists())
+	if k.control != nil || len(k.ingresses) > 0 {
+		return false
+	}
+	if !k.isKept() {
+		return true
+	}
+	exist, err := k.pins.exist()
+	return !exist && err == nil
 }
 
 // current reads what other processes have changed. It returns which generation is active
@@ -101,7 +108,7 @@ func (k *kernelSet) use(m *ebpf.Map) {
 	k.control = &control{m: m}
 	k.loader.control = m
 	// Without redirects, all works, but nobody knows what is dropped.
-	k.redirects, k.redirectsErr = openRedirects(string(k.pins))
+	k.redirects, k.redirectsErr = openRedirects(k.pins)
 }
 
 // addIngress makes an ingress, in a place of its own if it is kept.
@@ -193,8 +200,13 @@ func (k *kernelSet) release() error {
 // removeIfEmpty removes what all ingresses share when there are none, and what a
 // process left that did not come to share anything.
 func (k *kernelSet) removeIfEmpty() error {
-	if len(k.ingresses) > 0 || k.control == nil && !k.pins.exists() {
+	if len(k.ingresses) > 0 {
 		return nil
+	}
+	if k.control == nil {
+		if exist, err := k.pins.exist(); err != nil || !exist {
+			return err
+		}
 	}
 	return errors.Join(k.release(), k.pins.remove())
 }

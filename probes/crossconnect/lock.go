@@ -18,13 +18,18 @@ import (
 // bpffs cannot be unmounted meanwhile.
 type lock struct{ dir *os.File }
 
-// open makes and opens the directory. For a process that may not, or where there is no
-// bpffs, nothing is open then: it must find out from the kernel what others changed.
+// open makes and opens the directory. For a process that may not, and whom nobody does it
+// for, or where there is no bpffs, nothing is open then: it must find out from the kernel
+// what others changed.
 // It returns an error if it may, and lacks descriptors or memory.
 func (l *lock) open() error {
-	_, err := MakePinRoot()
+	root := pins(pinRoot)
+	err := root.make()
 	if err == nil {
-		l.dir, err = os.OpenFile(pinRoot, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+		var opened PinResult
+		if opened, err = root.do(pinsLock); err == nil {
+			l.dir = os.NewFile(uintptr(opened.Descriptor), pinRoot)
+		}
 	}
 	for _, lack := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM} {
 		if errors.Is(err, lack) {

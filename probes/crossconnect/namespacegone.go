@@ -3,8 +3,6 @@ package crossconnect
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/cilium/ebpf"
 )
@@ -33,7 +31,7 @@ func (p pins) pinNamespace() error {
 	if err := m.Put(uint32(0), uint32(loopbackIfindex)); err != nil {
 		return fmt.Errorf("note the loopback interface: %w", err)
 	}
-	if err := m.Pin(p.path(namespacePin)); err != nil {
+	if err := p.pinObject(namespacePin, m); err != nil {
 		return fmt.Errorf("pin map %s: %w", namespacePin, err)
 	}
 	return nil
@@ -42,7 +40,7 @@ func (p pins) pinNamespace() error {
 // isNamespaceGone tells whether the network namespace of the pins is gone. It returns
 // false if the map is missing, because another version made the pins.
 func (p pins) isNamespaceGone() bool {
-	m, err := ebpf.LoadPinnedMap(p.path(namespacePin), nil)
+	m, err := p.openAnyMap(namespacePin, pinOpen)
 	if err != nil {
 		return false
 	}
@@ -54,10 +52,10 @@ func (p pins) isNamespaceGone() bool {
 // removeGone removes the pins of network namespaces that are gone. Only who holds the lock
 // may do so.
 func removeGone() error {
-	places, err := os.ReadDir(pinRoot)
+	places, err := pins(pinRoot).do(pinsList)
 	errs := []error{err}
-	for _, place := range places {
-		if dir := pins(filepath.Join(pinRoot, place.Name())); dir.isNamespaceGone() {
+	for _, name := range places.Names {
+		if dir := pins(pinRoot).below(name); dir.isNamespaceGone() {
 			errs = append(errs, dir.remove())
 		}
 	}

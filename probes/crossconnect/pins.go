@@ -17,8 +17,9 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
 
-// bpffs is where kept pairs are pinned, below it a directory for each network
-// namespace.
+// PinRoot is where kept pairs are pinned, in a directory for each network namespace.
+const PinRoot = pinRoot
+
 const (
 	bpffs   = "/sys/fs/bpf"
 	pinRoot = bpffs + "/ebpftop"
@@ -56,29 +57,44 @@ func namespaceName() (string, error) {
 	return "inode-" + strconv.FormatUint(uint64(inode), 10), nil
 }
 
-// MakePinRoot makes the directory below which kept pairs are pinned, and mounts bpffs if
-// need be. It is for a process that is about to give up the right to do so.
-func MakePinRoot() (dir string, err error) { return pinRoot, pins(pinRoot).make() }
+// MakePinRoot makes PinRoot, and mounts bpffs if need be. It is for a process that is about
+// to give up the right to do so.
+func MakePinRoot() error { return pins(pinRoot).make() }
 
-// exists tells whether anything may be kept.
-func (p pins) exists() bool {
-	_, err := os.Stat(string(p))
-	return err == nil
+// exist tells whether anything may be kept. It returns ErrUnknown, wrapped, if nobody could
+// be asked.
+func (p pins) exist() (bool, error) {
+	if absence.isKnown(p) {
+		return false, nil
+	}
+	_, err := p.do(pinsExist)
+	if isUnanswered(err) {
+		return false, err
+	}
+	absence.note(p, err != nil)
+	return err == nil, nil
 }
 
-// make makes the directory, and mounts bpffs if need be. It makes one after the
-// other and looks at each: a link in the way would lead out of bpffs.
+// make makes the directory, and mounts bpffs if need be.
 func (p pins) make() error {
-	switch p {
-	case "":
+	if p == "" {
 		return nil
-	case bpffs:
+	}
+	absence.forget()
+	_, err := p.do(pinsMake)
+	return err
+}
+
+// makeHere makes one directory after the other and looks at each: a link in the way would
+// lead out of bpffs.
+func (p pins) makeHere() error {
+	if p == bpffs {
 		if err := mountBPFFS(); err != nil {
 			return err
 		}
 		return p.errUnsafe()
 	}
-	if err := pins(filepath.Dir(string(p))).make(); err != nil {
+	if err := pins(filepath.Dir(string(p))).makeHere(); err != nil {
 		return err
 	}
 	if err := os.Mkdir(string(p), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
@@ -165,7 +181,7 @@ func (p pins) newMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	if p == "" {
 		return m, nil
 	}
-	if err := m.Pin(p.path(spec.Name)); err != nil {
+	if err := p.pinObject(spec.Name, m); err != nil {
 		return nil, errors.Join(fmt.Errorf("pin map %s: %w", spec.Name, err), m.Close())
 	}
 	return m, nil
@@ -173,7 +189,7 @@ func (p pins) newMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 
 // openMap opens a pinned map.
 func (p pins) openMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
-	m, err := ebpf.LoadPinnedMap(p.path(spec.Name), nil)
+	m, err := p.openAnyMap(spec.Name, pinOpen)
 	if err != nil {
 		return nil, fmt.Errorf("open kept map %s: %w", p.path(spec.Name), err)
 	}
@@ -184,12 +200,30 @@ func (p pins) openMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	return m, nil
 }
 
+// openAnyMap opens a pinned map of whatever kind: pinOpen or pinOpenRead.
+func (p pins) openAnyMap(name string, how PinAction) (*ebpf.Map, error) {
+	opened, err := pins(p.path(name)).do(how)
+	if err != nil {
+		return nil, err
+	}
+	return ebpf.NewMapFromFD(opened.Descriptor)
+}
+
+// openLink opens a pinned link.
+func (p pins) openLink(name string) (link.Link, error) {
+	opened, err := pins(p.path(name)).do(pinOpen)
+	if err != nil {
+		return nil, err
+	}
+	return link.NewFromFD(opened.Descriptor)
+}
+
 // keep pins a link under a name.
 func (p pins) keep(name string, l io.Closer) error {
 	if p == "" {
 		return nil
 	}
-	if err := l.(link.Link).Pin(p.path(name)); err != nil {
+	if err := p.pinObject(name, l.(interface{ FD() int })); err != nil {
 		return fmt.Errorf("pin %s: %w", name, err)
 	}
 	return nil
@@ -206,7 +240,7 @@ func (p pins) replace(name string, l io.Closer) error {
 	if err := p.keep(newPin(name), l); err != nil {
 		return err
 	}
-	if err := os.Rename(p.path(newPin(name)), p.path(name)); err != nil {
+	if _, err := pins(p.path(name)).do(pinRename); err != nil {
 		return errors.Join(fmt.Errorf("rename pin: %w", err), p.drop(newPin(name)))
 	}
 	return nil
@@ -220,7 +254,7 @@ func (p pins) drop(name string) error {
 	if p == "" {
 		return nil
 	}
-	if err := os.Remove(p.path(name)); err != nil && !os.IsNotExist(err) {
+	if _, err := pins(p.path(name)).do(pinDrop); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove pin: %w", err)
 	}
 	return nil
@@ -231,14 +265,24 @@ func (p pins) remove() error {
 	if p == "" {
 		return nil
 	}
-	err := p.errUnsafe()
-	if err == nil {
-		err = os.RemoveAll(string(p))
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if _, err := p.do(pinsRemove); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove pins: %w", err)
 	}
 	return nil
+}
+
+// ingressPlaces lists the directories for ingresses; none if there is no directory for them.
+func (p pins) ingressPlaces() (places []pins, err error) {
+	listed, err := p.do(pinsList)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("list kept ingresses: %w", err)
+	}
+	for _, name := range listed.Names {
+		if isIngressPlace(name) {
+			places = append(places, p.below(name))
+		}
+	}
+	return places, nil
 }
 
 func (p pins) path(name string) string { return filepath.Join(string(p), name) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -49,7 +48,7 @@ type redirectError struct {
 //
 // With a folder, in a bpffs, it goes on with the counts pinned there, or begins
 // and pins them. Then the kernel counts until the files are removed.
-func openRedirects(folder string) (*redirects, error) {
+func openRedirects(folder pins) (*redirects, error) {
 	if folder != "" {
 		r, err := reopenRedirects(folder)
 		if !errors.Is(err, os.ErrNotExist) {
@@ -98,8 +97,8 @@ func startRedirects() (*redirects, error) {
 }
 
 // reopenRedirects fails with os.ErrNotExist if not everything is pinned there.
-func reopenRedirects(folder string) (*redirects, error) {
-	counts, err := ebpf.LoadPinnedMap(filepath.Join(folder, bpf.RedirectsMapRedirects), nil)
+func reopenRedirects(folder pins) (*redirects, error) {
+	counts, err := folder.openAnyMap(bpf.RedirectsMapRedirects, pinOpen)
 	if err != nil {
 		return nil, fmt.Errorf("open pinned redirect counts: %w", err)
 	}
@@ -112,7 +111,7 @@ func reopenRedirects(folder string) (*redirects, error) {
 		return nil, errors.Join(fmt.Errorf("pinned redirect counts: %w", err), r.Close())
 	}
 	for _, name := range redirectPrograms {
-		l, err := link.LoadPinnedLink(filepath.Join(folder, name), nil)
+		l, err := folder.openLink(name)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open pinned link %s: %w", name, err), r.Close())
 		}
@@ -122,17 +121,16 @@ func reopenRedirects(folder string) (*redirects, error) {
 }
 
 // pin replaces what another process left that did not come to pin it all.
-func (r *redirects) pin(folder string) error {
-	pins := map[string]interface{ Pin(string) error }{bpf.RedirectsMapRedirects: r.counts}
+func (r *redirects) pin(folder pins) error {
+	objects := map[string]interface{ FD() int }{bpf.RedirectsMapRedirects: r.counts}
 	for i, name := range redirectPrograms {
-		pins[name] = r.links[i]
+		objects[name] = r.links[i].(interface{ FD() int })
 	}
-	for name, object := range pins {
-		path := filepath.Join(folder, name)
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for name, object := range objects {
+		if err := folder.drop(name); err != nil {
 			return fmt.Errorf("replace pinned %s: %w", name, err)
 		}
-		if err := object.Pin(path); err != nil {
+		if err := folder.pinObject(name, object); err != nil {
 			return fmt.Errorf("pin %s: %w", name, err)
 		}
 	}

@@ -115,7 +115,7 @@ func (w *oneWay) openRedirects(folder string) *redirects {
 
 func openRedirectsIn(n *lab.Namespace, folder string) (d *redirects, err error) {
 	err = n.Do(func() (err error) {
-		d, err = openRedirects(folder)
+		d, err = openRedirects(pins(folder))
 		return err
 	})
 	return d, err

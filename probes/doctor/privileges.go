@@ -37,11 +37,20 @@ var privileges = []feature{
 		cost:   "An SSH session may not be found, and then nobody warns that it is cut off.",
 		remedy: "Run as root, or add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.",
 	},
-	{name: "kept while running", look: keptWhileRunning},
+	{
+		name: "kept while running", look: keptWhileRunning,
+		cost:   "If ebpftop is compromised, the attacker reads what is root's.",
+		remedy: "Add CAP_SETUID, CAP_SETGID and CAP_SETPCAP, for it to leave root.",
+	},
 	{
 		name: "Landlock", look: landlock,
 		cost:   "If ebpftop is compromised, the attacker can reach more of the host.",
 		remedy: "Use Linux 6.12 or later, with landlock among the modules in lsm=.",
+	},
+	{
+		name: "seccomp", look: seccomp,
+		cost:   "If ebpftop is compromised, the attacker can make every system call.",
+		remedy: "Use a kernel with CONFIG_SECCOMP_FILTER.",
 	},
 	{
 		name: "bpf() system call", look: bpfSystemCall, required: true,
@@ -110,10 +119,17 @@ func keptWhileRunning() (string, error) {
 		return "", err
 	}
 	kept := slices.DeleteFunc(slices.Clone(confine.Watching), func(v libcap.Value) bool { return have&(1<<v) == 0 })
-	if len(kept) == 0 {
-		return "no capability, and no_new_privs", nil
+	detail := "no capability, and no_new_privs"
+	if len(kept) > 0 {
+		detail = capabilityNames(kept) + ", and no_new_privs"
 	}
-	return capabilityNames(kept) + ", and no_new_privs", nil
+	switch {
+	case confine.MayLeaveRoot():
+		return detail + "; as a user that nobody else is", nil
+	case os.Geteuid() == 0:
+		return detail, degraded("it stays root's")
+	}
+	return detail, nil
 }
 
 func capabilityNames(values []libcap.Value) string {
@@ -134,9 +150,23 @@ func landlock() (string, error) {
 	}
 	detail := fmt.Sprintf("version %d confines %s", version, confined)
 	if version < confine.CompleteLandlock {
-		return detail, degraded("not all that ebpftop does without")
+		return detail, degraded("not all that ebpftop does without: newer ones add " + confine.LandlockAdds(version))
+	}
+	if adds := confine.LandlockAdds(version); adds != "" {
+		detail += "; newer ones add " + adds
 	}
 	return detail, nil
+}
+
+func seccomp() (string, error) {
+	has, err := confine.HasFilters()
+	switch {
+	case err != nil:
+		return "", err
+	case !has:
+		return "", errors.New("not in this kernel")
+	}
+	return "system calls are filtered", nil
 }
 
 // effectiveCapabilities has a bit for each.
@@ -174,8 +204,7 @@ func WhyForbidden() string {
 	if f := strings.Fields(string(ids)); err == nil && (len(f) != 3 || f[2] != "4294967295") {
 		return "forbidden: the capabilities are those of a user namespace"
 	}
-	status, err := os.ReadFile("/proc/self/status")
-	if err == nil && strings.Contains(string(status), "\nSeccomp:\t2\n") {
+	if confine.IsFilteredByOthers() {
 		return "forbidden: most likely by the seccomp filter this process runs under"
 	}
 	return "forbidden: by a security module, or kernel lockdown"

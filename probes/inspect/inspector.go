@@ -65,7 +65,8 @@ const (
 	errGone   unknownError = "the inspecting process was killed: start ebpftop again"
 )
 
-// Start starts a program that calls Supervise. It ends with this process.
+// Start starts a program that supervises one which calls Serve, by its standard input and
+// output. It ends with this process.
 func Start(supervisor *exec.Cmd) (i *Inspector, err error) {
 	i = &Inspector{supervisor: supervisor, started: time.Now(), closed: make(chan struct{}), answers: make(chan answer)}
 	asked, questions, err := os.Pipe()

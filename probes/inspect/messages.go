@@ -76,6 +76,9 @@ func newLines(from io.Reader) *bufio.Scanner {
 	return lines
 }
 
+// WriteKilled tells an Inspector that the process that calls Serve was killed.
+func WriteKilled(to io.Writer) error { return writeLine(to, answer{}) }
+
 // writeLine ends what a process before it may have begun.
 func writeLine(to io.Writer, message any) error {
 	line, err := json.Marshal(message)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/impact"
+	"github.com/ebpftop/ebpftop/probes/supervise"
 )
 
 const (
@@ -32,7 +33,7 @@ func Serve(in, out *os.File) error {
 	for patience := firstTime; ; {
 		// Because several may have been read at once, not all wait in the pipe.
 		if questions.Buffered() == 0 {
-			if isIdle, err := awaitQuestion(in, supervisor, patience); isIdle || err != nil {
+			if isIdle, err := supervise.AwaitQuestion(in, supervisor, patience); isIdle || err != nil {
 				return err
 			}
 		}
@@ -54,21 +55,6 @@ func Serve(in, out *os.File) error {
 			return fmt.Errorf("answer: %w", err)
 		}
 		patience = idleTime
-	}
-}
-
-// awaitQuestion waits for the next one. It returns that the process is idle if none comes
-// in time: the supervisor starts another for the next question. Without supervisor,
-// there is nobody else to answer.
-func awaitQuestion(in *os.File, supervisor int, patience time.Duration) (isIdle bool, err error) {
-	for {
-		events, err := awaitInput(in, int(patience.Milliseconds()))
-		if err != nil || events != 0 {
-			return false, err
-		}
-		if os.Getppid() == supervisor {
-			return true, nil
-		}
 	}
 }
 

@@ -55,8 +55,11 @@ type Options struct {
 	// AtOnce has a first sample come at once, of no time and so without rates, and
 	// interfaces attached to behind it that the kernel takes long for.
 	AtOnce bool
-	// Links is a file of cross-connects to follow, none if its path is empty.
-	Links linksfile.File
+	// Confine, if not nil, takes from the process what it needs no more once the programs are
+	// loaded. What is read and attached comes after that.
+	Confine func() error
+	// Links is a file of cross-connects to follow, nil if there is none.
+	Links *linksfile.Remote
 	// AllowLinks, if not nil, may refuse to replace the pairs of that file by others.
 	AllowLinks func(before, after []probes.Pair) error
 	// Inspector looks at what is not ours, nil if Live is to do so itself.
@@ -289,6 +292,7 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	}
 	s.LinksProblem = l.pairs.problem()
 	s.OthersUnknown, s.InspectorNews = l.unknown()
+	s.KeptUnknown = l.pairs.keptUnknown != nil
 	polled, err := l.connections.Poll(l.interfaces.Standing, interval)
 	if err != nil {
 		return s, err
@@ -326,7 +330,9 @@ func (l *Live) join(s *probes.Sample) (err error) {
 // happened to the inspector.
 func (l *Live) unknown() (why, news string) {
 	isWell, news := l.inspector.State()
-	switch err := l.pairs.othersUnknown; {
+	switch err := cmp.Or(l.pairs.keptUnknown, l.pairs.othersUnknown); {
+	case l.pairs.keptUnknown != nil:
+		return probes.OneLine(err), ""
 	case !isWell:
 		return news, ""
 	case errors.Is(err, unix.EPERM):

@@ -67,6 +67,11 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if err := l.openPrograms(opts, len(links)); err != nil {
 		return e, err
 	}
+	if opts.Confine != nil {
+		if err := opts.Confine(); err != nil {
+			return e, err
+		}
+	}
 	yield := func(ifindex int) bool { return l.interfaces.YieldXDP(ifindex) }
 	if l.pairs, err = newPairManager(yield, l.inspector); err != nil {
 		return e, err

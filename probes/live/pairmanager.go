@@ -42,6 +42,8 @@ type pairManager struct {
 	followProblem error     // of the last change of interfaces
 	followTime    time.Time // when it was
 
+	keptUnknown error // why the kept pairs were not known at the last poll
+
 	before  *pairSets // the last change, to be undone
 	onTrial bool      // at the last poll
 
@@ -89,13 +91,11 @@ func (r *pairManager) Close() error {
 
 // followFile connects what a file of links says, and delivers the versions of it from then
 // on. Without a file, it delivers none.
-func (r *pairManager) followFile(ctx context.Context, file linksfile.File) (versions <-chan linksfile.Version, err error) {
-	if file.Path == "" {
+func (r *pairManager) followFile(ctx context.Context, file *linksfile.Remote) (versions <-chan linksfile.Version, err error) {
+	if file == nil {
 		return nil, nil
 	}
-	if r.follower, err = linksfile.Follow(ctx, file, r.useLinks); err != nil {
-		return nil, err
-	}
+	r.follower = linksfile.Follow(ctx, file, r.useLinks)
 	versions = r.follower.Versions()
 	return versions, r.follower.Use(<-versions)
 }
@@ -141,7 +141,7 @@ func (r *pairManager) isFromFile(p probes.Pair) bool {
 // follow keeps up with interfaces. What goes wrong is shown with the pairs.
 func (r *pairManager) follow() {
 	r.retryFile()
-	r.followProblem = errors.Join(r.own.Reconcile(), r.kept.Reconcile())
+	r.followProblem = errors.Join(r.own.Reconcile(), r.known(r.kept.Reconcile()))
 	r.followTime = time.Now()
 }
 
@@ -152,7 +152,7 @@ func (r *pairManager) recheck() {
 		return
 	}
 	r.retryFile()
-	r.followProblem = errors.Join(r.own.RetryWaiting(), r.kept.RetryWaiting())
+	r.followProblem = errors.Join(r.own.RetryWaiting(), r.known(r.kept.RetryWaiting()))
 	r.followTime = time.Now()
 }
 
@@ -165,6 +165,7 @@ func (r *pairManager) retryFile() {
 
 // poll describes all pairs, given the interfaces there are.
 func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) {
+	r.keptUnknown = nil
 	trial, err := r.trial()
 	if err != nil {
 		return nil, err
@@ -184,7 +185,7 @@ func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) 
 		}
 	}
 	kept, err := r.kept.StatusAmong(links)
-	if err != nil {
+	if err := r.known(err); err != nil {
 		return nil, err
 	}
 	if now := time.Now(); now.Sub(r.othersTime) > othersAge {
@@ -197,6 +198,16 @@ func (r *pairManager) poll(links []netlink.Link) ([]probes.CrossConnect, error) 
 		r.recheck()
 	}
 	return slices.Concat(own, kept, r.othersPairs), nil
+}
+
+// known notes that the kept pairs are not, which an error about them may say. It returns any
+// other error: without them, all others go on.
+func (r *pairManager) known(err error) error {
+	if errors.Is(err, crossconnect.ErrUnknown) {
+		r.keptUnknown = err
+		return nil
+	}
+	return err
 }
 
 // pollOthers describes the pairs of other processes, or notes that they are unknown.
@@ -215,14 +226,14 @@ func (r *pairManager) xdpIngresses() (map[int]crossconnect.XDPIngress, error) {
 	own, errOwn := r.own.XDPIngresses()
 	kept, errKept := r.kept.XDPIngresses()
 	maps.Copy(own, kept)
-	return own, errors.Join(errOwn, errKept)
+	return own, errors.Join(errOwn, r.known(errKept))
 }
 
 // trial tells whether a change is on trial.
 func (r *pairManager) trial() (bool, error) {
 	own, errOwn := r.own.Trial()
 	kept, errKept := r.kept.Trial()
-	return own != 0 || kept != 0, errors.Join(errOwn, errKept)
+	return own != 0 || kept != 0, errors.Join(errOwn, r.known(errKept))
 }
 
 // apply makes a change, and remembers what was before.
@@ -259,7 +270,7 @@ func (r *pairManager) pairs() (w pairSets, err error) {
 		return w, err
 	}
 	w.kept, err = r.kept.Pairs()
-	return w, err
+	return w, r.known(err)
 }
 
 // set changes one set of pairs or both. An interface may go from one to the other, so the

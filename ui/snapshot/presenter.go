@@ -217,6 +217,7 @@ func (p *Presenter) Publish() {
 	}
 	p.snapshot.CrossConnects, p.snapshot.LinksProblem = p.sample.CrossConnects, p.sample.LinksProblem
 	p.snapshot.OthersUnknown, p.snapshot.InspectorNews = p.sample.OthersUnknown, p.sample.InspectorNews
+	p.snapshot.KeptUnknown = p.sample.KeptUnknown
 	p.snapshot.PairsTime = p.sample.Time
 	p.snapshot.Ended = p.ended
 	out := p.snapshot

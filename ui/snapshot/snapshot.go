@@ -27,6 +27,7 @@ type Snapshot struct {
 	CrossConnects []probes.CrossConnect
 	LinksProblem  string
 	OthersUnknown string
+	KeptUnknown   bool
 	InspectorNews string
 	PairsTime     time.Time
 

@@ -120,7 +120,7 @@ func (t *Terminal) stop(text string) bool {
 	signal.Notify(continued, unix.SIGCONT)
 	defer signal.Stop(continued)
 	// The group, because a shell, or sudo, waits for all that it has started.
-	if err := unix.Kill(0, unix.SIGTSTP); err != nil {
+	if err := t.stopGroup(); err != nil {
 		return false
 	}
 	for _, wait := range []time.Duration{stopTime, stopTime / 10} { // once more if it was over while we were stopped

@@ -14,11 +14,23 @@ func dropBacklog(fd int) { _ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH) 
 // the terminal once more, because others share the descriptor there is, and
 // would not wait any more either.
 func writeAtOnce(fd int, text string) {
-	name := "/proc/self/fd/" + strconv.Itoa(fd)
-	if tty, err := unix.Open(name, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0); err == nil {
+	const flags = unix.O_WRONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	tty, err := unix.Open("/proc/self/fd/"+strconv.Itoa(fd), flags, 0)
+	if err != nil && isControlling(fd) {
+		// The file may be another user's. By this name, it is everybody's.
+		tty, err = unix.Open("/dev/tty", flags, 0)
+	}
+	if err == nil {
 		_, _ = unix.Write(tty, []byte(text))
 		_ = unix.Close(tty)
 	}
+}
+
+// isControlling tells whether a terminal is the one that the keys for this process's session
+// are pressed on.
+func isControlling(fd int) bool {
+	_, err := unix.IoctlGetInt(fd, unix.TIOCGSID) // ENOTTY for any other
+	return err == nil
 }
 
 // raise sends a signal to this thread.

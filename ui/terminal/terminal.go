@@ -49,6 +49,8 @@ type Terminal struct {
 	group   int // our process group
 	stops   chan string
 
+	stopGroup func() error
+
 	question question
 	remote   bool
 	keys     keyReader
@@ -71,6 +73,9 @@ type Options struct {
 	Remote bool
 	// Color is whether to draw in colour. Empty is ColorAuto.
 	Color Color
+	// StopGroup stops our process group, as Ctrl-Z does, and does not wait for that. Nil is by
+	// a signal of our own, which processes of other users in that group do not get.
+	StopGroup func() error
 }
 
 // Open refuses what cannot show a screen. It calls gone when the terminal has gone away.
@@ -78,6 +83,10 @@ func Open(opts Options, gone func()) (*Terminal, error) {
 	t := &Terminal{
 		Input: opts.Input, Output: opts.Output, environ: opts.Environ, gone: gone,
 		group: unix.Getpgrp(), stops: make(chan string, 1), remote: opts.Remote, color: opts.Color,
+		stopGroup: opts.StopGroup,
+	}
+	if t.stopGroup == nil {
+		t.stopGroup = func() error { return unix.Kill(0, unix.SIGTSTP) }
 	}
 	t.question.answered = make(chan struct{})
 	t.keys = keyReader{events: make(chan uv.Event), answered: t.question.noteAnswer}

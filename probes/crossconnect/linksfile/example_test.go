@@ -35,12 +35,19 @@ func xconnect(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	file, err := linksfile.Follow(ctx, linksfile.File{Path: path}, func(pairs []crossconnect.Pair) error {
-		return set.Set(pairs, 0)
-	})
+	// Another process may read the file just as well, one that can do nothing else.
+	remote, server, err := linksfile.OpenRemote(ctx, linksfile.File{Path: path})
 	if err != nil {
 		return err
 	}
+	served := make(chan error, 1)
+	go func() {
+		served <- errors.Join(linksfile.Serve(ctx, linksfile.File{Path: path}, server), server.Close())
+	}()
+	defer func() { err = errors.Join(err, remote.Close(), <-served) }()
+	file := linksfile.Follow(ctx, remote, func(pairs []crossconnect.Pair) error {
+		return set.Set(pairs, 0)
+	})
 	retry := time.NewTicker(time.Second)
 	defer retry.Stop()
 	for {

@@ -12,37 +12,28 @@ import (
 // Follower keeps pairs as a file of links says. A version of the file that cannot be used
 // changes nothing. Its methods, but for Reread, are for one goroutine.
 type Follower struct {
-	file     File
-	set      func([]crossconnect.Pair) error
-	versions *versions
-	version  Version // the last one
-	problem  error   // why it is not in force
-	inForce  bool    // a version was used
-	links    int     // pairs in the version that is in force
+	remote  *Remote
+	set     func([]crossconnect.Pair) error
+	version Version // the last one
+	problem error   // why it is not in force
+	inForce bool    // a version was used
+	links   int     // pairs in the version that is in force
 }
 
-// Follow watches a file until ctx ends. Its versions are to be taken from Versions, and to
-// be given to Use, which has set make the pairs of one the pairs, all or none. It returns
-// an error if the file cannot be read now.
-func Follow(ctx context.Context, file File, set func([]crossconnect.Pair) error) (*Follower, error) {
-	w, err := openVersions(ctx, file, pollInterval)
-	if err != nil {
-		return nil, err
-	}
-	return &Follower{file: file, set: set, versions: w}, nil
+// Follow follows a file that another process watches until ctx ends. Its versions are to be
+// taken from Versions, and to be given to Use, which has set make the pairs of one the
+// pairs, all or none.
+func Follow(ctx context.Context, remote *Remote, set func([]crossconnect.Pair) error) *Follower {
+	remote.start(ctx)
+	return &Follower{remote: remote, set: set}
 }
 
 // Versions delivers the content of the file: at once, and again whenever it is another. It
 // is closed when the context of Follow ends.
-func (f *Follower) Versions() <-chan Version { return f.versions.box }
+func (f *Follower) Versions() <-chan Version { return f.remote.box }
 
 // Reread has the file delivered once more, whether it is another or not.
-func (f *Follower) Reread() {
-	select {
-	case f.versions.again <- struct{}{}:
-	default: // that is to be done already
-	}
-}
+func (f *Follower) Reread() { f.remote.reread() }
 
 // Use makes the pairs those of a version of the file. It returns an error of one line if
 // it cannot, which Problem returns from then on.
@@ -75,7 +66,7 @@ func (f *Follower) Problem() error { return f.problem }
 
 func (f *Follower) use(v Version) error {
 	if errors.Is(v.Err, fs.ErrNotExist) && f.inForce {
-		return fmt.Errorf("%s: file is gone", f.file.Path)
+		return fmt.Errorf("%s: file is gone", f.remote.file.Path)
 	}
 	if v.Err != nil {
 		return v.Err
@@ -84,12 +75,12 @@ func (f *Follower) use(v Version) error {
 	if err != nil {
 		return err
 	}
-	pairs, err := Parse(f.file.Path, v.Data, check)
+	pairs, err := Parse(f.remote.file.Path, v.Data, check)
 	if err != nil {
 		return err
 	}
 	if err := f.set(pairs); err != nil {
-		return fmt.Errorf("%s: %w", f.file.Path, err)
+		return fmt.Errorf("%s: %w", f.remote.file.Path, err)
 	}
 	f.links = len(pairs)
 	return nil

@@ -13,13 +13,17 @@ import (
 func TestFollower(t *testing.T) {
 	p := newPlace(t)
 	refuse := errors.New("refused")
-	f, err := Follow(t.Context(), File{Path: p.at("dir/file")}, func(pairs []crossconnect.Pair) error {
+	file := File{Path: p.at("dir/file")}
+	remote, server, err := OpenRemote(t.Context(), file)
+	must(t, err)
+	served := make(chan error, 1)
+	go func() { served <- errors.Join(Serve(t.Context(), file, server), server.Close()) }()
+	f := Follow(t.Context(), remote, func(pairs []crossconnect.Pair) error {
 		if len(pairs) > 0 {
 			t.Errorf("pairs %v", pairs)
 		}
 		return refuse
 	})
-	must(t, err)
 	<-f.Versions()
 	const goOn = "the last good links go on"
 	good, bad := Version{Data: []byte("links: {}")}, Version{Data: []byte("links")}
@@ -47,4 +51,8 @@ func TestFollower(t *testing.T) {
 	f.Reread()
 	f.Reread() // does not wait for the first
 	expect(t, f.Versions(), "good")
+	must(t, errors.Join(remote.Close(), <-served))
+	await(t, f.Versions(), func(v Version) bool { return errors.Is(v.Err, errNobodyFollows) }, errNobodyFollows.Error())
+	f.Reread()
+	await(t, f.Versions(), func(v Version) bool { return errors.Is(v.Err, errNobodyFollows) }, errNobodyFollows.Error())
 }

@@ -32,9 +32,8 @@ func (v Version) equal(w Version) bool {
 }
 
 // openVersions delivers the content of a file, and again whenever it is another, until ctx ends
-// and the box is closed. A version that was not taken gives way to the next. A file that
-// cannot be read at first is an error; later on it is a version with an error, and the
-// file may come back.
+// and the box is closed. A version that was not taken gives way to the next. That a file
+// cannot be read is a version with an error: it may come back.
 func openVersions(ctx context.Context, file File, interval time.Duration) (*versions, error) {
 	path, err := absolute(file.Path)
 	if err != nil {
@@ -45,16 +44,12 @@ func openVersions(ctx context.Context, file File, interval time.Duration) (*vers
 		return nil, fmt.Errorf("follow links: %w", err)
 	}
 	file.Path = path
-	owners := owners() // the process may give up being root
+	owners := owners()
 	r := newReader(func() Version {
 		notifyOfPath(notify, path)
 		return read(file, owners)
 	})
 	first := r.look(ctx)
-	if first.Err != nil {
-		_ = notify.Close()
-		return nil, first.Err
-	}
 	w := newVersions(first, func() Version { return r.look(ctx) })
 	go func() {
 		defer close(w.box)
@@ -88,6 +83,13 @@ func newVersions(first Version, look func() Version) *versions {
 	w := &versions{look: look, last: first, box: latest.NewBox[Version](), again: make(chan struct{}, 1)}
 	w.box.Put(first)
 	return w
+}
+
+func (w *versions) reread() {
+	select {
+	case w.again <- struct{}{}:
+	default: // that is to be done already
+	}
 }
 
 // run looks at the file a while after whatever hints at a change, until two

@@ -214,17 +214,17 @@ func TestWatchPollsWhereEventsAreMissing(t *testing.T) {
 	expect(t, versions, "two")
 }
 
-func TestWatchWantsAFileAtFirst(t *testing.T) {
+func TestReadWantsAFile(t *testing.T) {
 	dir := tempDir(t)
-	if _, err := openVersions(t.Context(), File{Path: filepath.Join(dir, "links.yaml")}, never); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Read(t.Context(), File{Path: filepath.Join(dir, "links.yaml")}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: got %v", err)
 	}
-	if _, err := openVersions(t.Context(), File{Path: dir}, never); err == nil || !strings.HasSuffix(err.Error(), dir+" is not a regular file") {
+	if _, err := Read(t.Context(), File{Path: dir}); err == nil || !strings.HasSuffix(err.Error(), dir+" is not a regular file") {
 		t.Errorf("a directory: got %v", err)
 	}
 	pipe := filepath.Join(dir, "pipe")
 	must(t, unix.Mkfifo(pipe, 0o600))
-	if _, err := openVersions(t.Context(), File{Path: pipe}, never); err == nil || !strings.HasSuffix(err.Error(), pipe+" is not a regular file") {
+	if _, err := Read(t.Context(), File{Path: pipe}); err == nil || !strings.HasSuffix(err.Error(), pipe+" is not a regular file") {
 		t.Errorf("a named pipe: got %v", err)
 	}
 }
@@ -251,10 +251,6 @@ func TestWatchLeavesNothingBehind(t *testing.T) {
 		write(t, path, "two") // an event on its way
 		cancel()
 		for range w.box {
-		}
-		_, err = openVersions(t.Context(), File{Path: path + ".missing"}, never)
-		if err == nil {
-			t.Fatal("follows a file that is not there")
 		}
 	}
 	for runtime.NumGoroutine() > goroutines { // the closing ones are on their last instruction
