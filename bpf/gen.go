@@ -10,3 +10,4 @@ package bpf
 //go:generate compile -type process -type cgroup_path -type host_name -type certainty -type owned -type socket_tuple -type owner_change -no-global-types Owners owners.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -mcpu=v3
 //go:generate compile -type row -type frames Redirects redirects.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -mcpu=v3
 //go:generate compile -type drop_key -type drop_count -type drop_rest -type drop_event -type drop_source -type drop_protocol -no-global-types Drops drops.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -mcpu=v3
+//go:generate compile -type hostname Hostnames hostnames.bpf.c -- -I../headers -O2 -g -Wall -Wextra -Werror -mcpu=v3

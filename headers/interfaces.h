@@ -3,8 +3,8 @@
  * The interfaces that are watched. One program serves them all, and finds here
  * what it has to know about the one that a frame is on.
  *
- * An interface is at place `ifindex & interfaces_mask`. If another one is there,
- * it has a place behind all those that the mask reaches, and is chained to that one.
+ * An interface is at the place of interface_place(). If another one is there, it has a
+ * place behind all those that the mask reaches, and is chained to that one.
  */
 #ifndef EBPFTOP_INTERFACES_H
 #define EBPFTOP_INTERFACES_H
@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 
 #define INTERFACE_CHAIN_MAX 8 /* interfaces that can share a place */
+#define INTERFACE_SPREAD 61 /* odd: no two namespaces in a row share a place */
 #define NO_BLOCK 0xffff
 
 enum interface_flag {
@@ -47,42 +48,48 @@ struct {
 const volatile __u32 interfaces_mask;
 const volatile __u32 network_namespace; /* the one that tc and XDP programs are in */
 
-static __always_inline bool
-is_interface(const struct interface *i, __u32 ifindex, __u32 network_namespace)
+/* interface_place() is where the chain of an interface begins: by ifindex in our own
+ * network namespace. Others come one after the other, and each begins to count at 1:
+ * there the inode number spreads them. */
+static __always_inline __u32 interface_place(__u32 ifindex, __u32 of)
 {
-	return i->ifindex == ifindex && i->network_namespace == network_namespace;
+	return (ifindex + (of - network_namespace) * INTERFACE_SPREAD) & interfaces_mask;
 }
 
-/* interface_chained() returns the place of an interface in the chain that begins
- * at place `next`, 0 if it is not there. A global function: few come here. */
-__noinline __u32 interface_chained(__u32 next, __u32 ifindex, __u32 network_namespace)
+static __always_inline bool is_interface(const struct interface *i, __u32 ifindex, __u32 of)
+{
+	return i->ifindex == ifindex && i->network_namespace == of;
+}
+
+/* interface_chained() returns the place of an interface, of a network namespace, in the
+ * chain that begins at place `next`, 0 if it is not there. A global function: few come here. */
+__noinline __u32 interface_chained(__u32 next, __u32 ifindex, __u32 of)
 {
 	for (int n = 0; n < INTERFACE_CHAIN_MAX; n++) {
 		const struct interface *i = bpf_map_lookup_elem(&interfaces, &next);
 
 		if (!next || !i)
 			return 0;
-		if (is_interface(i, ifindex, network_namespace))
+		if (is_interface(i, ifindex, of))
 			return next;
 		next = i->next;
 	}
 	return 0;
 }
 
-/* interface_find() returns the place of a watched interface, and sets *place. It
- * returns NULL if the interface is not watched. */
-static __always_inline const struct interface *
-interface_find(__u32 ifindex, __u32 network_namespace, __u32 *place)
+/* interface_find() returns a watched interface of a network namespace, and sets *place.
+ * It returns NULL if the interface is not watched. */
+static __always_inline const struct interface *interface_find(__u32 ifindex, __u32 of, __u32 *place)
 {
 	const struct interface *i;
 
-	*place = ifindex & interfaces_mask;
+	*place = interface_place(ifindex, of);
 	i = bpf_map_lookup_elem(&interfaces, place);
-	if (!i || is_interface(i, ifindex, network_namespace))
+	if (!i || is_interface(i, ifindex, of))
 		return i;
 	if (!i->next)
 		return NULL;
-	*place = interface_chained(i->next, ifindex, network_namespace);
+	*place = interface_chained(i->next, ifindex, of);
 	return *place ? bpf_map_lookup_elem(&interfaces, place) : NULL;
 }
 

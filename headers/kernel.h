@@ -17,6 +17,16 @@ struct mm_struct {
 	unsigned long arg_end;
 } CORE;
 
+/* A pid in one PID namespace. */
+struct upid {
+	int nr;
+} CORE;
+
+struct pid {
+	unsigned int level; /* how deep the PID namespace is in others */
+	struct upid numbers[1]; /* in the outermost first */
+} CORE;
+
 /* What a process belongs to: control group, UTS namespace, user. */
 struct kernfs_node {
 	struct kernfs_node *parent;
@@ -55,10 +65,12 @@ struct new_utsname {
 
 struct uts_namespace {
 	struct new_utsname name;
+	struct ns_common ns;
 } CORE;
 
 struct nsproxy {
 	struct uts_namespace *uts_ns;
+	struct net *net_ns;
 } CORE;
 
 typedef struct {
@@ -71,12 +83,14 @@ struct cred {
 
 struct task_struct {
 	unsigned int flags;
+	int pid;
 	int tgid;
 	__u64 start_boottime; /* ns, CLOCK_BOOTTIME */
+	struct pid *thread_pid;
 	struct mm_struct *mm;
 	struct task_struct *real_parent, *group_leader;
 	const struct cred *cred;
-	struct nsproxy *nsproxy;
+	struct nsproxy *nsproxy; /* NULL: it has ended */
 	struct css_set *cgroups;
 	char comm[16];
 } CORE;
@@ -136,6 +150,11 @@ struct seq_file;
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+} CORE;
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 } CORE;
 
 struct bpf_iter__task_file {

@@ -4,8 +4,10 @@
 package probes
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -79,9 +81,13 @@ type Progress struct{ Done, All int }
 // the kernel itself says of it. Packets are frames on the wire, bytes run from
 // the Ethernet header on, without the frame check sequence.
 type Interface struct {
-	Name    string `json:"name"`
+	Name    string `json:"name"` // behind NetNS and a slash in another network namespace
 	Ifindex int    `json:"ifindex"`
-	Hook    Hook   `json:"hook"`
+	// NetNS is what the network namespace is called, empty for the one that ebpftop is in.
+	NetNS string `json:"netns"`
+	// Namespace is the inode number of another network namespace, 0 for our own.
+	Namespace uint32 `json:"-"`
+	Hook      Hook   `json:"hook"`
 	// HookReason says why that hook, or why none ("driver refused XDP: ...").
 	HookReason string `json:"hook_reason"`
 
@@ -113,12 +119,66 @@ type Interface struct {
 	Foreign []string `json:"foreign_programs"`
 }
 
-// Peer is the other end of a veth.
+// InterfaceKey identifies an interface as long as it is there, whatever its name is.
+type InterfaceKey uint64
+
+// Key is in the order of ifindex, our own network namespace first.
+func (i *Interface) Key() InterfaceKey {
+	return InterfaceKey(i.Namespace)<<32 | InterfaceKey(uint32(i.Ifindex))
+}
+
+// Peer is the other end of a veth. What is not known is nil or empty, and the reason says
+// why.
 type Peer struct {
 	Ifindex int `json:"ifindex"`
 	// NetNSID is the number that this network namespace has for that of the peer, nil if
 	// they are in the same.
-	NetNSID *int `json:"netnsid"`
+	NetNSID *int   `json:"netnsid"`
+	Name    string `json:"name"`
+	// Hostname is the host name of the container that the peer is in: that of the process
+	// there that has run for longest, unless it is the name of this host.
+	Hostname       *string `json:"hostname"`
+	HostnameReason string  `json:"hostname_reason,omitempty"`
+	Namespace      string  `json:"namespace,omitempty"` // its name in /run/netns
+	// Address is the first one that is not link-local, an IPv4 one if there is any. It can
+	// be some seconds old.
+	Address       *netip.Addr `json:"address"`
+	AddressReason string      `json:"address_reason,omitempty"`
+}
+
+// Owner names what the peer is in: by host name or by the name in /run/netns. It is empty if
+// there is neither, and in this namespace.
+func (p *Peer) Owner() string {
+	switch {
+	case p == nil || p.NetNSID == nil:
+		return ""
+	case p.Hostname != nil:
+		return *p.Hostname
+	}
+	return p.Namespace
+}
+
+// Where is the Owner, or the number of the namespace if that is not known.
+func (p *Peer) Where() string {
+	if p == nil || p.NetNSID == nil {
+		return ""
+	}
+	return cmp.Or(p.Owner(), "netns "+strconv.Itoa(*p.NetNSID))
+}
+
+// SetAddress chooses from the addresses of the peer.
+func (p *Peer) SetAddress(addresses []netip.Prefix) {
+	p.Address, p.AddressReason = nil, "it has none but link-local ones"
+	for i := range addresses {
+		address := addresses[i].Addr()
+		if address.IsLinkLocalUnicast() || p.Address != nil && !(p.Address.Is6() && address.Is4()) {
+			continue
+		}
+		p.Address, p.AddressReason = &address, ""
+	}
+	if len(addresses) == 0 {
+		p.AddressReason = "it has none"
+	}
 }
 
 // Traffic counts received (RX) and sent (TX) frames and bytes.

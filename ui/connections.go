@@ -23,17 +23,16 @@ type connectionsPane struct {
 	list  list[snapshot.ConnectionKey, probes.Connection]
 	shown snapshot.Connections
 	now   time.Time
-	wide  int // cells of the longest path
-	order snapshot.Order
-	input input
+	wide  int              // cells of the longest path
 	by    snapshot.GroupBy // sums in place of connections
 	sums  groupList
 }
 
 func newConnectionsPane(keys keyMap, ascii bool) *connectionsPane {
-	p := &connectionsPane{keys: keys, input: newInput(ascii), sums: newGroupList()}
+	p := &connectionsPane{keys: keys, sums: newGroupList()}
 	p.list = list[snapshot.ConnectionKey, probes.Connection]{
 		key: snapshot.KeyOf, find: p.find, describe: p.describe, detailsRoom: halfOf,
+		orders: snapshot.Orders, filter: newInput(ascii),
 	}
 	return p
 }
@@ -41,30 +40,28 @@ func newConnectionsPane(keys keyMap, ascii bool) *connectionsPane {
 func (p *connectionsPane) Name() string { return "Connections" }
 
 func (p *connectionsPane) Keys() []key.Binding {
+	now := p.list.keysNow(&p.keys)
 	if p.typing() {
-		return []key.Binding{p.keys.Accept, p.keys.Clear}
+		return now
 	}
-	return []key.Binding{p.keys.Group, p.keys.Sort, p.keys.Filter}
+	return append([]key.Binding{p.keys.Group}, now...)
 }
 
-// typing reports whether key presses are text.
-func (p *connectionsPane) typing() bool { return p.input.Focused() }
+func (p *connectionsPane) typing() bool { return p.list.typing() }
 
 // back gives the filter up, or else the grouping, and says whether there was any.
 func (p *connectionsPane) back() bool {
-	was := p.typing() || p.input.Value() != ""
-	if !was && p.by != snapshot.ByNothing {
-		p.by = snapshot.ByNothing
+	if p.list.back() {
 		return true
 	}
-	p.input.Reset()
-	p.input.Blur()
+	was := p.by != snapshot.ByNothing
+	p.by = snapshot.ByNothing
 	return was
 }
 
 // ask adds to q what this pane wants to see.
 func (p *connectionsPane) ask(q *snapshot.Query) {
-	q.Order, q.Filter, q.By = p.order, p.input.Value(), p.by
+	q.Connections, q.By = p.list.wish(), p.by
 	q.Page = max(p.list.cursor.page, 1)
 	q.Need = minRows
 	for q.Need < p.list.cursor.index+2*q.Page {
@@ -90,35 +87,19 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 		p.list.show(p.shown.Rows, p.shown.Matching)
 		p.sums.show(msg.Groups, len(msg.Groups))
 	case tea.PasteMsg:
-		p.typed(msg)
+		p.list.typed(msg)
 	case tea.KeyPressMsg:
 		switch {
-		case p.typing() && key.Matches(msg, p.keys.Accept):
-			p.input.Blur()
-		case p.typing():
-			p.typed(msg)
-		case key.Matches(msg, p.keys.Filter):
-			p.input.Focus()
-		case key.Matches(msg, p.keys.Sort):
-			p.order = snapshot.Busiest - p.order
-			p.list.top()
-		case key.Matches(msg, p.keys.Group):
+		case !p.typing() && key.Matches(msg, p.keys.Group):
 			p.by = nextGrouping(p.by)
 			p.sums.top()
-		case p.by != snapshot.ByNothing:
+		case p.by != snapshot.ByNothing && !p.typing() && !key.Matches(msg, p.keys.Filter, p.keys.Sort, p.keys.Reverse):
 			p.sums.press(msg, &p.keys)
 		default:
 			p.list.press(msg, &p.keys)
 		}
 	}
 	return nil
-}
-
-// typed edits the filter. What it selects anew is seen from the top.
-func (p *connectionsPane) typed(msg tea.Msg) {
-	if p.input.press(msg) {
-		p.list.top()
-	}
 }
 
 // columns for a pane of this width: who, and the remote end, come before the local one, and
@@ -192,9 +173,7 @@ func (p *connectionsPane) View(a area) view {
 	if scope := p.shown.Query.Scope; scope != "" {
 		v.Title += " of " + a.styleSet.Escape(scope)
 	}
-	if p.typing() || p.input.Value() != "" {
-		v.Lines = append(v.Lines, p.filterLine(a))
-	}
+	v.Lines = p.list.filterLine(a.styleSet)
 	switch {
 	case p.by != snapshot.ByNothing:
 		v.Title = p.Name() + " by " + string(p.by)
@@ -212,7 +191,7 @@ func (p *connectionsPane) nothing() string {
 	switch {
 	case p.shown.Total == 0:
 		return "no connections yet"
-	case p.input.Value() != "":
+	case p.list.filtered():
 		return "no connection matches the filter"
 	default:
 		return "no connections on this interface yet"
@@ -231,11 +210,7 @@ func (p *connectionsPane) info(a area) string {
 	if a.Width >= 60 {
 		text += s.glyphs.Separator + strings.TrimSpace(siColumn(p.shown.PerSecond)) + " new/s"
 	}
-	return s.Faint.Paint(text+s.glyphs.Separator) + p.order.String()
-}
-
-func (p *connectionsPane) filterLine(a area) string {
-	return " " + a.styleSet.Brand.Paint("/") + " " + p.input.line(a.styleSet)
+	return s.Faint.Paint(text+s.glyphs.Separator) + p.list.order()
 }
 
 // describe is all that is known of one connection.

@@ -32,7 +32,7 @@ func (m *model) lines() []string {
 		panes = m.helpPane
 	}
 	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
-	letters := m.dialogs.open == nil && !m.connections.typing()
+	letters := m.dialogs.open == nil && !m.typing()
 	return append(out, footer(&m.styles, m.dialogs.trial.banner(&m.styles, letters), m.keysNow(), w))
 }
 

@@ -7,12 +7,14 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 // header holds the parts of the two lines on top that are not in the snapshot.
 type header struct {
 	version, host, kernel string
+	namespace             string // the network namespace, empty for that of the host
 	every                 time.Duration
 	zone                  *time.Location
 	paused                bool
@@ -25,7 +27,11 @@ func (h *header) lines(s *styleSet, shown *snapshot.Snapshot, width int) []strin
 	if h.version != "" {
 		brand += " " + s.Faint.Paint(s.Escape(h.version))
 	}
-	left := brand + "  " + s.Strong.Paint(s.Escape(h.host)) + "  " + s.Faint.Paint(s.Escape(h.kernel))
+	left := brand + "  " + s.Strong.Paint(s.Escape(h.host)) + "  "
+	if h.namespace != "" {
+		left += s.Faint.Paint("netns ") + s.Strong.Paint(s.Escape(h.namespace)) + "  "
+	}
+	left += s.Faint.Paint(s.Escape(h.kernel))
 	return []string{
 		spread(s, left, h.clock(s, shown), width),
 		spread(s, h.hooks(s, shown), h.health(s, shown), width),
@@ -75,7 +81,11 @@ func (h *header) hooks(s *styleSet, shown *snapshot.Snapshot) string {
 	}
 	var parts []string
 	for _, c := range shown.Hooks {
-		parts = append(parts, fmt.Sprintf("%s %d", c.Hook, c.Interfaces))
+		if c.Hook == probes.HookNone {
+			parts = append(parts, s.Warn.Paint(fmt.Sprintf("none %d", c.Interfaces)))
+		} else {
+			parts = append(parts, fmt.Sprintf("%s %d", c.Hook, c.Interfaces))
+		}
 	}
 	if a := shown.Attaching; a.All > 0 {
 		parts = append(parts, s.Warn.Paint(fmt.Sprintf("attaching %d of %d", a.Done, a.All)))

@@ -23,7 +23,7 @@ type input struct {
 // longestInput bounds the text, in runes.
 const longestInput = 80
 
-func newInput(ascii bool) input { return input{ascii: ascii} }
+func newInput(ascii bool) *input { return &input{ascii: ascii} }
 
 // Value returns the text.
 func (i *input) Value() string { return string(i.text) }

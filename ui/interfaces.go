@@ -9,46 +9,91 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 // interfacesPane lists the network interfaces, the busiest first, and what passes through
 // each.
 type interfacesPane struct {
-	keys  keyMap
-	list  list[int, probes.Interface] // by ifindex
-	scope string                      // the interface the other panes are narrowed to
-	index int                         // its ifindex, by which it is known if it is renamed
+	keys    keyMap
+	list    list[probes.InterfaceKey, snapshot.Interface]
+	shown   snapshot.Interfaces
+	folding *snapshot.Folding // nil: a plain list
+	wide    interfaceWidths
+	scope   string              // the interface the other panes are narrowed to
+	scoped  probes.InterfaceKey // by which it is known if it is renamed
 }
 
-func newInterfacesPane(keys keyMap) *interfacesPane {
-	return &interfacesPane{keys: keys, list: list[int, probes.Interface]{
-		key:         func(i *probes.Interface) int { return i.Ifindex },
+// interfaceWidths are the cells of the longest texts that must not be cut.
+type interfaceWidths struct{ name, where, either, master, peer, address int }
+
+func newInterfacesPane(keys keyMap, ascii bool) *interfacesPane {
+	return &interfacesPane{keys: keys, list: list[probes.InterfaceKey, snapshot.Interface]{
+		key:         func(i *snapshot.Interface) probes.InterfaceKey { return i.Key() },
 		describe:    describeInterface,
 		detailsRoom: mostOf,
+		orders:      snapshot.InterfaceOrders,
+		filter:      newInput(ascii),
 	}}
 }
 
 func (p *interfacesPane) Name() string { return "Interfaces" }
 
-func (p *interfacesPane) Keys() []key.Binding { return []key.Binding{p.keys.Scope} }
+func (p *interfacesPane) Keys() []key.Binding {
+	switch {
+	case p.typing():
+		return p.list.keysNow(&p.keys)
+	case p.folding != nil:
+		return []key.Binding{p.keys.Open, p.keys.Fold}
+	}
+	return []key.Binding{p.keys.Scope}
+}
+
+// moreKeys are keys for a footer with more room.
+func (p *interfacesPane) moreKeys() []key.Binding {
+	return append(p.list.keysNow(&p.keys), p.keys.Fold)
+}
+
+func (p *interfacesPane) typing() bool { return p.list.typing() }
+
+func (p *interfacesPane) back() bool { return p.list.back() }
+
+// ask puts what this pane wants to see into q.
+func (p *interfacesPane) ask(q *snapshot.Query) {
+	q.Interfaces, q.Folding, q.Scope = p.list.wish(), p.folding, p.scope
+}
 
 func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
-		p.list.show(msg.Busiest, len(msg.Busiest))
-		p.followScope(msg.Busiest)
+		p.shown = msg.InterfaceRows
+		p.list.show(p.shown.Rows, len(p.shown.Rows))
+		p.measure()
+		p.followScope(msg.Interfaces)
+	case tea.PasteMsg:
+		p.list.typed(msg)
 	case tea.KeyPressMsg:
-		row := p.list.selected()
-		if p.list.press(msg, &p.keys) || row == nil || !key.Matches(msg, p.keys.Scope) {
-			return nil
-		}
-		if p.scope == row.Name {
-			p.scope = ""
-		} else {
-			p.scope, p.index = row.Name, row.Ifindex
-		}
+		p.press(msg)
 	}
 	return nil
+}
+
+func (p *interfacesPane) press(msg tea.KeyPressMsg) {
+	row := p.list.selected()
+	switch {
+	case p.list.press(msg, &p.keys):
+	case key.Matches(msg, p.keys.Fold) && p.folding != nil:
+		p.folding = nil
+	case key.Matches(msg, p.keys.Fold):
+		p.folding = &snapshot.Folding{}
+	case row == nil:
+	case key.Matches(msg, p.keys.Open) && p.folding != nil && row.Members != nil:
+		p.folding = p.folding.Toggle(row.Key())
+	case key.Matches(msg, p.keys.Scope) && p.scope == row.Name:
+		p.scope = ""
+	case key.Matches(msg, p.keys.Scope):
+		p.scope, p.scoped = row.Name, row.Key()
+	}
 }
 
 // followScope follows the interface that the other panes are narrowed to: to another name,
@@ -57,73 +102,62 @@ func (p *interfacesPane) followScope(rows []probes.Interface) {
 	if p.scope == "" {
 		return
 	}
-	at := slices.IndexFunc(rows, func(i probes.Interface) bool { return i.Ifindex == p.index })
+	at := slices.IndexFunc(rows, func(i probes.Interface) bool { return i.Key() == p.scoped })
 	if at < 0 {
 		at = slices.IndexFunc(rows, func(i probes.Interface) bool { return i.Name == p.scope })
 	}
 	if at >= 0 {
-		p.scope, p.index = rows[at].Name, rows[at].Ifindex
+		p.scope, p.scoped = rows[at].Name, rows[at].Key()
 	}
 }
 
-// back leaves the narrowing to one interface, and says whether there was any.
-func (p *interfacesPane) back() bool {
-	was := p.scope != ""
-	p.scope = ""
-	return was
-}
+// widen leaves the narrowing to one interface.
+func (p *interfacesPane) widen() { p.scope = "" }
 
-func (p *interfacesPane) columns() []column[probes.Interface] {
-	return []column[probes.Interface]{
-		{title: "", width: 1, cell: func(at slot, i *probes.Interface) cell {
-			glyph, ink := stateGlyph(at.styles, i.State)
-			return cell{safe: glyph, ink: ink}
-		}},
-		{title: "name", width: 9, grow: 6, limit: 16, cell: func(at slot, i *probes.Interface) cell {
-			if i.Name == p.scope {
-				return cell{text: i.Name, ink: at.styles.Brand}
-			}
-			return cell{text: i.Name, ink: at.styles.Text}
-		}},
-		{title: "state", width: 7, drop: 6, cell: func(at slot, i *probes.Interface) cell {
-			_, ink := stateGlyph(at.styles, i.State)
-			return cell{text: i.State, ink: ink}
-		}},
-		{title: "hook", width: 10, grow: 1, limit: 11, drop: 7, cell: func(at slot, i *probes.Interface) cell {
-			if i.Hook == probes.HookNone {
-				return cell{text: "none", ink: at.styles.Warn}
-			}
-			return cell{text: string(i.Hook), ink: at.styles.Text}
-		}},
-		{title: "rx pps", width: 6, right: true, drop: 4, cell: numbers(func(i *probes.Interface) float64 { return i.RXPPS })},
-		{title: "rx bit/s", width: 8, right: true, cell: numbers(func(i *probes.Interface) float64 { return i.RXBPS })},
-		{title: "tx pps", width: 6, right: true, drop: 4, cell: numbers(func(i *probes.Interface) float64 { return i.TXPPS })},
-		{title: "tx bit/s", width: 8, right: true, cell: numbers(func(i *probes.Interface) float64 { return i.TXBPS })},
-		{title: "drops", width: 6, right: true, drop: 3, cell: func(at slot, i *probes.Interface) cell {
-			return trouble(at.styles, i.Driver.RXDropped+i.Driver.TXDropped)
-		}},
-		{title: "unseen", width: 6, right: true, drop: 5, cell: func(at slot, i *probes.Interface) cell {
-			return trouble(at.styles, i.UnseenRX+i.UnseenTX)
-		}},
-		{title: "malformed", width: 9, right: true, drop: 8, cell: func(at slot, i *probes.Interface) cell {
-			return trouble(at.styles, i.Malformed)
-		}},
+// measure finds out how wide names are.
+func (p *interfacesPane) measure() {
+	p.wide = interfaceWidths{}
+	for n := range p.list.rows {
+		i := &p.list.rows[n]
+		p.wide.name = max(p.wide.name, cells(i.Name)+nameMarks(i))
+		p.wide.where = max(p.wide.where, cells(i.Where))
+		p.wide.master = max(p.wide.master, cells(i.Master))
+		p.wide.peer = max(p.wide.peer, cells(peerName(i)))
+		p.wide.address = max(p.wide.address, len(peerAddress(i)))
+		p.wide.either = max(p.wide.either, cells(eitherName(i))+nameMarks(i))
 	}
 }
 
 func (p *interfacesPane) View(a area) view {
 	v := view{Title: p.Name()}
-	switch {
-	case !p.list.fresh:
+	if !p.list.fresh {
 		v.Lines = empty(a, "waiting for the first sample")
 		return v
-	case p.list.total == 0:
-		v.Lines = empty(a, "no interfaces")
-		return v
 	}
-	v.Info = a.styleSet.Faint.Paint(count(uint64(p.list.total)))
-	v.Lines = p.list.lines(a, p.columns(), nil, p.list.details(a, nil))
+	v.Info = p.info(a)
+	v.Lines = p.list.filterLine(a.styleSet)
+	switch {
+	case p.list.total > 0:
+		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, p.list.details(a, nil))
+	case p.shown.Total > 0:
+		v.Lines = append(v.Lines, empty(a, "no interface matches the filter")...)
+	default:
+		v.Info = ""
+		v.Lines = empty(a, "no interfaces")
+	}
 	return v
+}
+
+func (p *interfacesPane) info(a area) string {
+	s := a.styleSet
+	text := count(uint64(p.shown.Total))
+	if p.shown.Matching != p.shown.Total {
+		text = count(uint64(p.shown.Matching)) + " of " + text
+	}
+	if p.shown.Query.IsFolded() {
+		text += " folded"
+	}
+	return s.Faint.Paint(text+s.glyphs.Separator) + p.list.order()
 }
 
 func stateGlyph(s *styleSet, state string) (string, ink) {
@@ -138,7 +172,7 @@ func stateGlyph(s *styleSet, state string) (string, ink) {
 }
 
 // describeInterface is all that is known of one interface.
-func describeInterface(a area, i *probes.Interface) [][2]string {
+func describeInterface(a area, i *snapshot.Interface) [][2]string {
 	s := a.styleSet
 	addresses := make([]string, len(i.Addresses))
 	for n, address := range i.Addresses {
@@ -158,14 +192,55 @@ func describeInterface(a area, i *probes.Interface) [][2]string {
 		{"hook", s.Escape(hook)},
 		{"addresses", s.Escape(orNone(strings.Join(addresses, "  ")))},
 		{"counted", totals("received", i.RXPackets, i.RXBytes) + "; " + totals("sent", i.TXPackets, i.TXBytes)},
+	}
+	if i.Folded {
+		t := &i.Traffic
+		lines = append(lines, [2]string{"group", totals("received", t.RXPackets, t.RXBytes) + "; " +
+			totals("sent", t.TXPackets, t.TXBytes) + s.Escape(", with "+strings.Join(i.Members, " "))})
+	}
+	if i.Master != "" {
+		lines = append(lines, [2]string{"master", s.Escape(i.Master)})
+	}
+	if i.Peer != nil {
+		lines = append(lines, [2]string{"peer", s.Escape(describePeer(i.Peer))})
+	}
+	lines = append(lines, [][2]string{
 		{"driver rx", totals("", d.RXPackets, d.RXBytes) + ", " + failures(d.RXDropped, d.RXErrors)},
 		{"driver tx", totals("", d.TXPackets, d.TXBytes) + ", " + failures(d.TXDropped, d.TXErrors)},
 		{"others", s.Escape(orNone(strings.Join(i.Foreign, ", ")))},
-	}
+	}...)
 	if i.Discrepancy != "" {
 		lines = append(lines, [2]string{"unseen", s.Escape(i.Discrepancy)})
 	}
 	return lines
+}
+
+// describePeer is all that is known of the other end of a veth.
+func describePeer(p *probes.Peer) string {
+	text := fmt.Sprintf("%s (index %d)", orUnknown(p.Name), p.Ifindex)
+	if p.Address != nil {
+		text += ", " + p.Address.String()
+	} else {
+		text += ", no address known: " + p.AddressReason
+	}
+	if p.NetNSID == nil {
+		return text + ", in this namespace"
+	}
+	text += fmt.Sprintf(", in namespace %d", *p.NetNSID)
+	if p.Namespace != "" {
+		text += " (" + p.Namespace + ")"
+	}
+	if p.Hostname != nil {
+		return text + " of host " + *p.Hostname
+	}
+	return text + ", no host name known: " + p.HostnameReason
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "name not known"
+	}
+	return s
 }
 
 func totals(what string, packets, bytes uint64) string {

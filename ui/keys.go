@@ -4,15 +4,17 @@ import "charm.land/bubbles/v2/key"
 
 // keyMap is every key the screen knows. It is a value handed to the panes.
 type keyMap struct {
-	Next, Previous, Pane        key.Binding
-	Up, Down, PageUp, PageDown  key.Binding
-	Home, End                   key.Binding
-	Zoom, Pause, Slower, Faster key.Binding
-	Interval                    key.Binding // Slower and Faster, for the footer
-	Scope, Sort, Filter, Group  key.Binding
-	Accept, Clear               key.Binding // while a filter is typed
-	Back, Help, Quit            key.Binding
-	Interrupt, Stop, Redraw     key.Binding // also while text is typed
+	Next, Previous, Pane         key.Binding
+	Up, Down, PageUp, PageDown   key.Binding
+	Home, End                    key.Binding
+	Zoom, Pause, Slower, Faster  key.Binding
+	Interval                     key.Binding // Slower and Faster, for the footer
+	Scope, Sort, Reverse, Filter key.Binding
+	Fold, Open                   key.Binding // interfaces
+	Group                        key.Binding // connections
+	Accept, Clear                key.Binding // while a filter is typed
+	Back, Help, Quit             key.Binding
+	Interrupt, Stop, Redraw      key.Binding // also while text is typed
 
 	Connect, Disconnect, Edit key.Binding // cross-connects
 	Undo, Confirm             key.Binding
@@ -50,7 +52,10 @@ func defaultKeyMap(ascii bool) keyMap {
 		Interval: bind("+/-", "interval", "+", "-"),
 		Scope:    bind("enter", "narrow", "enter"),
 		Sort:     bind("s", "sort", "s"),
+		Reverse:  bind("S", "reverse", "S"),
 		Filter:   bind("/", "filter", "/"),
+		Fold:     bind("f", "fold", "f"),
+		Open:     bind("o", "open group", "o"),
 		Group:    bind("o", "by owner", "o"),
 		Accept:   bind("enter", "keep filter", "enter"),
 		Clear:    bind("esc", "clear filter", "esc"),
@@ -105,21 +110,26 @@ func (k keyMap) arrowsOnly() keyMap {
 // groups is all keys for the help screen, by what they are for. Where there is
 // room they have more words than in the footer.
 func (k keyMap) groups(wide bool) [][]key.Binding {
+	describe := func(b *key.Binding, desc string) { b.SetHelp(b.Help().Key, desc) }
+	// Open and Group are one key, and there is one line for them.
 	if !wide {
+		describe(&k.Open, "group/sums")
 		return [][]key.Binding{
 			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval},
-			{k.Next, k.Previous, k.Zoom, k.Back, k.Scope, k.Sort, k.Group, k.Filter},
-			{k.Pause, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
+			{k.Next, k.Previous, k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Pause},
+			{k.Scope, k.Fold, k.Open, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm},
+			{k.Help, k.Quit},
 		}
 	}
-	describe := func(b *key.Binding, desc string) { b.SetHelp(b.Help().Key, desc) }
 	describe(&k.Next, "next pane")
 	describe(&k.Previous, "previous pane")
 	describe(&k.Zoom, "zoom pane")
 	describe(&k.Scope, "this interface only")
-	describe(&k.Sort, "newest or busiest")
-	describe(&k.Filter, "filter connections")
-	describe(&k.Group, "sums by owner, ...")
+	describe(&k.Sort, "next order of rows")
+	describe(&k.Reverse, "reverse the order")
+	describe(&k.Filter, "filter rows")
+	describe(&k.Fold, "fold interfaces")
+	describe(&k.Open, "open group, or sums")
 	describe(&k.Help, "this help")
 	describe(&k.Connect, "connect interfaces")
 	describe(&k.Edit, "edit the pair")
@@ -127,8 +137,8 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Undo, "undo the last change")
 	describe(&k.Confirm, "confirm a trial")
 	return [][]key.Binding{
-		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous},
-		{k.Pane, k.Zoom, k.Back, k.Scope, k.Sort, k.Group, k.Filter, k.Pause},
+		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane},
+		{k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Scope, k.Fold, k.Open, k.Pause},
 		{k.Slower, k.Faster, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 	}
 }

@@ -68,7 +68,7 @@ func TestKeysHelp(t *testing.T) {
 	u := start(t, 80, 24)
 	u.feed(livelySamples(3)...)
 	u.press("?")
-	u.waitForText("newest or busiest")
+	u.waitForText("next order of rows")
 	u.golden()
 	u.press("\t") // goes nowhere while the panes are out of sight
 	u.press("\x1b")
@@ -84,7 +84,7 @@ func TestKeysPause(t *testing.T) {
 		u.source.Send(fake.Sample(n))
 	}
 	// A query is answered from the frozen sample.
-	u.press("/", "udp", "\r")
+	u.press("3", "/", "udp", "\r")
 	u.waitForText("12 of 60")
 	u.waitForText("15:09:27")
 	u.press("\x1b")
@@ -137,7 +137,8 @@ func TestKeysSort(t *testing.T) {
 func TestKeysFilter(t *testing.T) {
 	u := start(t, 80, 24)
 	u.feed(livelySamples(9)...)
-	u.press("/")
+	u.press("2", "/") // protocols have no filter
+	u.waitForFocus("Connections")
 	u.waitForText("enter keep filter")
 	u.press("2001:db8 q ") // letters that are keys elsewhere
 	u.waitForText("no connection matches the filter")

@@ -1,6 +1,11 @@
 package ui
 
-import tea "charm.land/bubbletea/v2"
+import (
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/ebpftop/ebpftop/ui/snapshot"
+)
 
 // list holds the rows of a pane, of which one is selected. It draws those in sight as a
 // table, and below it the details of the selected one.
@@ -11,11 +16,14 @@ type list[K comparable, R any] struct {
 	describe    func(area, *R) [][2]string   // names and values of all that is known of a row
 	detailsRoom func(height int) (lines int) // what describe may take of a zoomed pane
 	headingFrom int                          // height from which there is room for a heading
+	orders      []string                     // what the orders of its rows are called; nil: there is one
+	filter      *input                       // nil: its rows cannot be filtered
 
 	rows   []R // from the first on
 	total  int // rows there are; a long table brings only some
 	fresh  bool
 	cursor cursor[K]
+	by     snapshot.Rows // without the filter
 }
 
 // show takes rows of a snapshot, and finds the selected one among them.
@@ -62,9 +70,90 @@ func (l *list[K, R]) selected() *R {
 	return l.at(l.cursor.index)
 }
 
-// press moves the cursor, and reports whether the key was one to move by.
+// press takes a key that is for all lists: to move the cursor, to choose an order, to type a
+// filter. It reports whether the key was one.
 func (l *list[K, R]) press(msg tea.KeyPressMsg, keys *keyMap) bool {
-	return l.cursor.update(msg, keys, l.total, l.keyAt)
+	switch {
+	case l.typing() && key.Matches(msg, keys.Accept):
+		l.filter.Blur()
+	case l.typing():
+		l.typed(msg)
+	case l.filter != nil && key.Matches(msg, keys.Filter):
+		l.filter.Focus()
+	case l.orders != nil && key.Matches(msg, keys.Sort):
+		l.by = snapshot.Rows{By: (l.by.By + 1) % len(l.orders)}
+		l.top()
+	case l.orders != nil && key.Matches(msg, keys.Reverse):
+		l.by.Reversed = !l.by.Reversed
+		l.top()
+	default:
+		return l.cursor.update(msg, keys, l.total, l.keyAt)
+	}
+	return true
+}
+
+// typing reports whether key presses are text of the filter.
+func (l *list[K, R]) typing() bool { return l.filter != nil && l.filter.Focused() }
+
+// typed edits the filter. What it selects anew is seen from the top.
+func (l *list[K, R]) typed(msg tea.Msg) {
+	if l.filter.press(msg) {
+		l.top()
+	}
+}
+
+// back gives the filter up, and says whether there was any.
+func (l *list[K, R]) back() bool {
+	if !l.filtered() {
+		return false
+	}
+	l.filter.Reset()
+	l.filter.Blur()
+	return true
+}
+
+// filtered reports whether there is a filter, or one is being typed.
+func (l *list[K, R]) filtered() bool {
+	return l.filter != nil && (l.filter.Focused() || l.filter.Value() != "")
+}
+
+// wish is how the rows are to come.
+func (l *list[K, R]) wish() snapshot.Rows {
+	by := l.by
+	if l.filter != nil {
+		by.Filter = l.filter.Value()
+	}
+	return by
+}
+
+// order says how the rows come.
+func (l *list[K, R]) order() string {
+	if l.by.Reversed {
+		return l.orders[l.by.By] + ", reversed"
+	}
+	return l.orders[l.by.By]
+}
+
+// keysNow are the keys for all lists that work on this one now.
+func (l *list[K, R]) keysNow(keys *keyMap) (now []key.Binding) {
+	if l.typing() {
+		return []key.Binding{keys.Accept, keys.Clear}
+	}
+	if l.orders != nil {
+		now = append(now, keys.Sort)
+	}
+	if l.filter != nil {
+		now = append(now, keys.Filter)
+	}
+	return now
+}
+
+// filterLine shows the filter; nothing if there is none.
+func (l *list[K, R]) filterLine(s *styleSet) []string {
+	if !l.filtered() {
+		return nil
+	}
+	return []string{" " + s.Brand.Paint("/") + " " + l.filter.line(s)}
 }
 
 // choose moves the cursor to row i.

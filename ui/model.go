@@ -51,10 +51,10 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 		styles: styles,
 		keys:   keys,
 		header: header{
-			version: opts.Version, host: opts.Hostname, kernel: opts.Kernel,
+			version: opts.Version, host: opts.Hostname, kernel: opts.Kernel, namespace: opts.Namespace,
 			every: opts.Interval, zone: opts.Location,
 		},
-		interfaces:  newInterfacesPane(keys),
+		interfaces:  newInterfacesPane(keys, opts.ASCII),
 		connections: newConnectionsPane(keys, opts.ASCII),
 		dialogs:     newPairDialogs(keys, opts),
 		snapshots:   p.Snapshots,
@@ -104,8 +104,8 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 	case tea.PasteMsg:
 		if m.dialogs.open != nil {
 			cmd = m.dialogs.Update(msg)
-		} else if m.connections.typing() {
-			cmd = m.connections.Update(msg)
+		} else if m.typing() {
+			cmd = m.panes[m.focus].Update(msg)
 		}
 	case tea.KeyPressMsg:
 		m.dialogs.notice = ""
@@ -141,8 +141,8 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		}
 	case m.dialogs.open != nil:
 		return m.dialogs.Update(msg)
-	case m.connections.typing() && !key.Matches(msg, k.Clear):
-		return m.connections.Update(msg)
+	case m.typing() && !key.Matches(msg, k.Clear):
+		return m.panes[m.focus].Update(msg)
 	case key.Matches(msg, k.Quit):
 		return m.dialogs.leave()
 	case key.Matches(msg, k.Undo):
@@ -183,31 +183,48 @@ func (m *model) pressPane(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Zoom):
 		m.zoomed = !m.zoomed
 	case key.Matches(msg, k.Filter):
-		m.focus = connectionsAt
-		return m.connections.Update(msg)
+		if m.filterable() == nil {
+			m.focus = connectionsAt
+		}
+		return m.panes[m.focus].Update(msg)
 	default:
 		return m.panes[m.focus].Update(msg)
 	}
 	return nil
 }
 
+// filterable is the pane in focus, if its rows can be filtered.
+func (m *model) filterable() filterable {
+	f, _ := m.panes[m.focus].(filterable)
+	return f
+}
+
+// typing reports whether key presses are text of a filter.
+func (m *model) typing() bool {
+	f := m.filterable()
+	return f != nil && f.typing()
+}
+
 // back leaves one thing at a time, the innermost first.
 func (m *model) back() {
+	f := m.filterable()
 	switch {
 	case m.help:
 		m.help = false
-	case m.focus == connectionsAt && m.connections.back():
+	case f != nil && f.back():
 	case m.zoomed:
 		m.zoomed = false
 	case m.connections.back():
+	case m.interfaces.back():
 	default:
-		m.interfaces.back()
+		m.interfaces.widen()
 	}
 }
 
 // ask tells the presenter what to show, where that has changed.
 func (m *model) ask() {
-	q := snapshot.Query{Paused: m.header.paused, Scope: m.interfaces.scope}
+	q := snapshot.Query{Paused: m.header.paused}
+	m.interfaces.ask(&q)
 	m.connections.ask(&q)
 	if q != m.asked {
 		m.asked = q
@@ -221,8 +238,8 @@ func (m *model) keysNow() []key.Binding {
 	switch {
 	case m.dialogs.open != nil:
 		return m.dialogs.Keys()
-	case m.connections.typing():
-		return m.connections.Keys()
+	case m.typing():
+		return m.panes[m.focus].Keys()
 	case m.help:
 		return []key.Binding{k.Back, k.Pause, k.Quit, k.Interval}
 	}
@@ -234,9 +251,13 @@ func (m *model) keysNow() []key.Binding {
 		pause.SetHelp(pause.Help().Key, "resume")
 	}
 	keys := slices.Clone(m.panes[m.focus].Keys())
-	if m.connections.input.Value() != "" || m.interfaces.scope != "" {
+	if m.connections.list.filtered() || m.interfaces.list.filtered() || m.interfaces.scope != "" {
 		keys = append(keys, k.Back)
 	}
 	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
-	return append(append(keys, m.dialogs.Keys()...), k.Interval)
+	keys = append(append(keys, m.dialogs.Keys()...), k.Interval)
+	if m.focus == interfacesAt {
+		keys = append(keys, m.interfaces.moreKeys()...)
+	}
+	return keys
 }

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"time"
 
 	"charm.land/bubbles/v2/key"
@@ -59,7 +60,11 @@ func (d *pairDialogs) typed(msg tea.Msg) tea.Cmd {
 
 // show takes what a snapshot knows of pairs and interfaces.
 func (d *pairDialogs) show(msg snapshotMsg) tea.Cmd {
-	d.pairs, d.interfaces = msg.CrossConnects, msg.Interfaces
+	// Pairs stay in the network namespace that ebpftop is in, whose interfaces come first.
+	others := slices.IndexFunc(msg.Interfaces, func(i probes.Interface) bool { return i.NetNS != "" })
+	if d.pairs, d.interfaces = msg.CrossConnects, msg.Interfaces; others >= 0 {
+		d.interfaces = msg.Interfaces[:others]
+	}
 	if d.open != nil {
 		d.open.Refresh()
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 var sizes = []struct{ w, h int }{{60, 15}, {80, 24}, {200, 50}}
@@ -140,5 +141,16 @@ func TestForm(t *testing.T) {
 				u.golden()
 			})
 		})
+	}
+}
+
+// TestPairsStayHere: no interface of another network namespace can be an end of a pair.
+func TestPairsStayHere(t *testing.T) {
+	d := newPairDialogs(defaultKeyMap(false), &Options{})
+	d.show(snapshotMsg{&snapshot.Snapshot{Interfaces: []probes.Interface{
+		{Name: "eth0", Ifindex: 2}, {Name: "web-7f9/eth0", Ifindex: 2, NetNS: "web-7f9", Namespace: 7},
+	}}})
+	if len(d.interfaces) != 1 || d.interfaces[0].Name != "eth0" {
+		t.Errorf("to choose from: %+v", d.interfaces)
 	}
 }

@@ -23,6 +23,15 @@ type pane interface {
 	Keys() []key.Binding
 }
 
+// filterable is a pane whose rows can be filtered.
+type filterable interface {
+	pane
+	// typing reports whether key presses are text of the filter.
+	typing() bool
+	// back gives the filter up, and says whether there was any.
+	back() bool
+}
+
 // area is the room a pane draws in, inside its border.
 type area struct {
 	Width, Height   int

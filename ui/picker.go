@@ -13,7 +13,7 @@ import (
 // narrows the list below, the arrows choose in it.
 type picker struct {
 	keys   keyMap
-	input  input
+	input  *input
 	source func() []candidate // all there are now
 	all    []candidate
 	list   list[string, candidate] // those that match what is typed, by name

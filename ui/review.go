@@ -18,7 +18,7 @@ type review struct {
 	// none of the pair. If that is not known, it is one of the pair. The user has to
 	// type its name, because Enter is pressed too easily.
 	ssh    string
-	input  input
+	input  *input
 	offset int // first line shown
 	last   int // offset at which the last line is
 }

@@ -22,6 +22,8 @@ import (
 type Options struct {
 	// Version, Hostname and Kernel are shown in the header.
 	Version, Hostname, Kernel string
+	// Namespace is the network namespace, empty for that of the host.
+	Namespace string
 	// Interval is the source's at the start; + and - change it. Zero is 500 ms.
 	Interval time.Duration
 	// ASCII keeps every other character off the screen, see NeedsASCII.

@@ -101,6 +101,11 @@ func TestScreenStates(t *testing.T) {
 		u.feed(s)
 		u.waitForText("lost 1,234  evicted 5")
 	})
+	t.Run("in a network namespace", func(t *testing.T) {
+		u := start(t, 80, 24, func(o *Options) { o.Namespace = "blue\x1b" })
+		u.feed(sample)
+		u.waitForText("host  netns blue\\x1b  Linux 6.18.0")
+	})
 	t.Run("too small", func(t *testing.T) {
 		u := start(t, 39, 10)
 		u.waitForText("terminal too small: 39x10, needs 40x10")

@@ -40,6 +40,7 @@ type glyphs struct {
 	Ellipsis          string
 	Separator         string
 	Up, Down, Unknown string // the state of an interface
+	Folded, Open      string // a group of interfaces
 }
 
 // styleSet is all that decides how the screen looks. It is a value handed to
@@ -110,6 +111,7 @@ func unicodeGlyphs() glyphs {
 		Ellipsis:  "…",
 		Separator: " · ",
 		Up:        "●", Down: "○", Unknown: "◌",
+		Folded: "▸", Open: "▾",
 	}
 }
 
@@ -123,5 +125,6 @@ func asciiGlyphs() glyphs {
 		Ellipsis:  "~",
 		Separator: " | ",
 		Up:        "+", Down: "-", Unknown: "?",
+		Folded: ">", Open: "v",
 	}
 }

@@ -65,6 +65,17 @@ func newTable[R any](styles *styleSet, width int, columns []column[R]) table[R] 
 	return t
 }
 
+// columnsFit tells whether all columns that are never left out have room.
+func columnsFit[R any](columns []column[R], width int) bool {
+	sum := 1 // a blank at either side, and between two
+	for _, c := range columns {
+		if c.drop == 0 {
+			sum += c.width + 1
+		}
+	}
+	return sum <= width
+}
+
 func (t *table[R]) total() int {
 	sum := 2 - len(t.gap) // a blank at either side
 	for _, c := range t.columns {

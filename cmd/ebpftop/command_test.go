@@ -145,10 +145,11 @@ func (s *stats) start(in *lab.Namespace) {
 // sample is an object of stats with what the tests look at.
 type sample struct {
 	Interfaces []struct {
-		Name      string      `json:"name"`
-		Hook      probes.Hook `json:"hook"`
-		RXPackets uint64      `json:"rx_packets"`
-		TXPackets uint64      `json:"tx_packets"`
+		Name       string      `json:"name"`
+		Hook       probes.Hook `json:"hook"`
+		HookReason string      `json:"hook_reason"`
+		RXPackets  uint64      `json:"rx_packets"`
+		TXPackets  uint64      `json:"tx_packets"`
 	} `json:"interfaces"`
 	Connections []struct {
 		Remote    string `json:"remote"`

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/settings"
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/peers"
 	"github.com/ebpftop/ebpftop/ui"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
@@ -55,6 +57,7 @@ func oneShell(cmd *cobra.Command, args []string) error {
 // takes a number, a time, or words that are in no list.
 var flagValues = map[string]cobra.CompletionFunc{
 	"interface":  completeInterfaceList,
+	"netns":      completeNamespaces,
 	"hook":       completeWords(probes.Hooks()...),
 	"datapath":   completeWords(probes.Datapaths()...),
 	"links":      completeYAML,
@@ -132,20 +135,31 @@ func completeFile(cmd *cobra.Command, args []string, begun string) ([]string, co
 	return completeYAML(cmd, args, begun)
 }
 
-// plainInterfaces are the names of interfaces but for those that a shell would not take as
-// they are: whoever made the interface chose the name.
-func plainInterfaces() (names []string) {
+// completeNamespaces completes --netns with what has a name.
+func completeNamespaces(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return append(plainNames(peers.NamedNamespaces()), peers.AllNamespaces), cobra.ShellCompDirectiveNoFileComp
+}
+
+// plainInterfaces are the names of the interfaces.
+func plainInterfaces() []string {
 	list, err := net.Interfaces()
 	if err != nil {
 		return nil // nobody reads errors while completing
 	}
-	for _, iface := range list {
-		isSpecial := func(r rune) bool {
-			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-:@", r)
-		}
-		if !strings.ContainsFunc(iface.Name, isSpecial) && iface.Name[0] != '-' {
-			names = append(names, iface.Name)
-		}
+	names := make([]string, len(list))
+	for i, iface := range list {
+		names[i] = iface.Name
 	}
-	return names
+	return plainNames(names)
+}
+
+// plainNames are names but for those that a shell would not take as they are: whoever made
+// the interface or the namespace chose the name.
+func plainNames(names []string) []string {
+	isSpecial := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-:@", r)
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		return name == "" || name[0] == '-' || strings.ContainsFunc(name, isSpecial)
+	})
 }

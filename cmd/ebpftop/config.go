@@ -137,7 +137,7 @@ func kindOf(flag *pflag.Flag) settingKind {
 	case "intSlice":
 		return settingKind{"[443]", list("integer")}
 	case "stringArray":
-		return settingKind{`["eth*"]`, list("string")}
+		return settingKind{map[string]string{"interface": `["eth*"]`, "netns": "[all]"}[flag.Name], list("string")}
 	case "stringToString":
 		return settingKind{"{tcp: 5m}", map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}}}
 	}

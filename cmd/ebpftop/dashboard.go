@@ -39,12 +39,13 @@ func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, b *
 		leaving.clear()
 	}()
 	return ui.Run(ctx, source, ui.Options{
-		Version:  version(),
-		Hostname: host,
-		Kernel:   kernel,
-		Interval: opts.Interval,
-		Pairs:    editorOf(source, forbidden),
-		Remote:   remote,
+		Version:   version(),
+		Hostname:  host,
+		Namespace: source.Namespace(),
+		Kernel:    kernel,
+		Interval:  opts.Interval,
+		Pairs:     editorOf(source, forbidden),
+		Remote:    remote,
 
 		StopGroup:   b.stopGroup,
 		StopWarning: stopWarning(kernel),

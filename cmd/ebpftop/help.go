@@ -31,10 +31,11 @@ func usage(cmd *cobra.Command) error {
 		}
 	}
 	if cmd.HasAvailableFlags() {
-		fmt.Fprintf(&b, "\nFlags:\n%s\n", strings.TrimRight(cmd.Flags().FlagUsages(), " \n"))
-	}
-	if cmd.Flags().Lookup("no-owners") != nil {
-		fmt.Fprintln(&b, leaveOutHelp)
+		flags := strings.TrimRight(cmd.Flags().FlagUsages(), " \n")
+		if cmd.Flags().Lookup("no-owners") != nil {
+			flags += "\n" + leaveOutHelp
+		}
+		writeFlags(&b, flags, strings.Count(cmd.Long, "\n")+2)
 	}
 	_, err := fmt.Fprint(cmd.OutOrStderr(), b.String())
 	return err
@@ -42,6 +43,18 @@ func usage(cmd *cobra.Command) error {
 
 // leaveOutHelp has on a line what watchFlags hides, for want of lines.
 const leaveOutHelp = "      --no-args, --no-execs, --no-owners, --no-drops   leave these out"
+
+// screenLines are those of a screen of 24 but for the next prompt.
+const screenLines = 23
+
+// writeFlags leaves a line free before them where there is room, below what was written and
+// the lines before that.
+func writeFlags(b *strings.Builder, flags string, before int) {
+	if before+strings.Count(b.String(), "\n")+strings.Count(flags, "\n")+3 <= screenLines {
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(b, "Flags:\n%s\n", flags)
+}
 
 // writeExample writes one that is a line on the line of its heading.
 func writeExample(b *strings.Builder, example string) {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
+	"github.com/ebpftop/ebpftop/probes/live"
 )
 
 func newRootCommand() *cobra.Command {
@@ -37,6 +38,9 @@ func newRootCommand() *cobra.Command {
 			forbidden := said.ErrRewiring()
 			if links.Path != "" && forbidden != nil {
 				return fmt.Errorf("--links: %w", forbidden)
+			}
+			if err := live.CheckLimits(opts); err != nil {
+				return err
 			}
 			return withBeside(cmd.Context(), links, func(b *beside) error {
 				opts.Inspector, opts.Confine, opts.Links = b.inspector, b.confineWatching, b.links

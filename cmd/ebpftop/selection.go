@@ -53,5 +53,6 @@ func (c *selection) of(s *probes.Sample) []probes.Connection {
 	if c.top > 0 && c.top < uint(need) {
 		need = int(c.top)
 	}
-	return snapshot.SelectConnections(&from, snapshot.Query{Order: snapshot.Busiest, Filter: c.filter, Need: need}).Rows
+	rows := snapshot.Rows{By: int(snapshot.Busiest), Filter: c.filter}
+	return snapshot.SelectConnections(&from, snapshot.Query{Connections: rows, Need: need}).Rows
 }

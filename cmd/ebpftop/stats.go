@@ -52,8 +52,12 @@ func newStatsCommand() *cobra.Command {
 				write = new(eventPrinter).print
 			}
 			write = groups.wrap(write, asJSON, selected.top)
+			if err := live.CheckLimits(opts); err != nil {
+				return err
+			}
 			return withBeside(cmd.Context(), linksfile.File{}, func(b *beside) error {
 				opts.Inspector, opts.Confine = b.inspector, b.confineWatching
+				write := noteUnwatched(cmd.ErrOrStderr(), write)
 				return runStats(cmd.Context(), opts, count, cmd.OutOrStdout(), selected, write)
 			})
 		},

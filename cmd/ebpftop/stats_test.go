@@ -64,6 +64,9 @@ func TestStatsFields(t *testing.T) {
 	wantFields(t, "interfaces", first(t, object, "interfaces"), want,
 		"ifindex", "hook_reason", "state", "kind", "mtu", "mac", "addresses", "driver", "foreign_programs",
 		"altnames", "lower", "peer")
+	wantFields(t, "interfaces.peer", first(t, object, "interfaces")["peer"].(map[string]any), map[string]any{
+		"name": "peer0", "hostname": nil, "hostname_reason": "no process is seen in it", "address": nil,
+	}, "ifindex", "netnsid", "address_reason")
 	totals := object["totals"].(map[string]any)
 	wantFields(t, "totals", totals, map[string]any{
 		"rx_packets": 3.0, "rx_bytes": 300.0, "rx_pps": 0.0, "rx_bps": 0.0,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -25,13 +26,14 @@ const (
 	longestInterval          = time.Hour
 
 	defaultMaxConnections = 65536
-	mostMaxConnections    = 16 << 20 // some 2 GiB of kernel memory
+	mostMaxConnections    = 4 << 20 // 1.3 GB of kernel memory, see docs/scale.md
 )
 
 // watchFlags choose what to watch, for every command that watches.
 type watchFlags struct {
 	interfaces     []string
 	hook           string
+	netns          []string
 	ports          []int
 	protocolsOnly  bool
 	noArgs         bool
@@ -64,6 +66,8 @@ func (w *watchFlags) define(interval time.Duration) {
 	flags.StringVar(&w.hook, "hook", string(probes.HookAuto),
 		"`HOOK`: auto, tracepoint, xdp, xdp-generic, tc, clsact")
 	flags.Lookup("hook").DefValue = "" // the text says it
+	flags.StringArrayVar(&w.netns, "netns", nil,
+		"watch namespace `NAME`, pid, container, or all")
 	flags.IntSliceVar(&w.ports, "port", nil,
 		"track connections of local port `N` only, repeatable")
 	flags.BoolVar(&w.protocolsOnly, "protocols-only", false, "count no connections")
@@ -120,6 +124,12 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 			return opts, fmt.Errorf("-i %q: name an interface, or leave -i out to watch all that are up", name)
 		}
 	}
+	if slices.Contains(w.netns, "") {
+		return opts, errors.New("--netns \"\": name a network namespace, a pid, a container, or all")
+	}
+	if len(w.netns) > 0 && opts.Hook != probes.HookAuto && opts.Hook != probes.HookTracepoint {
+		return opts, fmt.Errorf("--netns with --hook %s: only the tracepoint counts in other network namespaces", w.hook)
+	}
 	for _, port := range w.ports {
 		if port < 1 || port > 65535 {
 			return opts, fmt.Errorf("--port %d: use a port from 1 to 65535", port)
@@ -139,6 +149,7 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 		return opts, err
 	}
 	opts.Interfaces = w.interfaces
+	opts.Namespaces = w.netns
 	opts.ProtocolsOnly = w.protocolsOnly
 	opts.NoArgs, opts.NoExecs = w.noArgs, w.noExecs
 	opts.NoOwners, opts.NoDrops = w.noOwners, w.noDrops

@@ -33,8 +33,8 @@ const (
 )
 
 // kernelFiles are what the kernel tells by files: processes, its types, the
-// number of CPUs, what is pinned.
-var kernelFiles = []string{"/proc", "/sys/kernel/btf", "/sys/devices/system/cpu", "/sys/fs/bpf"}
+// number of CPUs, what is pinned, what network namespaces are called.
+var kernelFiles = []string{"/proc", "/sys/kernel/btf", "/sys/devices/system/cpu", "/sys/fs/bpf", "/run/netns"}
 
 // Landlock returns the version of the kernel's Landlock, 0 if it has none, and says what
 // that version confines.

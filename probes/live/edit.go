@@ -25,7 +25,7 @@ func (l *Live) do(fn func() error) error {
 	}
 	select {
 	case err := <-result:
-		return explain(err)
+		return l.opts.explain(err)
 	case <-l.stopped:
 		return errEnding
 	}

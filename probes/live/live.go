@@ -27,6 +27,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/latest"
 	"github.com/ebpftop/ebpftop/probes/owners"
 	"github.com/ebpftop/ebpftop/probes/packets"
+	"github.com/ebpftop/ebpftop/probes/peers"
 )
 
 // Options choose what Live watches.
@@ -35,6 +36,9 @@ type Options struct {
 	// interface that is up except loopback, those that appear later included.
 	Interfaces []string
 	Hook       probes.Hook // "" is HookAuto
+	// Namespaces are other network namespaces to watch: names in /run/netns, pids, host
+	// names, containers, or peers.AllNamespaces.
+	Namespaces []string
 	// Ports narrows connection tracking to these local ports, in the kernel.
 	Ports []uint16
 	// ProtocolsOnly leaves connections out: a frame then costs less.
@@ -69,9 +73,13 @@ type Options struct {
 // Live is the running kernel as a Source. One goroutine owns the probes and
 // samples them once an interval.
 type Live struct {
+	opts        Options
 	packets     *packets.Program
 	interfaces  *packets.Interfaces
 	connections *packets.Connections
+	peers       *peers.Finder
+	namespaces  namespaces
+	name        string       // of our own network namespace
 	execs       *execs.Probe // nil with NoExecs
 	owners      *owners.Probe
 	namespace   uint32       // inode of the network namespace
@@ -115,10 +123,14 @@ func New(ctx context.Context, opts Options) (*Live, error) {
 		return nil, fmt.Errorf("%w: run it as root, or see `ebpftop doctor`", err)
 	}
 	if err := rlimit.RemoveMemlock(); err != nil {
-		return nil, fmt.Errorf("raise the limit of locked memory: %w", explain(err))
+		return nil, fmt.Errorf("raise the limit of locked memory: %w", opts.explain(err))
 	}
 	l := &Live{
-		clock:     kernel.NewClock(),
+		opts:  opts,
+		clock: kernel.NewClock(),
+		namespaces: namespaces{
+			wanted: opts.Namespaces, chosen: opts.Interfaces, watched: make(map[uint32]*namespace),
+		},
 		inspector: opts.Inspector,
 		mailbox:   newMailbox(),
 		intervals: latest.NewBox[time.Duration](),
@@ -129,13 +141,13 @@ func New(ctx context.Context, opts Options) (*Live, error) {
 	events, err := l.open(ctx, opts)
 	if err != nil {
 		l.cancel()
-		return nil, errors.Join(explain(err), l.release())
+		return nil, errors.Join(opts.explain(err), l.release())
 	}
 	if opts.AtOnce {
 		first, err := l.sample(time.Now(), 0)
 		if err != nil {
 			l.cancel()
-			return nil, errors.Join(explain(err), l.release())
+			return nil, errors.Join(opts.explain(err), l.release())
 		}
 		l.mailbox.put(first)
 	}
@@ -285,6 +297,13 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	if s.Interfaces, s.Protocols, err = l.interfaces.Poll(links, interval); err != nil {
 		return s, err
 	}
+	if err := l.namespaces.reconcile(now); err != nil {
+		return s, err
+	}
+	if err := l.namespaces.poll(&s, interval); err != nil {
+		return s, err
+	}
+	l.peers.Find(s.Interfaces)
 	s.Totals = l.interfaces.Totals(interval)
 	s.Attaching = l.interfaces.Queue.Progress()
 	if s.CrossConnects, err = l.pairs.poll(links); err != nil {
@@ -293,7 +312,7 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	s.LinksProblem = l.pairs.problem()
 	s.OthersUnknown, s.InspectorNews = l.unknown()
 	s.KeptUnknown = l.pairs.keptUnknown != nil
-	polled, err := l.connections.Poll(l.interfaces.Standing, interval)
+	polled, err := l.connections.Poll(l.standing, interval)
 	if err != nil {
 		return s, err
 	}
@@ -326,6 +345,14 @@ func (l *Live) join(s *probes.Sample) (err error) {
 	return err
 }
 
+// standing is a packets.Standings.
+func (l *Live) standing(id uint32) (packets.Standing, bool) {
+	if standing, ok := l.interfaces.Standing(id); ok {
+		return standing, true
+	}
+	return l.namespaces.standing(id)
+}
+
 // unknown says why others' pairs and programs are not known, empty if they are, and what
 // happened to the inspector.
 func (l *Live) unknown() (why, news string) {
@@ -342,6 +369,10 @@ func (l *Live) unknown() (why, news string) {
 	}
 	return "", news
 }
+
+// Namespace is what the network namespace is called that ebpftop is in, empty if it is that of
+// the host.
+func (l *Live) Namespace() string { return l.name }
 
 // Samples is the Source's channel of samples.
 func (l *Live) Samples() <-chan probes.Sample { return l.mailbox.box }
@@ -375,6 +406,7 @@ func (l *Live) Close() error {
 // release closes what was opened, last first.
 func (l *Live) release() error {
 	var errs []error
+	errs = append(errs, l.namespaces.close())
 	if l.interfaces != nil {
 		errs = append(errs, l.interfaces.Close(l.Detaching))
 	}
@@ -392,6 +424,9 @@ func (l *Live) release() error {
 	}
 	if l.connections != nil {
 		errs = append(errs, l.connections.Close())
+	}
+	if l.peers != nil {
+		errs = append(errs, l.peers.Close())
 	}
 	if l.packets != nil {
 		errs = append(errs, l.packets.Close())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sync/errgroup"
@@ -20,10 +21,14 @@ import (
 	"github.com/ebpftop/ebpftop/probes/internal/rtnl"
 	"github.com/ebpftop/ebpftop/probes/owners"
 	"github.com/ebpftop/ebpftop/probes/packets"
+	"github.com/ebpftop/ebpftop/probes/peers"
 )
 
 // explain adds to an error of the kernel what the user can do about it.
-func explain(err error) error {
+func (o Options) explain(err error) error {
+	if limit := o.explainLimit(err); limit != nil {
+		return limit
+	}
 	_, isLinks := errors.AsType[linksError](err)
 	_, isFile := errors.AsType[*fs.PathError](err)
 	switch {
@@ -77,17 +82,28 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 		return e, err
 	}
 	l.pairs.allowLinks = opts.AllowLinks
+	l.name = peers.NameOf(l.namespace)
+	l.namespaces.packets = l.packets
+	if err := l.namespaces.check(); err != nil {
+		return e, err
+	}
 	l.interfaces = packets.NewInterfaces(l.packets, opts.Hook, opts.Interfaces)
 	l.interfaces.RTNL = socket
 	l.interfaces.LookAt = l.inspector.LookAt
 	l.interfaces.XDPIngresses = l.pairs.xdpIngresses
-	if err := l.interfaces.Check(links); err != nil {
+	if len(opts.Namespaces) == 0 {
+		err = l.interfaces.Check(links) // else one can be in another namespace
+	}
+	if err != nil {
 		return e, err
 	}
 	if err := attach.RemoveStaleFilters(links); err != nil {
 		return e, err
 	}
 	if err := l.interfaces.Reconcile(links); err != nil {
+		return e, err
+	}
+	if err := l.namespaces.reconcile(time.Now()); err != nil {
 		return e, err
 	}
 	if !opts.AtOnce {
@@ -113,8 +129,21 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 // milliseconds to verify them.
 func (l *Live) openPrograms(opts Options, interfaces int) error {
 	var group errgroup.Group
-	group.Go(func() error { return l.openPackets(opts, interfaces) })
-	if l.owners = owners.LeaveOut(l.clock); !opts.NoOwners && !opts.ProtocolsOnly {
+	peersOpen := make(chan struct{})
+	group.Go(func() error {
+		defer close(peersOpen)
+		l.peers = peers.New(l.namespace)
+		return nil
+	})
+	group.Go(func() error {
+		if len(opts.Namespaces) > 0 {
+			<-peersOpen
+			l.namespaces.finder = l.peers
+			interfaces += l.namespaces.count()
+		}
+		return l.openPackets(opts, interfaces)
+	})
+	if l.owners = owners.LeaveOut(l.clock); opts.hasOwners() {
 		group.Go(func() (err error) {
 			l.owners, err = owners.New(l.clock)
 			return err

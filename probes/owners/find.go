@@ -60,12 +60,18 @@ func isBroadcast(address netip.Addr) bool {
 }
 
 // narrow leaves the sockets in the network namespaces that the connection leads to: those at
-// the other ends of veths that it passes, or else the host's own. If none is known to be there,
-// all are left.
+// the other ends of veths that it passes, and those of interfaces elsewhere that it passes, or
+// else the host's own. If none is known to be there, all are left.
 func (p *Probe) narrow(c *probes.Connection, candidates []*socket) []*socket {
-	var leadsTo []int
+	var leadsTo []int // by the numbers that our own network namespace has for them
+	var isIn []uint32 // inodes
 	for i := range p.host.Interfaces {
-		if at := &p.host.Interfaces[i]; at.Peer != nil && at.Peer.NetNSID != nil && c.Passes(at.Name) {
+		switch at := &p.host.Interfaces[i]; {
+		case at.Namespace != 0:
+			if c.Passes(at.Name) {
+				isIn = append(isIn, at.Namespace)
+			}
+		case at.Peer != nil && at.Peer.NetNSID != nil && c.Passes(at.Name):
 			leadsTo = append(leadsTo, *at.Peer.NetNSID)
 		}
 	}
@@ -73,7 +79,7 @@ func (p *Probe) narrow(c *probes.Connection, candidates []*socket) []*socket {
 	for _, s := range candidates {
 		if s.netns == p.host.Namespace {
 			here = append(here, s)
-		} else if s.owner != nil && slices.ContainsFunc(leadsTo, func(id int) bool { return p.host.isIn(s.owner.PID, id) }) {
+		} else if slices.Contains(isIn, s.netns) || s.owner != nil && slices.ContainsFunc(leadsTo, func(id int) bool { return p.host.isIn(s.owner.PID, id) }) {
 			away = append(away, s)
 		}
 	}

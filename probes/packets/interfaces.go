@@ -53,6 +53,7 @@ type Interfaces struct {
 	RTNL rtnl.Socket
 	// XDPIngresses asks for the interfaces that XDP cross-connects, by ifindex.
 	XDPIngresses func() (map[int]crossconnect.XDPIngress, error)
+	elsewhere    Elsewhere
 	// LookAt says what programs of others are. It is crossconnect.LookAtProgram unless set.
 	LookAt    crossconnect.LookAt
 	requested probes.Hook
@@ -89,13 +90,38 @@ func NewInterfaces(p *Program, requested probes.Hook, chosen []string) *Interfac
 	}
 }
 
+// Elsewhere is a network namespace other than our own. The zero value is our own.
+type Elsewhere struct {
+	Inode uint32
+	Name  string
+}
+
+func (e Elsewhere) isSet() bool { return e.Inode != 0 }
+
+// prefix is what names of interfaces there begin with.
+func (e Elsewhere) prefix() string {
+	if !e.isSet() {
+		return ""
+	}
+	return e.Name + "/"
+}
+
+// NewInterfacesElsewhere is NewInterfaces for another network namespace: only the tracepoints
+// count there, since nothing is attached to interfaces that are out of our reach. Of those
+// there are, chosen says which by the names that they have there.
+func NewInterfacesElsewhere(p *Program, e Elsewhere, chosen []string) *Interfaces {
+	i := NewInterfaces(p, probes.HookAuto, chosen)
+	i.elsewhere = e
+	return i
+}
+
 // Standing is a Standings.
 func (i *Interfaces) Standing(id uint32) (Standing, bool) {
 	w := i.byID[id]
 	if w == nil {
 		return Standing{}, false
 	}
-	return Standing{Name: w.name, InTotal: w.inTotal, Height: w.height, LeadsAway: w.leadsAway}, true
+	return Standing{Name: w.name, InTotal: w.inTotal, Height: w.height, LeadsAway: w.leadsAway, Elsewhere: i.elsewhere.isSet()}, true
 }
 
 // Check fails if the user chose an interface that is not there.
@@ -123,7 +149,7 @@ func (i *Interfaces) Reconcile(links []netlink.Link) error {
 		present[attrs.Index] = true
 		w := i.byIndex[attrs.Index]
 		if w != nil {
-			w.name = attrs.Name
+			w.name = i.elsewhere.prefix() + attrs.Name
 		}
 		if w == nil && i.chosen.mean(attrs) || w != nil && w.wantsAnew(attrs, ingresses[attrs.Index]) {
 			i.watch(l, ingresses[attrs.Index])
@@ -196,18 +222,25 @@ func (i *Interfaces) watch(l netlink.Link, ingress crossconnect.XDPIngress) {
 	attrs := l.Attrs()
 	w := i.byIndex[attrs.Index]
 	if w == nil {
-		w = &watched{name: attrs.Name}
+		w = &watched{name: i.elsewhere.prefix() + attrs.Name}
 		i.byIndex[attrs.Index] = w
 	}
 	w.refusal, w.beside = nil, xdpProgram(attrs)
 	if w.probe == nil {
-		if w.probe, w.refusal = i.packets.newProbe(l); w.refusal != nil {
+		if w.probe, w.refusal = i.packets.newProbe(l, i.elsewhere.Inode); w.refusal != nil {
 			return
 		}
 		w.past = i.packets.counters.newTally(w.probe.block)
 		i.byID[w.probe.id] = w
 	}
 	hooks, why := hooksToTry(i.requested, factsOf(l))
+	if i.elsewhere.isSet() {
+		if hooks[0] != probes.HookTracepoint {
+			w.refusal = fmt.Errorf("%s, and nothing is attached in another network namespace", why)
+			return
+		}
+		hooks = hooks[:1]
+	}
 	w.pending = true
 	i.Queue.add(attachJob{w: w, hooks: hooks, why: why, ingress: ingress})
 }
@@ -257,6 +290,16 @@ func (i *Interfaces) Poll(links []netlink.Link, interval time.Duration) ([]probe
 	if err := i.packets.counters.others.read(); err != nil {
 		return nil, nil, err
 	}
+	return i.poll(links, addresses, interval)
+}
+
+// PollElsewhere is Poll for another network namespace, whose addresses those are. It is to be
+// called after Poll, which reads for both.
+func (i *Interfaces) PollElsewhere(links []netlink.Link, addresses map[int][]netip.Prefix, interval time.Duration) ([]probes.Interface, []probes.Protocol, error) {
+	return i.poll(links, addresses, interval)
+}
+
+func (i *Interfaces) poll(links []netlink.Link, addresses map[int][]netip.Prefix, interval time.Duration) ([]probes.Interface, []probes.Protocol, error) {
 	rows := make([]probes.Interface, 0, len(i.byIndex))
 	var traffic []probes.Protocol
 	for _, l := range links {
@@ -265,9 +308,14 @@ func (i *Interfaces) Poll(links []netlink.Link, interval time.Duration) ([]probe
 			continue
 		}
 		row := describe(l, addresses[l.Attrs().Index])
+		row.Name, row.NetNS, row.Namespace = w.name, i.elsewhere.Name, i.elsewhere.Inode
 		row.InTotal = w.inTotal
-		i.topology.describe(&row, l)
-		i.look(w, l)
+		i.topology.describe(&row, l, addresses)
+		if i.elsewhere.isSet() {
+			w.foreign = []string{} // they are asked for by ifindex, which is here of others
+		} else {
+			i.look(w, l)
+		}
 		row.Foreign = w.foreign
 		if w.probe != nil {
 			row.Hook, row.HookReason = w.probe.hook, w.probe.reason

@@ -23,6 +23,7 @@ const (
 const (
 	noBlock           = 0xffff // NO_BLOCK
 	interfaceChainMax = 8      // INTERFACE_CHAIN_MAX
+	interfaceSpread   = 61     // INTERFACE_SPREAD
 	interfacePlaces   = 1024   // at least, besides as many for what is chained
 )
 
@@ -33,7 +34,9 @@ type interfaceTable struct {
 	memory []byte
 	places []bpf.PacketsInterface
 	mask   uint32 // of the places that an ifindex leads to; the others are for chains
-	used   uint32 // places of chains that were ever used
+	// namespace is the one that programs were loaded for, as Program has it.
+	namespace uint32
+	used      uint32 // places of chains that were ever used
 }
 
 // tablePlaces returns how many places map interfaces has for that many
@@ -70,10 +73,15 @@ func (t *interfaceTable) Close() error {
 	return nil
 }
 
+// place is where the chain of an interface begins: interface_place().
+func (t *interfaceTable) place(entry bpf.PacketsInterface) uint32 {
+	return (entry.Ifindex + (entry.NetworkNamespace-t.namespace)*interfaceSpread) & t.mask
+}
+
 // add has the packet program find an interface, and returns its place. It fails
 // if too many interfaces share one.
 func (t *interfaceTable) add(entry bpf.PacketsInterface) (place uint32, err error) {
-	place = entry.Ifindex & t.mask
+	place = t.place(entry)
 	for chained := 0; t.places[place].Ifindex != 0; chained++ {
 		next := t.places[place].Next
 		if next == 0 {

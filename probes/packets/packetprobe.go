@@ -1,6 +1,7 @@
 package packets
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -39,8 +40,8 @@ type packetProbe struct {
 }
 
 // newProbe prepares the counting on an interface, which begins when it is attached to a
-// hook.
-func (p *Program) newProbe(l netlink.Link) (*packetProbe, error) {
+// hook. elsewhere is another network namespace that the interface is in, or 0.
+func (p *Program) newProbe(l netlink.Link, elsewhere uint32) (*packetProbe, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func (p *Program) newProbe(l netlink.Link) (*packetProbe, error) {
 	}
 	probe.block = p.counters.take()
 	place, err := p.table.add(bpf.PacketsInterface{
-		Ifindex: uint32(probe.ifindex), NetworkNamespace: p.namespace,
+		Ifindex: uint32(probe.ifindex), NetworkNamespace: cmp.Or(elsewhere, p.namespace),
 		Id: probe.id, Block: probe.block, Flags: probe.flags,
 	})
 	if err != nil {
@@ -87,6 +88,9 @@ func (p *packetProbe) attach(hooks []probes.Hook, why string, ingress crossconne
 			return nil
 		}
 		refused.add(at, err)
+		if isLimit(err) {
+			break // which keeps it from the others, too
+		}
 	}
 	return errors.Join(refused...)
 }
@@ -99,6 +103,9 @@ func (p *packetProbe) attachAt(at probes.Hook) error {
 		}
 		p.count(at, interfaceTraceRX|interfaceTraceTX)
 		return nil
+	}
+	if err := errFewFiles(); err != nil {
+		return err
 	}
 	receive, err := p.packets.program(p.packets.entries.receive(at))
 	if err != nil {

@@ -169,6 +169,7 @@ func (p *Program) makeMaps() error {
 	if p.table, err = newInterfaceTable(p.shared[bpf.PacketsMapInterfaces]); err != nil {
 		return err
 	}
+	p.table.namespace = p.namespace
 	cpus, err := presentCPUs()
 	if err != nil {
 		return err
@@ -209,7 +210,7 @@ func (p *Program) enter() error {
 	if err != nil {
 		return err
 	}
-	p.namespace = inode
+	p.namespace, p.table.namespace = inode, inode
 	return p.spec.Variables[bpf.PacketsVarNetworkNamespace].Set(inode)
 }
 

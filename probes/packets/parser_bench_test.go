@@ -107,7 +107,7 @@ func newParserSubject(t testing.TB, kind int, link netlink.Link) *parserSubject 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = packets.Close() })
-	probe, err := packets.newProbe(link)
+	probe, err := packets.newProbe(link, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

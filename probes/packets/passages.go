@@ -17,6 +17,7 @@ type Standing struct {
 	InTotal   bool // as in probes.Interface
 	Height    int  // 0 if it stands on no other interface, else one more than the highest of those
 	LeadsAway bool // to a container or a virtual machine
+	Elsewhere bool // in another network namespace
 }
 
 // Standings returns the Standing of an interface by its id, false if the interface is
@@ -164,19 +165,29 @@ func second(isIt bool) int {
 // interfaces by which the local end's frames enter, from the lowest on, then those by
 // which they leave.
 func (m *member) compare(other *member, isFlipped bool) int {
-	isNear, otherNear := m.isFlipped != isFlipped, other.isFlipped != isFlipped
-	order := 0
-	switch {
-	case isNear && !otherNear:
-		return -1
-	case otherNear && !isNear:
-		return 1
-	case isNear:
-		order = m.Height - other.Height
-	default:
-		order = other.Height - m.Height
+	isNear := m.isFlipped != isFlipped
+	order := cmp.Compare(m.station(isNear), other.station(other.isFlipped != isFlipped))
+	if isNear {
+		order = cmp.Or(order, m.Height-other.Height)
+	} else {
+		order = cmp.Or(order, other.Height-m.Height)
 	}
 	return cmp.Or(order, strings.Compare(m.Name, other.Name))
+}
+
+// station is where on the way an interface is: first the local end's own in another network
+// namespace, then those here that lead to the local end, and to the remote one, then that of
+// the remote one.
+func (m *member) station(isNear bool) int {
+	switch {
+	case m.Elsewhere && !isNear:
+		return 0
+	case isNear && !m.Elsewhere:
+		return 1
+	case !isNear:
+		return 2
+	}
+	return 3
 }
 
 // counted is what was counted in one direction.

@@ -22,7 +22,7 @@ func BenchmarkProtocolsPoll(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer p.Close()
-		probe, err := p.newProbe(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 1, EncapType: "ether"}})
+		probe, err := p.newProbe(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 1, EncapType: "ether"}}, 0)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package packets
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -27,11 +28,12 @@ type topology struct {
 	heights map[int]int // those that were asked for, by ifindex
 }
 
-func topologyOf(links []netlink.Link) topology {
+// topologyOf has names begin with prefix.
+func topologyOf(links []netlink.Link, prefix string) topology {
 	t := topology{names: make(map[int]string, len(links)), lower: make(map[int][]int), heights: make(map[int]int)}
 	for _, l := range links {
 		attrs := l.Attrs()
-		t.names[attrs.Index] = attrs.Name
+		t.names[attrs.Index] = prefix + attrs.Name
 		if attrs.MasterIndex != 0 {
 			t.lower[attrs.MasterIndex] = append(t.lower[attrs.MasterIndex], attrs.Index)
 		}
@@ -71,8 +73,9 @@ func (t topology) height(ifindex, depth int) int {
 	return height
 }
 
-// describe fills in where an interface stands among the others.
-func (t topology) describe(row *probes.Interface, l netlink.Link) {
+// describe fills in where an interface stands among the others, whose addresses those are by
+// ifindex.
+func (t topology) describe(row *probes.Interface, l netlink.Link, addresses map[int][]netip.Prefix) {
 	attrs := l.Attrs()
 	row.Master = t.names[attrs.MasterIndex]
 	row.Lower = make([]string, 0, len(t.lower[attrs.Index]))
@@ -86,14 +89,17 @@ func (t topology) describe(row *probes.Interface, l netlink.Link) {
 	row.Peer = &probes.Peer{Ifindex: attrs.ParentIndex}
 	if attrs.NetNsID >= 0 {
 		row.Peer.NetNSID = &attrs.NetNsID
+		return
 	}
+	row.Peer.Name, row.Peer.HostnameReason = t.names[attrs.ParentIndex], "it is in this namespace"
+	row.Peer.SetAddress(addresses[attrs.ParentIndex])
 }
 
 // chooseTotal decides which interfaces the totals are made of, so that each frame is in
-// them once: those that do not stand on another counted interface. Tunnels and loopback
-// are among them only if nothing else is.
+// them once: those of our own network namespace that do not stand on another counted
+// interface. Tunnels and loopback are among them only if nothing else is.
 func (i *Interfaces) chooseTotal(links []netlink.Link) {
-	i.topology = topologyOf(links)
+	i.topology = topologyOf(links, i.elsewhere.prefix())
 	counted := func(ifindex int) bool {
 		w := i.byIndex[ifindex]
 		return w != nil && w.refusal == nil
@@ -104,8 +110,8 @@ func (i *Interfaces) chooseTotal(links []netlink.Link) {
 	}
 	for _, l := range links {
 		if w := i.byIndex[l.Attrs().Index]; w != nil {
-			w.inTotal = counted(l.Attrs().Index) && !(bare && wraps(l)) && !i.topology.standsOn(l.Attrs().Index, counted)
-			w.height, w.leadsAway = i.topology.height(l.Attrs().Index, deepest), leadsAway(l)
+			w.inTotal = !i.elsewhere.isSet() && counted(l.Attrs().Index) && !(bare && wraps(l)) && !i.topology.standsOn(l.Attrs().Index, counted)
+			w.height, w.leadsAway = i.topology.height(l.Attrs().Index, deepest), !i.elsewhere.isSet() && leadsAway(l)
 		}
 	}
 }

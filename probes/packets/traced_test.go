@@ -140,7 +140,7 @@ func TestTooManyShareAPlace(t *testing.T) {
 	for n := range interfaceChainMax + 2 {
 		link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 1 + n*interfacePlaces}}
 		free := len(p.counters.free)
-		_, err := p.newProbe(link)
+		_, err := p.newProbe(link, 0)
 		switch {
 		case n <= interfaceChainMax && err != nil:
 			t.Errorf("interface %d: %v", n, err)

@@ -58,8 +58,8 @@ func SelectConnections(s *probes.Sample, q Query) Connections {
 	if s.Interval > 0 {
 		out.PerSecond = float64(s.NewConnections) / s.Interval.Seconds()
 	}
-	r := ranking{conns: on(q.Scope, s), by: q.Order}
-	rows := newMatcher(q.Filter).rows(r.conns)
+	r := ranking{conns: on(q.Scope, s), by: Order(q.Connections.By), reversed: q.Connections.Reversed}
+	rows := matchingConnections(r.conns, q.Connections.Filter)
 	out.Matching = len(rows)
 	need := q.Need
 	if q.Pinned {

@@ -18,23 +18,22 @@ const (
 	Busiest
 )
 
-// String is for the screen.
-func (o Order) String() string {
-	if o == Busiest {
-		return "busiest first"
-	}
-	return "newest first"
-}
+// Orders are what they are called, as ones of Rows.By.
+var Orders = []string{Newest: "newest first", Busiest: "busiest first"}
 
 // ranking puts the connections of one sample in order, without touching the
 // sample.
 type ranking struct {
-	conns []probes.Connection
-	by    Order
+	conns    []probes.Connection
+	by       Order
+	reversed bool
 }
 
 // compare is a total order: rows with equal values never change places.
 func (r *ranking) compare(a, b int32) int {
+	if r.reversed {
+		a, b = b, a
+	}
 	x, y := &r.conns[a], &r.conns[b]
 	if r.by == Busiest {
 		if c := cmp.Compare(y.RXBPS+y.TXBPS, x.RXBPS+x.TXBPS); c != 0 {

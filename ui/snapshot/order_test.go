@@ -16,7 +16,7 @@ func TestFirstRows(t *testing.T) {
 	}
 	for _, by := range []Order{Newest, Busiest} {
 		r := ranking{conns: s.Connections, by: by}
-		all := newMatcher("").rows(s.Connections)
+		all := matchingConnections(s.Connections, "")
 		want := slices.Clone(all)
 		slices.SortFunc(want, r.compare)
 		for _, k := range []int{0, 1, 2, 100, 749, 750, 2999, 3000, 5000} {
@@ -34,21 +34,24 @@ func TestFirstRows(t *testing.T) {
 // BenchmarkConnections is what the presenter does at each sample with a table of
 // 65,536: filter, order.
 func BenchmarkConnections(b *testing.B) {
-	const n, need = 65536, 256
+	const n, many, need = 65536, 1_000_000, 256
 	for _, c := range []struct {
 		name   string
+		rows   int
 		active int
 		q      Query
 	}{
-		{"newest/idle", 100, Query{Order: Newest, Need: need}},
-		{"newest/all active", n, Query{Order: Newest, Need: need}},
-		{"busiest/idle", 100, Query{Order: Busiest, Need: need}},
-		{"busiest/all active", n, Query{Order: Busiest, Need: need}},
-		{"busiest/to the end", 100, Query{Order: Busiest, Need: n}},
-		{"newest/filter", 100, Query{Order: Newest, Need: need, Filter: "10.1.7 udp"}},
+		{"newest/idle", n, 100, Query{Connections: Rows{By: int(Newest)}, Need: need}},
+		{"newest/all active", n, n, Query{Connections: Rows{By: int(Newest)}, Need: need}},
+		{"busiest/idle", n, 100, Query{Connections: Rows{By: int(Busiest)}, Need: need}},
+		{"busiest/all active", n, n, Query{Connections: Rows{By: int(Busiest)}, Need: need}},
+		{"busiest/to the end", n, 100, Query{Connections: Rows{By: int(Busiest)}, Need: n}},
+		{"newest/a million", many, 1000, Query{Need: need}},
+		{"busiest/a million", many, 1000, Query{Connections: Rows{By: int(Busiest)}, Need: need}},
+		{"newest/filter", n, 100, Query{Connections: Rows{By: int(Newest), Filter: "10.1.7 udp"}, Need: need}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			s := probes.Sample{Time: fake.Start, Interval: time.Second, Connections: fake.Connections(n, c.active, fake.Start)}
+			s := probes.Sample{Time: fake.Start, Interval: time.Second, Connections: fake.Connections(c.rows, c.active, fake.Start)}
 			b.ReportAllocs()
 			for b.Loop() {
 				_ = SelectConnections(&s, c.q)

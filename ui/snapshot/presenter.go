@@ -30,10 +30,11 @@ type Presenter struct {
 	stale     bool           // snapshot is not of shown
 	history   *history
 	mixer     mixer
-	busiest   steadyOrder[int]    // interfaces by bit/s
-	ranked    []probes.Interface  // of shown
-	dropOrder steadyOrder[uint64] // rows by their rates
-	drops     probes.Drops        // of shown, ranked
+	busiest   steadyOrder[probes.InterfaceKey] // interfaces by bit/s, groups by that of all in them
+	folded    bool                             // whether busiest is of groups
+	ranked    []*probes.Interface              // of shown
+	dropOrder steadyOrder[uint64]              // rows by their rates
+	drops     probes.Drops                     // of shown, ranked
 	log       execLog
 	ledger    *Ledger
 	frozen    map[GroupBy][]Group // nil unless paused
@@ -107,17 +108,27 @@ func (p *Presenter) absorb() {
 	p.smooth(p.shown)
 }
 
-// rank returns the interfaces of a sample, the busiest first.
-func (p *Presenter) rank(s *probes.Sample) []probes.Interface {
-	rates, rows := make(map[int]float64, len(s.Interfaces)), make(map[int]*probes.Interface, len(s.Interfaces))
+// rank returns the interfaces of a sample, the busiest first. While they are folded, a group
+// is as busy as all that is in it.
+func (p *Presenter) rank(s *probes.Sample) []*probes.Interface {
+	rows := make(map[probes.InterfaceKey]*probes.Interface, len(s.Interfaces))
+	ranked := make([]*probes.Interface, 0, len(rows))
 	for i := range s.Interfaces {
 		row := &s.Interfaces[i]
-		rates[row.Ifindex], rows[row.Ifindex] = row.RXBPS+row.TXBPS, row
+		rows[row.Key()] = row
+		ranked = append(ranked, row)
+	}
+	if p.query.IsFolded() != p.folded {
+		p.busiest, p.folded = steadyOrder[probes.InterfaceKey]{}, p.query.IsFolded()
+	}
+	rates := make(map[probes.InterfaceKey]float64, len(rows))
+	for t, i := newTree(ranked), 0; i < len(ranked); i++ {
+		rates[ranked[i].Key()] = t.rank(ranked[i], p.folded)
 	}
 	p.busiest.update(rates, s.Interval)
-	ranked := make([]probes.Interface, 0, len(rows))
-	for _, ifindex := range p.busiest.order {
-		ranked = append(ranked, *rows[ifindex])
+	ranked = ranked[:0]
+	for _, key := range p.busiest.order {
+		ranked = append(ranked, rows[key])
 	}
 	return ranked
 }
@@ -177,9 +188,15 @@ func (p *Presenter) Ask(q Query) {
 		p.mixed = p.mixer.mix(p.shown, q.Scope)
 		p.snapshot.Protocols = p.mixed.remember(p.history)
 	}
-	if !q.sameRows(p.snapshot.Connections.Query) {
+	if !q.sameConnections(p.snapshot.Connections.Query) {
 		p.snapshot.Connections = SelectConnections(p.shown, q)
 		p.snapshot.Groups = p.groups()
+	}
+	if q.IsFolded() != old.IsFolded() {
+		p.ranked = p.rank(p.shown)
+	}
+	if !q.sameInterfaces(p.snapshot.InterfaceRows.Query) {
+		p.snapshot.InterfaceRows = selectInterfaces(p.ranked, q)
 	}
 }
 
@@ -229,14 +246,14 @@ func (p *Presenter) build() {
 	s := p.shown
 	p.stale = false
 	p.snapshot = Snapshot{
-		Time:        s.Time,
-		Hooks:       countHooks(s.Interfaces),
-		Attaching:   s.Attaching,
-		Interfaces:  s.Interfaces,
-		Busiest:     p.ranked,
-		Protocols:   p.mixed.remember(p.history),
-		Connections: SelectConnections(s, p.query),
-		Groups:      p.groups(),
+		Time:          s.Time,
+		Hooks:         countHooks(s.Interfaces, s.Attaching),
+		Attaching:     s.Attaching,
+		Interfaces:    s.Interfaces,
+		Protocols:     p.mixed.remember(p.history),
+		Connections:   SelectConnections(s, p.query),
+		Groups:        p.groups(),
+		InterfaceRows: selectInterfaces(p.ranked, p.query),
 		Execs: Execs{
 			LeftOut:     s.Execs.LeftOut,
 			ArgsLeftOut: s.Execs.ArgsLeftOut,

@@ -95,8 +95,8 @@ func TestBusiestFirst(t *testing.T) {
 		if n > 0 {
 			want = 79
 		}
-		if len(shown.Busiest) != 112 || shown.Busiest[0].Ifindex != want || shown.Interfaces[0].Ifindex != 2 {
-			t.Errorf("sample %d: %d interfaces, the first has index %d, want %d", n, len(shown.Busiest), shown.Busiest[0].Ifindex, want)
+		if rows := shown.InterfaceRows.Rows; len(rows) != 112 || rows[0].Ifindex != want || shown.Interfaces[0].Ifindex != 2 {
+			t.Errorf("sample %d: %d interfaces, the first has index %d, want %d", n, len(rows), rows[0].Ifindex, want)
 		}
 	}
 }

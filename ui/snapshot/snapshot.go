@@ -10,14 +10,15 @@ import (
 
 // Snapshot is all that one refresh shows. Once handed over it is never changed.
 type Snapshot struct {
-	Time        time.Time
-	Hooks       []HookCount
-	Attaching   probes.Progress
-	Interfaces  []probes.Interface // by ifindex
-	Busiest     []probes.Interface // the same, the busiest first
-	Protocols   Protocols
-	Connections Connections
-	Groups      []Group // by what the query says; the busiest first
+	Time       time.Time
+	Hooks      []HookCount
+	Attaching  probes.Progress
+	Interfaces []probes.Interface // by ifindex
+	// InterfaceRows are the same as rows to show.
+	InterfaceRows Interfaces
+	Protocols     Protocols
+	Connections   Connections
+	Groups        []Group // by what the query says; the busiest first
 	// OwnersProblem is as in probes.Sample.
 	OwnersProblem string
 	Execs         Execs
@@ -42,9 +43,14 @@ type HookCount struct {
 	Interfaces int
 }
 
-func countHooks(interfaces []probes.Interface) []HookCount {
+// countHooks counts interfaces that are not watched, too, once all were attached to.
+func countHooks(interfaces []probes.Interface, attaching probes.Progress) []HookCount {
 	var out []HookCount
-	for _, hook := range []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact} {
+	hooks := []probes.Hook{probes.HookTracepoint, probes.HookXDP, probes.HookXDPGeneric, probes.HookTC, probes.HookClsact}
+	if attaching.All == 0 {
+		hooks = append(hooks, probes.HookNone)
+	}
+	for _, hook := range hooks {
 		n := 0
 		for i := range interfaces {
 			if interfaces[i].Hook == hook {
