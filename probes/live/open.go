@@ -69,6 +69,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	if l.namespace, err = kernel.NetworkNamespace(); err != nil {
 		return e, err
 	}
+	l.name = peers.NameOf(l.namespace) // before it is confined: of the first process, root alone sees it
 	if err := l.openPrograms(opts, len(links)); err != nil {
 		return e, err
 	}
@@ -82,7 +83,6 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 		return e, err
 	}
 	l.pairs.allowLinks = opts.AllowLinks
-	l.name = peers.NameOf(l.namespace)
 	l.namespaces.packets = l.packets
 	if err := l.namespaces.check(); err != nil {
 		return e, err
