@@ -85,6 +85,9 @@ func (b *beside) start(ctx context.Context, file linksfile.File) error {
 		supervisor.Args = append(supervisor.Args, "--"+keepCommand)
 	} // else keeping a pair will say why that cannot be
 	if file.Path != "" {
+		if err := errNoRights(); err != nil {
+			return err
+		}
 		if b.links, supervisor.ExtraFiles[linksDescriptor-firstExtra], err = linksfile.OpenRemote(ctx, file); err != nil {
 			return err
 		}

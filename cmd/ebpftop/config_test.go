@@ -25,7 +25,7 @@ type etc struct {
 const (
 	systemSettings = "/etc/ebpftop/config.yaml"
 	settingsUser   = 12345
-	settingsCount  = 13 // that there are
+	settingsCount  = 14 // that there are
 )
 
 // inEtc runs a test where /etc is its own.
@@ -102,7 +102,7 @@ func TestSettingsWin(t *testing.T) {
 		// What it prints is a file of settings that says the same.
 		e.writes(e.userSettings(), settingsUser, got.out)
 		e.check(os.Remove(systemSettings))
-		if again := e.run(nil, "config"); again.status != 0 || strings.Count(again.out, e.userSettings()) != settingsCount-1 { // but interface, which is not set
+		if again := e.run(nil, "config"); again.status != 0 || strings.Count(again.out, e.userSettings()) != settingsCount-2 { // but interface and netns, which are not set
 			t.Errorf("status %d, said %q, printed\n%s", again.status, again.errOut, again.out)
 		}
 		none := e.run(nil, "config", "--config", "none")

@@ -131,7 +131,9 @@ func TestFlagsComplete(t *testing.T) {
 			}
 		})
 		for _, sub := range cmd.Commands() {
-			check(sub)
+			if !sub.Hidden { // else it is for ebpftop itself
+				check(sub)
+			}
 		}
 	}
 	check(newRootCommand())
