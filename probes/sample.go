@@ -124,7 +124,11 @@ type InterfaceKey uint64
 
 // Key is in the order of ifindex, our own network namespace first.
 func (i *Interface) Key() InterfaceKey {
-	return InterfaceKey(i.Namespace)<<32 | InterfaceKey(uint32(i.Ifindex))
+	return keyOf(i.Namespace, i.Ifindex)
+}
+
+func keyOf(namespace uint32, ifindex int) InterfaceKey {
+	return InterfaceKey(namespace)<<32 | InterfaceKey(uint32(ifindex))
 }
 
 // Peer is the other end of a veth. What is not known is nil or empty, and the reason says
@@ -140,11 +144,16 @@ type Peer struct {
 	Hostname       *string `json:"hostname"`
 	HostnameReason string  `json:"hostname_reason,omitempty"`
 	Namespace      string  `json:"namespace,omitempty"` // its name in /run/netns
+	// Inode is that of the network namespace if its interfaces are watched, too, else 0.
+	Inode uint32 `json:"-"`
 	// Address is the first one that is not link-local, an IPv4 one if there is any. It can
 	// be some seconds old.
 	Address       *netip.Addr `json:"address"`
 	AddressReason string      `json:"address_reason,omitempty"`
 }
+
+// Key is that of the peer, false if its namespace is not watched.
+func (p *Peer) Key() (InterfaceKey, bool) { return keyOf(p.Inode, p.Ifindex), p.Inode != 0 }
 
 // Owner names what the peer is in: by host name or by the name in /run/netns. It is empty if
 // there is neither, and in this namespace.

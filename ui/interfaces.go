@@ -51,7 +51,11 @@ func (p *interfacesPane) Keys() []key.Binding {
 
 // moreKeys are keys for a footer with more room.
 func (p *interfacesPane) moreKeys() []key.Binding {
-	return append(p.list.keysNow(&p.keys), p.keys.Fold)
+	more := p.list.keysNow(&p.keys)
+	if p.folding == nil { // else Keys has it
+		more = append(more, p.keys.Fold)
+	}
+	return more
 }
 
 func (p *interfacesPane) typing() bool { return p.list.typing() }

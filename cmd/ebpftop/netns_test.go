@@ -66,6 +66,25 @@ func TestNetns(t *testing.T) {
 	}
 }
 
+// TestNetnsFolds: what leads to a pod, and what is in it, is one row.
+func TestNetnsFolds(t *testing.T) {
+	host, pod := labtest.Namespace(t), labtest.Namespace(t)
+	b := &bench{t: t}
+	b.check(lab.QuietVeth(host, "veth0", pod, "eth0"))
+	b.check(lab.QuietVeth(host, "veth1", pod, "net1"))
+	startPod(t, pod, podName(0))
+	cmd := ebpftop(t, "--netns", podName(0))
+	cmd.Env = append(cmd.Env, screenEnvironment...)
+	s := openScreen(t, host, cmd)
+	s.await("all", "veth0", "veth1", podName(0)+"/eth0", podName(0)+"/net1")
+	s.press("z", "f")
+	s.await("one row, with the rest in its details", "4 folded", "veth0 +3", "veth1 "+podName(0)+"/eth0 "+podName(0)+"/net1")
+	s.press("o")
+	s.await("the pod's interfaces below those that lead to it", "▾ veth0", "+1")
+	s.press("q")
+	s.ended(0)
+}
+
 // TestNetnsChosen watches one namespace, and its interfaces alone where others are meant.
 func TestNetnsChosen(t *testing.T) {
 	host, peer := pair(t)

@@ -141,6 +141,7 @@ func (n *namespaces) poll(s *probes.Sample, interval time.Duration) error {
 		errs = append(errs, err)
 		s.Interfaces, s.Protocols = append(s.Interfaces, rows...), append(s.Protocols, protocols...)
 	}
+	n.tellPeers(s.Interfaces)
 	slices.SortFunc(s.Interfaces, func(a, b probes.Interface) int {
 		if a.Key() < b.Key() {
 			return -1
@@ -148,6 +149,19 @@ func (n *namespaces) poll(s *probes.Sample, interval time.Duration) error {
 		return 1
 	})
 	return errors.Join(errs...)
+}
+
+// tellPeers fills in which peers are in namespaces that are watched.
+func (n *namespaces) tellPeers(rows []probes.Interface) {
+	inodes := make(map[int]uint32, len(n.watched))
+	for inode, one := range n.watched {
+		inodes[one.Number] = inode
+	}
+	for i := range rows {
+		if peer := rows[i].Peer; peer != nil && peer.NetNSID != nil {
+			peer.Inode = inodes[*peer.NetNSID]
+		}
+	}
 }
 
 // standing is a packets.Standings for interfaces in other namespaces.

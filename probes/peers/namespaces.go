@@ -23,15 +23,15 @@ type Namespace struct {
 	Inode uint32
 	// Name is a host name, else a name in /run/netns, else the number. No two have the same.
 	Name   string
-	number int // its netnsid
+	Number int // its netnsid in our own
 }
 
 // Links lists its interfaces. It fails if the namespace is gone.
-func (f *Finder) Links(n Namespace) ([]netlink.Link, error) { return f.asker.Links(n.number) }
+func (f *Finder) Links(n Namespace) ([]netlink.Link, error) { return f.asker.Links(n.Number) }
 
 // Addresses lists the addresses of its interfaces by ifindex.
 func (f *Finder) Addresses(n Namespace) (map[int][]netip.Prefix, error) {
-	return f.asker.Addresses(n.number)
+	return f.asker.Addresses(n.Number)
 }
 
 // NamedNamespaces are the names in /run/netns.
@@ -94,7 +94,7 @@ func (f *Finder) Namespaces(texts []string) (found []Namespace, unknown []string
 		if name == "\xff" {
 			name = "netns" + strconv.Itoa(number)
 		}
-		found = append(found, Namespace{Inode: inode, Name: name, number: number})
+		found = append(found, Namespace{Inode: inode, Name: name, Number: number})
 	}
 	for i, text := range texts {
 		if !matched[i] && text != AllNamespaces {
@@ -114,7 +114,7 @@ func tellApart(found []Namespace) {
 	}
 	for i := range found {
 		if n := &found[i]; count[n.Name] > 1 {
-			n.Name += "#" + strconv.Itoa(n.number)
+			n.Name += "#" + strconv.Itoa(n.Number)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -8,7 +9,8 @@ import (
 )
 
 // Folding has interfaces shown in groups: a bridge with its ports, a bond with its members,
-// a device with its VLANs. It says which groups are open. It never changes, so that it can
+// a device with its VLANs, a container with all that leads to it and what is watched inside.
+// It says which groups are open. It never changes, so that it can
 // be part of a Query.
 type Folding struct {
 	open map[probes.InterfaceKey]bool // by the head
@@ -50,8 +52,9 @@ func newTree(interfaces []*probes.Interface) *tree {
 	for _, i := range interfaces {
 		t.rows[i.Name] = i
 	}
+	doors := t.doors(interfaces)
 	for _, i := range interfaces {
-		if head := t.head(i); head != "" && !t.isBelow(head, i.Name) {
+		if head := cmp.Or(t.head(i), doors.head(i)); head != "" && !t.isBelow(head, i.Name) {
 			t.above[i.Name] = head
 			t.below[head] = append(t.below[head], i.Name)
 		}
@@ -92,20 +95,33 @@ func (t *tree) members(head string) (names []string) {
 	return names
 }
 
+// leadingTo counts those of names that lead to a container that is called owner.
+func (t *tree) leadingTo(owner string, names []string) (count int) {
+	for _, name := range names {
+		if owner != "" && t.rows[name].Peer.Owner() == owner {
+			count++
+		}
+	}
+	return count
+}
+
 // sum adds up a group so that each frame counts once in a direction, by the rule of
 // probes.Totals: those stay out that stand on others in the group, whose frames they carry
-// once more.
+// once more, and those in a container, whose frames pass what leads to it, if that is counted on.
 func (t *tree) sum(head string) (traffic probes.Traffic, trouble Trouble) {
-	in := make(map[string]bool)
+	in, entered := make(map[string]bool), make(map[container]bool)
 	names := append(t.members(head), head)
 	for _, name := range names {
 		in[name] = true
+		if c, ok := containerOf(t.rows[name]); ok && t.rows[name].NetNS == "" && t.rows[name].Hook != probes.HookNone {
+			entered[c] = true
+		}
 	}
 	for _, name := range names {
 		row := t.rows[name]
 		own := troubleOf(row)
 		trouble.Dropped += own.Dropped
-		if t.standsOn(row, in, deepest) {
+		if row.NetNS != "" && entered[container{inode: row.Namespace}] || t.standsOn(row, in, deepest) {
 			continue
 		}
 		traffic = plus(traffic, row.Traffic)

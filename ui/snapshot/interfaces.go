@@ -30,7 +30,7 @@ type Interface struct {
 	Where string
 	// Alias is the name of the container that it leads to, by which it is known where there
 	// is room for one name only. It is empty if that is not known, if it is in another network
-	// namespace, or if others lead to the same container.
+	// namespace, or if others lead to the same container that are not folded into it.
 	Alias string
 }
 
@@ -142,6 +142,9 @@ func selectInterfaces(busiest []*probes.Interface, q Query) Interfaces {
 	t := newTree(busiest)
 	for i := range rows {
 		q.Folding.fold(&rows[i], t)
+		if owner := rows[i].Peer.Owner(); rows[i].Folded && t.leadingTo(owner, rows[i].Members)+1 == leading[owner] {
+			rows[i].Alias = owner
+		}
 	}
 	interfaceKind.sort(rows, q.Interfaces)
 	out.Rows = t.inOrder(rows)

@@ -43,10 +43,12 @@ func hypervisor() []probes.Interface {
 }
 
 // ask returns what is shown of the hypervisor.
-func ask(q Query) Interfaces {
+func ask(q Query) Interfaces { return askOf(hypervisor(), q) }
+
+func askOf(interfaces []probes.Interface, q Query) Interfaces {
 	p := NewPresenter(nil)
 	p.query = q
-	s := probes.Sample{Interfaces: hypervisor()}
+	s := probes.Sample{Interfaces: interfaces}
 	p.Take(&s)
 	p.Publish()
 	return (<-p.Snapshots).InterfaceRows
@@ -135,6 +137,73 @@ func TestGroupCountsOnce(t *testing.T) {
 	for _, row := range ask(Query{Folding: (&Folding{}).Toggle(1)}).Rows {
 		if row.Name == "br0" && row.Traffic.RXPackets != 7 {
 			t.Errorf("the head of an open group counts %d, want its own 7", row.Traffic.RXPackets)
+		}
+	}
+}
+
+// node has a pod on a network of its own and on one with a bridge, whose inside is watched,
+// too, a pod on two networks, and another container with the same host name.
+func node() []probes.Interface {
+	leading := func(name string, ifindex, netnsid int, hostname string, inside uint32, packets uint64) probes.Interface {
+		return probes.Interface{
+			Name: name, Ifindex: ifindex, Hook: probes.HookTracepoint, Traffic: probes.Traffic{RXPackets: packets, RXBPS: float64(packets)},
+			Peer: &probes.Peer{Ifindex: 100 + ifindex, NetNSID: &netnsid, Hostname: &hostname, Inode: inside},
+		}
+	}
+	inside := func(name string, ifindex int, packets uint64) probes.Interface {
+		i := leading(name, 100+ifindex, 0, "", 0, packets)
+		i.NetNS, i.Namespace, i.Peer.Ifindex = "web", 77, ifindex
+		return i
+	}
+	rows := []probes.Interface{
+		leading("net1", 4, 1, "web", 77, 1000), leading("veth3", 3, 1, "web", 77, 500),
+		leading("net0", 5, 1, "web", 77, 100),
+		inside("web/net1", 4, 1000), inside("web/eth0", 3, 500), inside("web/net0", 5, 100),
+		{Name: "web/wg0", Ifindex: 9, NetNS: "web", Namespace: 77, Hook: probes.HookTracepoint, Traffic: probes.Traffic{RXPackets: 90}},
+		leading("db1", 6, 2, "db", 0, 20), leading("db0", 7, 2, "db", 0, 10), leading("other", 8, 3, "web", 0, 5),
+		{Name: "cni0", Ifindex: 2, Kind: "bridge", Lower: []string{"veth3"}, Hook: probes.HookTracepoint},
+	}
+	rows[1].Master = "cni0"
+	return rows
+}
+
+// TestFoldContainers: what leads to a container has one row, with what is watched inside, and
+// each frame once; what passes a bridge stays with that.
+func TestFoldContainers(t *testing.T) {
+	folded := &Folding{}
+	open := folded.Toggle(4).Toggle(2).Toggle(3)
+	for want, q := range map[string]Query{
+		"net1+ cni0+ db1+ other": {Folding: folded},
+		"net1 .web/net1 .net0+ .web/wg0 cni0 .veth3 ..web/eth0 db1+ other": {Folding: open},
+	} {
+		if got := strings.Join(inWords(askOf(node(), q).Rows), " "); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	want := map[string]struct {
+		packets uint64
+		alias   string
+	}{
+		"net1":  {1000 + 100, ""}, // veth3 leads there, too, and other to one that is called so
+		"cni0":  {500, ""},
+		"db1":   {20 + 10, "db"},
+		"other": {5, ""},
+	}
+	for _, row := range askOf(node(), Query{Folding: folded}).Rows {
+		if w := want[row.Name]; row.Traffic.RXPackets != w.packets || row.Alias != w.alias {
+			t.Errorf("%s counts %d as %q, want %+v", row.Name, row.Traffic.RXPackets, row.Alias, w)
+		}
+	}
+	// Nobody counts on what leads there: what is counted inside is in no other row.
+	rows := node()
+	for i := range rows {
+		if rows[i].NetNS == "" {
+			rows[i].Hook, rows[i].Traffic = probes.HookNone, probes.Traffic{}
+		}
+	}
+	for _, row := range askOf(rows, Query{Folding: folded}).Rows {
+		if want := uint64(1000 + 100 + 90); row.Name == "net1" && row.Traffic.RXPackets != want {
+			t.Errorf("%s counts %d, want %d", row.Name, row.Traffic.RXPackets, want)
 		}
 	}
 }
