@@ -211,7 +211,7 @@ find_place(const struct sk_buff *skb, struct sock *receiver, struct drop_key *ke
 /* Reads what is in linear memory. */
 static __always_inline void read_packet(const struct sk_buff *skb, struct dropped *d)
 {
-	__u64 data = (__u64)skb->data, network = (__u64)skb->head + skb->network_header;
+	__u64 data = address_of(skb->data), network = address_of(skb->head) + skb->network_header;
 	__u64 end = data + skb->len - skb->data_len;
 	struct buffer b = loads_kernel(network, end);
 
@@ -242,7 +242,7 @@ static __always_inline void set_protocol(struct drop_key *key, const struct fram
 /* How many frames on the wire an skb stands for. */
 static __always_inline __u32 packets_of(const struct sk_buff *skb, const struct frame *f)
 {
-	const struct skb_shared_info *shared = (void *)skb->head + skb->end;
+	const struct skb_shared_info *shared = (void *)(address_of(skb->head) + skb->end);
 	struct {
 		__u16 size, segs; /* one follows the other */
 	} gso = {};
@@ -293,6 +293,10 @@ static __always_inline struct xdp_exception *last_exception(void)
 	return bpf_map_lookup_elem(&xdp_exceptions, &zero);
 }
 
+/* Ticks within which an skb is freed after its exception. It is the next thing that its CPU
+ * does, but a virtual CPU may be stopped in between for some 10 ms. */
+#define XDP_EXCEPTION_TICKS 16
+
 /*
  * Whether xdp_exception has told of it. Native XDP of a veth works on the skb that the far
  * end sent, and frees that after an exception, without a reason and before it was
@@ -306,7 +310,8 @@ is_told_by_xdp(const struct sk_buff *skb, __u32 reason, const struct drop_key *k
 	if (skb->skb_iif || (reason != reason_unspecified && reason != reason_xdp))
 		return false;
 	e = last_exception();
-	if (!e || !e->tick || e->ifindex != key->ifindex || e->tick != bpf_jiffies64())
+	if (!e || !e->tick || e->ifindex != key->ifindex ||
+	    bpf_jiffies64() - e->tick > XDP_EXCEPTION_TICKS)
 		return false;
 	e->tick = 0;
 	return true;

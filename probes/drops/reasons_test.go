@@ -1,6 +1,9 @@
 package drops
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestReasonNames: what the kernel has no name for is a number, and never empty.
 func TestReasonNames(t *testing.T) {
@@ -49,6 +52,25 @@ func TestParseSymbol(t *testing.T) {
 		}
 		if string(name) != want {
 			t.Errorf("%q: %q, want %q", line, name, want)
+		}
+	}
+}
+
+// TestShowsAddresses: variables of each CPU may be at 0, as on x86-64 before Linux 6.15; if
+// functions are, too, all addresses are hidden.
+func TestShowsAddresses(t *testing.T) {
+	const variables = "0000000000000000 A fixed_percpu_data\n0000000000000000 D __per_cpu_start\n"
+	for _, test := range []struct {
+		name, symbols string
+		want          bool
+	}{
+		{"shown", "ffffffff81000000 T _stext\n", true},
+		{"shown behind variables", variables + "ffffffff81000000 T startup_64\n", true},
+		{"hidden", variables + strings.Repeat("0000000000000000 T _text\n", 1000), false},
+		{"none", "", false},
+	} {
+		if got := showsAddresses(strings.NewReader(test.symbols)); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
 		}
 	}
 }

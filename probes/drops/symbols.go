@@ -26,12 +26,28 @@ func openSymbols() *symbols {
 	if err != nil {
 		return nil
 	}
-	s := &symbols{file: file, names: make(map[uint64]string)}
-	if line, err := bufio.NewReader(file).ReadString('\n'); err != nil || strings.Trim(line[:min(16, len(line))], "0") == "" {
+	if !showsAddresses(file) {
 		_ = file.Close() // it was only read
 		return nil
 	}
-	return s
+	return &symbols{file: file, names: make(map[uint64]string)}
+}
+
+// showsAddresses tells whether functions have addresses other than 0. It looks at the first
+// ones. What stands before them may be at 0 in truth: variables of each CPU, on x86-64 before
+// Linux 6.15.
+func showsAddresses(symbols io.Reader) bool {
+	functions := 0
+	for lines := bufio.NewScanner(symbols); functions < 100 && lines.Scan(); {
+		address, _, ok := parseSymbol(lines.Bytes())
+		switch {
+		case ok && address != 0:
+			return true
+		case ok:
+			functions++
+		}
+	}
+	return false
 }
 
 func (s *symbols) Close() error { return s.file.Close() }
