@@ -37,7 +37,7 @@ endif
 
 # Where goroutines meet. The detector needs cgo, and makes the screen's tests ten times slower:
 # those are in test-long.
-slowest = ^Test(WhoOwnsWhat|FromBefore|AcceptedByAWorker|PassedOn|SameTuple)$$
+slowest = ^Test(WhoOwnsWhat|FromBefore|AcceptedByAWorker|PassedOn|SameTuple|SharedPort|TakenOver)$$
 race: ## run the tests of what goroutines share under the race detector (needs gcc)
 	CGO_ENABLED=1 go test -race -count=1 -skip '$(slowest)' ./ui/snapshot ./ui/terminal ./probes/inspect \
 		./probes/live ./probes/crossconnect/linksfile

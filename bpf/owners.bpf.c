@@ -202,6 +202,8 @@ tell_stream(struct sock *sk, const struct owned *o, __u32 before, __u32 state)
 
 	if (!stream_tuple(&tuple, sk))
 		return;
+	if (o) /* one after another may use a tuple before user space has looked */
+		tuple.distinct = o->since;
 	queued = state == TCP_CLOSE || state == TCP_ESTABLISHED
 			 ? NULL
 			 : bpf_map_lookup_elem(&owner_changes, &tuple);

@@ -40,7 +40,7 @@ struct socket_tuple {
 	__be16 local_port, remote_port; /* 0: none yet, or not connected */
 	__u32 network_namespace; /* inode */
 	__u32 protocol;
-	__u32 distinct; /* tells sockets apart that share all this, as those of UDP can; TCP: 0 */
+	__u32 distinct; /* tells sockets apart that share all this, at once or one after another */
 };
 
 struct owner_change {

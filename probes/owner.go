@@ -34,10 +34,10 @@ const (
 	Ambiguous Certainty = "ambiguous" // one of several: what they have in common is known
 )
 
-// OwnerReason is why a connection has no owner.
+// OwnerReason is why a connection has no owner, or an ambiguous one.
 type OwnerReason uint8
 
-// The reasons there are. The zero value is none: there is an owner.
+// The reasons there are. The zero value is none: there is an owner, and it is not ambiguous.
 const (
 	NoReason OwnerReason = iota
 	OwnersLeftOut
@@ -49,6 +49,10 @@ const (
 	OwnerNoSocket
 	OwnerPending
 	OwnerLost
+	// Why the owner is ambiguous.
+	OwnerSharesPort
+	OwnerTakenOver
+	OwnerInSeveralNamespaces
 )
 
 var ownerReasons = [...]string{
@@ -61,6 +65,10 @@ var ownerReasons = [...]string{
 	OwnerNoSocket:     "no socket here",
 	OwnerPending:      "not known yet",
 	OwnerLost:         "lost: too many sockets at once",
+
+	OwnerSharesPort:          "several processes share its address and port",
+	OwnerTakenOver:           "one process after another used its addresses and ports",
+	OwnerInSeveralNamespaces: "several network namespaces use its addresses and ports",
 }
 
 // String says it in words, for people.

@@ -309,7 +309,8 @@ type Connection struct {
 	TXFlags   TCPFlags  `json:"tx_tcp_flags"`
 
 	State State `json:"state"` // of TCP: that of the socket, or else by the flags seen
-	// Owner has the socket at the local end; nil if that is not known, see OwnerReason.
+	// Owner has the socket at the local end; nil if that is not known, ambiguous if
+	// several may: see OwnerReason.
 	// Connections share it.
 	OwnerReason OwnerReason `json:"owner_reason"`
 	Owner       *Owner      `json:"owner"`

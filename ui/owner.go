@@ -72,7 +72,13 @@ func describeOwner(s *styleSet, o *probes.Owner, reason probes.OwnerReason) [][2
 	if o.PID != 0 {
 		text += ", pid " + strconv.FormatUint(uint64(o.PID), 10)
 	}
-	text += ", user " + user + "; " + certaintyWords[o.Certainty]
+	if o.UID != 0 || o.User != "" { // else several have none in common
+		text += ", user " + user
+	}
+	text += "; " + certaintyWords[o.Certainty]
+	if o.Certainty == probes.Ambiguous && reason != probes.NoReason {
+		text += ": " + reason.String()
+	}
 	if o.AtRemote {
 		text += "; at the remote end"
 	}

@@ -312,12 +312,13 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	s.LinksProblem = l.pairs.problem()
 	s.OthersUnknown, s.InspectorNews = l.unknown()
 	s.KeptUnknown = l.pairs.keptUnknown != nil
+	begun := uint64(kernel.Monotonic())
 	polled, err := l.connections.Poll(l.standing, interval)
 	if err != nil {
 		return s, err
 	}
 	s.Connections, s.Passages, s.NewConnections, s.Lost = polled.Connections, polled.Passages, polled.New, polled.Lost
-	if err := l.join(&s); err != nil {
+	if err := l.join(&s, begun); err != nil {
 		return s, err
 	}
 	l.seen = s.Connections
@@ -335,11 +336,13 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	return s, err
 }
 
-// join adds to the connections whose they are.
-func (l *Live) join(s *probes.Sample) (err error) {
+// join adds to the connections, which were read from then on, ns of
+// CLOCK_MONOTONIC, whose they are.
+func (l *Live) join(s *probes.Sample, polled uint64) (err error) {
 	s.Ended, err = l.owners.Join(s.Connections, s.Passages, &owners.Host{
 		Namespace: l.namespace, Interfaces: s.Interfaces,
 		IsLocal: l.interfaces.HasAddress, NamespaceID: l.interfaces.RTNL.NamespaceID,
+		Polled: polled,
 	})
 	s.OwnersProblem, s.Lost.OwnerChanges = l.owners.Problem(), l.owners.Lost()
 	return err

@@ -2,6 +2,7 @@ package live
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -56,6 +59,12 @@ func play(role []string) error {
 		return hold(out, role[1])
 	case "broadcast":
 		return broadcast(out)
+	case "share": // a port with whoever else does
+		return share(out)
+	case "ask": // a server, and hold the socket
+		return ask(out, role[1])
+	case "ask-once": // a server, from port 5000, with so many bytes
+		return askOnce(out, role[1], role[2])
 	case "pass": // to a process of this role: by inheriting, or over a Unix socket
 		return pass(out, role[1], role[2])
 	case "receive": // over the Unix socket at descriptor 3
@@ -298,6 +307,78 @@ func hold(out *json.Encoder, server string) error {
 		}
 	}
 	return errors.Join(tcp.Close(), udp.Close())
+}
+
+// share answers what comes to a port that others may share, until standard input ends.
+func share(out *json.Encoder) error {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		_ = c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return err
+	}}
+	conn, err := config.ListenPacket(context.Background(), "udp4", ":5000")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	go func() {
+		buffer := make([]byte, 1000)
+		for {
+			n, from, err := conn.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			_, _ = conn.WriteTo(buffer[:n], from)
+		}
+	}()
+	if err := say(out, "udp", conn.LocalAddr(), conn.LocalAddr(), 0, 0); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// ask asks a server once, and holds the socket until standard input ends.
+func ask(out *json.Encoder, server string) error {
+	conn, err := net.Dial("udp", server)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.Write(make([]byte, 10)); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 10)); err != nil {
+		return err
+	}
+	if err := say(out, "udp", conn.LocalAddr(), conn.RemoteAddr(), 10, 1); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// askOnce asks a server from a port that others use before and after.
+func askOnce(out *json.Encoder, server, bytes string) error {
+	n, err := strconv.Atoi(bytes)
+	if err != nil {
+		return err
+	}
+	remote, err := net.ResolveUDPAddr("udp4", server)
+	if err != nil {
+		return err
+	}
+	conn, err := net.DialUDP("udp4", &net.UDPAddr{Port: 5000}, remote)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.Write(make([]byte, n)); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(conn, make([]byte, n)); err != nil {
+		return err
+	}
+	return say(out, "udp", conn.LocalAddr(), conn.RemoteAddr(), n, 1)
 }
 
 // broadcast sends once, and holds the socket until standard input ends.

@@ -7,47 +7,63 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 )
 
-// find looks for the socket of a connection that was seen from first on, ns of
-// CLOCK_MONOTONIC: at its local end, or else at the remote one.
+// find looks for the socket of a connection, whose frames in question were seen from first on,
+// ns of CLOCK_MONOTONIC: at its local end, or else at the remote one. A socket is certain only if
+// no other one can have had a part in these frames. What was uncertain before stays so.
 func (p *Probe) find(c *probes.Connection, known *joined, first uint64) {
 	t, hasPorts := tupleOf(c)
 	if !hasPorts {
 		known.why, known.tries = probes.OwnerHasNoPorts, mostTries
 		return
 	}
-	last := p.clock.Stamp(c.LastSeen)
-	candidates := p.sockets.at(t, first, last)
-	known.atRemote = false
+	q := question{end: t, first: first, last: p.clock.Stamp(c.LastSeen), sent: c.TXPackets > 0, heard: c.RXPackets > 0}
+	candidates, atRemote := p.candidates(c, &q), false
 	if len(candidates) == 0 {
-		candidates = p.sockets.at(t.flipped(), first, last)
-		known.atRemote = len(candidates) > 0
-	}
-	if len(candidates) > 1 {
-		candidates = p.narrow(c, candidates)
+		q.end, q.sent, q.heard = t.flipped(), q.heard, q.sent
+		candidates, atRemote = p.candidates(c, &q), true
 	}
 	switch {
-	case len(candidates) == 0:
+	case len(candidates) == 0 && known.socket == nil:
 		known.why = p.whyNotYet(c)
-	case isOneOwner(candidates):
-		known.socket, known.why = candidates[0], probes.NoReason
-	default:
-		known.owner, known.why, known.tries = inCommon(ownersOf(candidates)), probes.NoReason, mostTries
+		return
+	case len(candidates) == 0:
+		known.rivals = known.socket.rivals
+		return
+	}
+	latest := slices.MaxFunc(candidates, compareSince)
+	known.setSocket(latest)
+	known.atRemote = atRemote
+	for _, s := range candidates {
+		if s.had != nil && s.handed+slack >= first && !isSameProcess(s.had, s.owner) {
+			known.mix(s.had, probes.OwnerTakenOver)
+		}
+		if s != latest && !isOneOwner(s, latest) {
+			known.mix(s.owner, whySeveral(s, latest))
+		}
 	}
 }
 
-// at returns the sockets that can be at this end of a connection.
-func (t *socketTable) at(end tuple, first, last uint64) []*socket {
-	if end.protocol == protocolTCP {
-		return t.streamsOf(end)
+// question is whose an end of a connection was while frames were seen, from first to last, ns of
+// CLOCK_MONOTONIC. This end sent some of them, or heard some.
+type question struct {
+	end         tuple
+	first, last uint64
+	sent, heard bool
+}
+
+// candidates returns the sockets that can be at an end of a connection.
+func (p *Probe) candidates(c *probes.Connection, q *question) []*socket {
+	if q.end.protocol == protocolTCP {
+		return p.placed(c, q, p.sockets.streamsOf(q.end, q.first))
 	}
-	return t.datagramsOf(end, first, last)
+	return p.placed(c, q, p.sockets.datagramsOf(q))
 }
 
 // whyNotYet says why a connection has no socket as far as is known now.
 func (p *Probe) whyNotYet(c *probes.Connection) probes.OwnerReason {
 	local := netip.AddrPort(c.Local).Addr()
 	switch {
-	case !p.host.IsLocal(local) && !local.IsMulticast() && !isBroadcast(local):
+	case !p.host.IsLocal(local) && !isForMany(local):
 		return probes.OwnerForwarded
 	case p.clock.Stamp(c.FirstSeen) <= p.begun+slack:
 		return probes.OwnerBeforeStart
@@ -55,59 +71,39 @@ func (p *Probe) whyNotYet(c *probes.Connection) probes.OwnerReason {
 	return probes.OwnerPending
 }
 
-func isBroadcast(address netip.Addr) bool {
-	return address == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+// isForMany tells whether sockets of any address get what is sent to this one.
+func isForMany(address netip.Addr) bool {
+	return address.IsMulticast() || address == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-// narrow leaves the sockets in the network namespaces that the connection leads to: those at
-// the other ends of veths that it passes, and those of interfaces elsewhere that it passes, or
-// else the host's own. If none is known to be there, all are left.
-func (p *Probe) narrow(c *probes.Connection, candidates []*socket) []*socket {
-	var leadsTo []int // by the numbers that our own network namespace has for them
-	var isIn []uint32 // inodes
-	for i := range p.host.Interfaces {
-		switch at := &p.host.Interfaces[i]; {
-		case at.Namespace != 0:
-			if c.Passes(at.Name) {
-				isIn = append(isIn, at.Namespace)
-			}
-		case at.Peer != nil && at.Peer.NetNSID != nil && c.Passes(at.Name):
-			leadsTo = append(leadsTo, *at.Peer.NetNSID)
-		}
+// isOneOwner tells whether two sockets are of one process in one network namespace, or both of
+// none.
+func isOneOwner(a, b *socket) bool { return isSameProcess(a.owner, b.owner) && a.netns == b.netns }
+
+func isSameProcess(a, b *probes.Owner) bool {
+	if a == nil || b == nil {
+		return a == b
 	}
-	var away, here []*socket
-	for _, s := range candidates {
-		if s.netns == p.host.Namespace {
-			here = append(here, s)
-		} else if slices.Contains(isIn, s.netns) || s.owner != nil && slices.ContainsFunc(leadsTo, func(id int) bool { return p.host.isIn(s.owner.PID, id) }) {
-			away = append(away, s)
-		}
-	}
+	return a.PID == b.PID && a.Started.Equal(b.Started)
+}
+
+// whySeveral says why a connection may be of either socket.
+func whySeveral(a, b *socket) probes.OwnerReason {
 	switch {
-	case len(away) > 0:
-		return away
-	case len(here) > 0:
-		return here
+	case a.netns != b.netns:
+		return probes.OwnerInSeveralNamespaces
+	case a.ended != 0 && a.ended <= b.since || b.ended != 0 && b.ended <= a.since:
+		return probes.OwnerTakenOver
 	}
-	return candidates
+	return probes.OwnerSharesPort
 }
 
-// isOneOwner tells whether all sockets are of one process, or of none.
-func isOneOwner(sockets []*socket) bool {
-	first := sockets[0].owner
-	return !slices.ContainsFunc(sockets[1:], func(s *socket) bool {
-		if first == nil || s.owner == nil {
-			return first != s.owner
-		}
-		return s.owner.PID != first.PID || !s.owner.Started.Equal(first.Started) || s.netns != sockets[0].netns
-	})
-}
-
-func ownersOf(sockets []*socket) (owners []*probes.Owner) {
-	for _, s := range sockets {
-		if s.owner != nil {
-			owners = append(owners, s.owner)
-		}
+func compareSince(a, b *socket) int {
+	switch {
+	case a.since < b.since:
+		return -1
+	case a.since > b.since:
+		return 1
 	}
-	return owners
+	return 0
 }

@@ -1,6 +1,7 @@
 package owners
 
 import (
+	"cmp"
 	"hash/maphash"
 	"net/netip"
 	"time"
@@ -14,15 +15,10 @@ type Host struct {
 	Namespace  uint32 // inode of the network namespace that connections are seen in
 	Interfaces []probes.Interface
 	IsLocal    func(netip.Addr) bool // whether the host has this address
-	// NamespaceID is the number that the namespace has for that of a process, false if it has
-	// none, or the process is gone.
+	// NamespaceID is the number that the namespace has for that of a process, -1 if it has
+	// none; false if the process is gone.
 	NamespaceID func(pid uint32) (id int, ok bool)
-}
-
-// isIn tells whether a process is in the network namespace with this number.
-func (h *Host) isIn(pid uint32, id int) bool {
-	got, ok := h.NamespaceID(pid)
-	return ok && got == id
+	Polled      uint64 // ns, CLOCK_MONOTONIC: before the connections were read
 }
 
 // joined is what is known of a connection that is listed.
@@ -30,7 +26,9 @@ type joined struct {
 	socket   *socket       // nil: none was found
 	owner    *probes.Owner // of the socket, or what those in question have in common
 	from     *probes.Owner // the socket's, of which owner was made
+	others   *probes.Owner // whose it may be as well, or what they have in common; nil: nobody's
 	why      probes.OwnerReason
+	rivals   uint32 // of the socket, when it was found
 	atRemote bool
 	tries    uint8
 	poll     uint32 // the last one that listed it
@@ -57,6 +55,7 @@ type joiner struct {
 	rows   []probes.Connection // of the last poll
 	ended  []probes.Connection // since
 	poll   uint32
+	polled uint64    // ns, CLOCK_MONOTONIC: before the rows of the last poll were read
 	listed []*joined // of the rows of this poll
 	before []*joined // of those of the last one
 }
@@ -126,6 +125,7 @@ func (p *Probe) Join(rows, passages []probes.Connection, host *Host) (ended []pr
 		p.describe(&passages[i], j.of(&passages[i]))
 	}
 	p.sockets.forget()
+	j.polled = host.Polled
 	return j.finish(rows), nil
 }
 
@@ -197,44 +197,70 @@ func (p *Probe) follow(c *probes.Connection, known *joined, before *probes.Conne
 		if known.tries < mostTries {
 			p.find(c, known, p.clock.Stamp(c.FirstSeen))
 		}
-		return
 	case s.newer != nil:
 		for s.newer != nil {
 			s = s.newer
 		}
+		p.replace(known, before, joined{socket: s, atRemote: known.atRemote}, s.had, s.handed)
 	case s.protocol != protocolTCP && s.ended != 0 && p.clock.Stamp(c.LastSeen) > s.ended+slack:
 		var found joined
-		if p.find(c, &found, s.ended+slack); found.socket == nil || found.socket == s {
-			return
+		if p.find(c, &found, s.ended+slack); found.socket != nil && found.socket != s {
+			p.replace(known, before, found, s.owner, s.ended)
 		}
-		s = found.socket
-	default:
-		return
+	case s.rivals != known.rivals || known.atRemote && s.protocol != protocolTCP && p.sockets.grew:
+		p.find(c, known, p.clock.Stamp(c.FirstSeen))
 	}
-	p.replace(known, before, s)
 }
 
-// replace ends a connection, and begins another one in the same row.
-func (p *Probe) replace(known *joined, before *probes.Connection, by *socket) {
+// setSocket takes a socket for that of the connection.
+func (k *joined) setSocket(s *socket) {
+	k.socket, k.rivals, k.from, k.owner = s, s.rivals, nil, nil
+	if k.others == nil {
+		k.why = probes.NoReason
+	}
+}
+
+// mix has a connection be of somebody else, too, or of one of them: which, is not known.
+func (k *joined) mix(with *probes.Owner, why probes.OwnerReason) {
+	if with == nil {
+		with = &probes.Owner{}
+	}
+	if k.others != nil {
+		with = inCommon([]*probes.Owner{k.others, with})
+	}
+	k.others, k.why, k.from, k.owner = with, why, nil, nil
+}
+
+// replace ends a connection, and begins another one in the same row. The owner of the one before
+// had it until it was handed over, ns of CLOCK_MONOTONIC: if that was since the last poll, frames
+// of both are among the new ones.
+func (p *Probe) replace(known *joined, before *probes.Connection, by joined, owner *probes.Owner, handed uint64) {
+	by.poll, by.row, by.rowBefore, by.earlier = known.poll, known.row, known.rowBefore, known.earlier
+	by.setSocket(by.socket)
+	if before == nil || handed > p.joiner.polled {
+		if !isSameProcess(owner, by.socket.owner) {
+			by.mix(owner, probes.OwnerTakenOver)
+		}
+	}
 	if before != nil {
 		p.joiner.ended = append(p.joiner.ended, *before)
 		e := earlier{before.RXPackets, before.RXBytes, before.TXPackets, before.TXBytes, before.LastSeen}
-		if known.earlier != nil {
+		if known.earlier != nil { // of rows before
 			e.rxPackets += known.earlier.rxPackets
 			e.rxBytes += known.earlier.rxBytes
 			e.txPackets += known.earlier.txPackets
 			e.txBytes += known.earlier.txBytes
 		}
-		known.earlier = &e
+		by.earlier = &e
 	}
-	known.socket, known.tries, known.owner, known.from = by, 0, nil, nil
+	*known = by
 }
 
 // isWanted tells whether to look at sockets anew for a row could help: because none was
 // found, or because it is not sure who has it.
 func (p *Probe) isWanted(c *probes.Connection, known *joined) bool {
 	switch s := known.socket; {
-	case p.hooks == nil || known.owner != nil && known.socket == nil: // several
+	case p.hooks == nil || known.others != nil:
 		return false
 	case s == nil:
 		return known.why == probes.OwnerPending || known.why == probes.OwnerBeforeStart || known.why == probes.OwnerForwarded
@@ -291,17 +317,15 @@ func (p *Probe) lookFor(rows []probes.Connection, wanted []int32) error {
 
 // describe fills in what is known.
 func (p *Probe) describe(c *probes.Connection, known *joined) {
-	if s := known.socket; s != nil && known.from != s.owner {
-		known.owner, known.from = s.owner, s.owner
-		if known.owner != nil && known.atRemote {
-			there := *known.owner
-			there.AtRemote = true
-			known.owner = &there
-		}
+	if s := known.socket; s != nil && (known.from != s.owner || known.owner == nil) {
+		known.owner, known.from = known.ownerNow(), s.owner
 	}
 	c.Owner, c.OwnerReason = known.owner, probes.NoReason
-	if c.Owner == nil {
+	switch {
+	case c.Owner == nil:
 		c.OwnerReason = p.why(c, known)
+	case known.others != nil:
+		c.OwnerReason = known.why
 	}
 	if e := known.earlier; e != nil && c.Path != nil {
 		c.RXPackets, c.RXBytes = c.RXPackets-e.rxPackets, c.RXBytes-e.rxBytes
@@ -311,6 +335,20 @@ func (p *Probe) describe(c *probes.Connection, known *joined) {
 	if c.Protocol == "tcp" {
 		p.describeState(c, known)
 	}
+}
+
+// ownerNow is who owns the socket, or what is known of who may. It returns nil if that is nothing.
+func (k *joined) ownerNow() *probes.Owner {
+	owner := k.socket.owner
+	if k.others != nil {
+		owner = inCommon([]*probes.Owner{cmp.Or(owner, &probes.Owner{}), k.others})
+	}
+	if owner != nil && k.atRemote {
+		there := *owner
+		there.AtRemote = true
+		owner = &there
+	}
+	return owner
 }
 
 // why says why a connection has no owner.
@@ -339,7 +377,7 @@ func (p *Probe) whyNone(c *probes.Connection) probes.OwnerReason {
 
 func (p *Probe) describeState(c *probes.Connection, known *joined) {
 	s := known.socket
-	if s == nil || s.state == probes.StateUnknown {
+	if s == nil || s.state == probes.StateUnknown || known.why == probes.OwnerInSeveralNamespaces {
 		if c.State = flagState(c); c.State == probes.StateClosed {
 			c.ClosedAt = c.LastSeen
 		}

@@ -36,8 +36,9 @@ type Probe struct {
 	lostChanges     uint64 // that the kernel had no room for
 
 	joiner joiner
-	host   *Host     // of the poll under way
-	now    time.Time // of it
+	places map[uint32]place // of network namespaces, by inode
+	host   *Host            // of the poll under way
+	now    time.Time        // of it
 }
 
 // pace keeps what takes long from being done all the time.
@@ -62,7 +63,7 @@ func (p *pace) run(fn func() error) error {
 
 // LeaveOut makes a probe that looks for no owners, and tells what ends all the same.
 func LeaveOut(clock *kernel.Clock) *Probe {
-	return &Probe{clock: clock, sockets: newSocketTable(), joiner: newJoiner(), blind: probes.OwnersLeftOut}
+	return &Probe{clock: clock, sockets: newSocketTable(), joiner: newJoiner(), places: make(map[uint32]place), blind: probes.OwnersLeftOut}
 }
 
 // New attaches to what tells of sockets, and looks at those that there are. That the kernel

@@ -264,16 +264,17 @@ func TestReasons(t *testing.T) {
 }
 
 // TestTupleIsUsedAgain has another process's socket take the tuple over: the connection ends,
-// and what is counted from then on is the other one's.
+// and what is counted from then on is the other one's. Where the first one had it at the last
+// poll still, frames of both may be among the new ones: then neither is named.
 func TestTupleIsUsedAgain(t *testing.T) {
 	p := LeaveOut(kernel.NewClock())
 	p.hooks, p.users, p.owners = &hooks{}, nil, newOwnerSet(p.clock)
 	first, second := &probes.Owner{PID: 1, Comm: "first"}, &probes.Owner{PID: 2, Comm: "second"}
 	at, _ := tupleOf(&probes.Connection{Protocol: "tcp", Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(somewhere)})
-	put := func(since uint64, owner *probes.Owner) {
-		p.sockets.putStream(socket{tuple: at, owner: owner, since: since}, true)
+	put := func(since, ended uint64, owner *probes.Owner) {
+		p.sockets.putStream(socket{tuple: at, owner: owner, since: since, ended: ended, told: max(since, ended)}, true)
 	}
-	list := func(bytes uint64) (c probes.Connection, ended []probes.Connection) {
+	list := func(bytes, now uint64) (c probes.Connection, ended []probes.Connection) {
 		rows := []probes.Connection{{
 			Protocol: "tcp", Path: []string{"eth0"}, Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(somewhere),
 			RXPackets: bytes, RXBytes: bytes, FirstSeen: time.Unix(1, 0), LastSeen: time.Unix(2, 0),
@@ -281,23 +282,121 @@ func TestTupleIsUsedAgain(t *testing.T) {
 		p.host, p.joiner.poll, p.joiner.listed, p.joiner.before = host, p.joiner.poll+1, nil, p.joiner.listed
 		p.meet(rows)
 		p.describe(&rows[0], p.joiner.of(&rows[0]))
+		p.joiner.polled = now
+		p.sockets.forget()
 		return rows[0], p.joiner.finish(rows)
 	}
-	put(10, first)
-	if c, ended := list(100); c.Owner != first || c.RXBytes != 100 || len(ended) != 0 {
+	put(10, 0, first)
+	if c, ended := list(100, 11); c.Owner != first || c.RXBytes != 100 || len(ended) != 0 {
 		t.Errorf("%+v, ended %v", c, ended)
 	}
-	put(20, second)
-	if c, ended := list(130); c.Owner != second || c.RXBytes != 30 || len(ended) != 1 || ended[0].Owner != first || ended[0].RXBytes != 100 {
+	put(10, 12, first)
+	list(100, 13)
+	put(20, 0, second)
+	if c, ended := list(130, 21); c.Owner != second || c.RXBytes != 30 || len(ended) != 1 || ended[0].Owner != first || ended[0].RXBytes != 100 {
 		t.Errorf("%+v, ended %+v", c, ended)
 	}
-	put(30, first)
-	if c, ended := list(170); c.Owner != first || c.RXBytes != 40 || len(ended) != 1 || ended[0].RXBytes != 30 {
+	put(30, 0, first)
+	if c, ended := list(170, 31); c.Owner.Certainty != probes.Ambiguous || c.OwnerReason != probes.OwnerTakenOver || c.RXBytes != 40 || len(ended) != 1 || ended[0].RXBytes != 30 {
 		t.Errorf("%+v, ended %+v", c, ended)
 	}
 	// The kernel made the row anew.
-	if c, ended := list(5); c.RXBytes != 5 || len(ended) != 1 || ended[0].RXBytes != 40 {
+	if c, ended := list(5, 41); c.RXBytes != 5 || len(ended) != 1 || ended[0].RXBytes != 40 {
 		t.Errorf("%+v, ended %+v", c, ended)
+	}
+}
+
+// TestCertain has several sockets that may be at the end of a connection, whose frames were seen
+// from 100 to 200 ms. One is named only if no other can have had a part in them.
+func TestCertain(t *testing.T) {
+	const ms = 1_000_000
+	const here, there, elsewhere = 1, 2, 3 // network namespaces
+	owner := func(pid uint32) *probes.Owner { return &probes.Owner{PID: pid, Comm: "one"} }
+	local := netip.MustParseAddrPort("192.0.2.1:5000")
+	words, any := wordsOf(local.Addr()), mappedZero
+	remote := wordsOf(somewhere.Addr())
+	for _, test := range []struct {
+		name    string
+		forward bool // the address is of another namespace
+		heard   uint64
+		sockets []socket
+		pid     uint32 // of who is named
+		reason  probes.OwnerReason
+	}{
+		{"one", false, 1, []socket{{owner: owner(1), netns: here, tuple: tuple{local: any}}}, 1, probes.NoReason},
+		{"two of one process", false, 1, []socket{
+			{owner: owner(1), netns: here, tuple: tuple{local: any}}, {owner: owner(1), netns: here, tuple: tuple{local: any}},
+		}, 1, probes.NoReason},
+		{"port shared", false, 1, []socket{
+			{owner: owner(1), netns: here, tuple: tuple{local: any}}, {owner: owner(2), netns: here, tuple: tuple{local: any}},
+		}, 0, probes.OwnerSharesPort},
+		{"port shared from later on", false, 1, []socket{
+			{owner: owner(1), netns: here, tuple: tuple{local: any}}, {owner: owner(2), netns: here, tuple: tuple{local: any}, since: 150 * ms},
+		}, 0, probes.OwnerSharesPort},
+		{"before, and after", false, 1, []socket{
+			{owner: owner(1), netns: here, tuple: tuple{local: any}, ended: 70 * ms},
+			{owner: owner(2), netns: here, tuple: tuple{local: any}},
+			{owner: owner(3), netns: here, tuple: tuple{local: any}, since: 230 * ms},
+		}, 2, probes.NoReason},
+		{"taken over meanwhile", false, 1, []socket{
+			{owner: owner(1), netns: here, tuple: tuple{local: any}, ended: 140 * ms},
+			{owner: owner(2), netns: here, tuple: tuple{local: any}, since: 150 * ms},
+		}, 0, probes.OwnerTakenOver},
+		{"connected, so frames are handed to it", false, 1, []socket{
+			{owner: owner(1), netns: here, tuple: tuple{local: any}},
+			{owner: owner(2), netns: here, tuple: tuple{local: words, remote: remote, remotePort: toNetwork(somewhere.Port())}},
+		}, 2, probes.NoReason},
+		{"connected, and none was handed over", false, 0, []socket{
+			{owner: owner(1), netns: here, tuple: tuple{local: any}},
+			{owner: owner(2), netns: here, tuple: tuple{local: words, remote: remote, remotePort: toNetwork(somewhere.Port())}},
+		}, 0, probes.OwnerSharesPort},
+		{"connected later", false, 1, []socket{
+			{owner: owner(1), netns: here, tuple: tuple{local: any}},
+			{owner: owner(2), netns: here, tuple: tuple{local: words, remote: remote, remotePort: toNetwork(somewhere.Port())}, since: 150 * ms},
+		}, 0, probes.OwnerSharesPort},
+		{"of any address in another namespace", false, 1, []socket{
+			{owner: owner(1), netns: here, tuple: tuple{local: any}}, {owner: owner(2), netns: there, tuple: tuple{local: any}},
+		}, 1, probes.NoReason},
+		{"forwarded, of any address where it leads", true, 1, []socket{{owner: owner(2), netns: there, tuple: tuple{local: any}}}, 2, probes.NoReason},
+		{"forwarded, of any address elsewhere", true, 1, []socket{{owner: owner(3), netns: elsewhere, tuple: tuple{local: any}}}, 0, probes.OwnerForwarded},
+		{"forwarded, of any address here", true, 1, []socket{{owner: owner(1), netns: here, tuple: tuple{local: any}}}, 0, probes.OwnerForwarded},
+		{"forwarded, the same in two", true, 1, []socket{
+			{owner: owner(2), netns: there, tuple: tuple{local: words}}, {owner: owner(3), netns: elsewhere, tuple: tuple{local: words}},
+		}, 2, probes.NoReason},
+		{"forwarded, the same in one whose process has ended", true, 1, []socket{
+			{owner: owner(2), netns: there, tuple: tuple{local: words}}, {owner: owner(9), netns: elsewhere, tuple: tuple{local: words}},
+		}, 0, probes.OwnerInSeveralNamespaces},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := LeaveOut(kernel.NewClock())
+			p.hooks, p.owners = &hooks{}, newOwnerSet(p.clock)
+			id := there
+			p.host = &Host{
+				Namespace: here, IsLocal: func(netip.Addr) bool { return !test.forward },
+				Interfaces:  []probes.Interface{{Name: "eth0", Peer: &probes.Peer{NetNSID: &id}}},
+				NamespaceID: func(pid uint32) (int, bool) { return int(pid), pid != 9 },
+			}
+			for i, s := range test.sockets {
+				s.protocol, s.localPort, s.distinct = 17, toNetwork(local.Port()), uint32(i)
+				at := portKey{s.localPort, 17}
+				p.sockets.datagrams[at] = p.sockets.putDatagram(p.sockets.datagrams[at], s)
+			}
+			c := probes.Connection{
+				Protocol: "udp", Interface: "eth0", Local: probes.Endpoint(local), Remote: probes.Endpoint(somewhere), TXPackets: 1,
+				FirstSeen: p.clock.Wall(100 * ms), LastSeen: p.clock.Wall(200 * ms),
+			}
+			c.RXPackets = test.heard
+			var known joined
+			p.find(&c, &known, 100*ms)
+			p.describe(&c, &known)
+			got := uint32(0)
+			if c.Owner != nil {
+				got = c.Owner.PID
+			}
+			if got != test.pid || c.OwnerReason != test.reason {
+				t.Errorf("owner %+v, %v, want pid %d, %v", c.Owner, c.OwnerReason, test.pid, test.reason)
+			}
+		})
 	}
 }
 

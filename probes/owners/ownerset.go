@@ -62,6 +62,9 @@ func inCommon(candidates []*probes.Owner) *probes.Owner {
 	all := *candidates[0]
 	all.PID, all.NetNS, all.Started, all.Certainty = 0, 0, time.Time{}, probes.Ambiguous
 	for _, other := range candidates[1:] {
+		if all.UID != other.UID {
+			all.UID = 0
+		}
 		for _, field := range []struct{ all, other *string }{
 			{&all.User, &other.User}, {&all.Comm, &other.Comm}, {&all.Cgroup, &other.Cgroup},
 			{&all.Unit, &other.Unit}, {&all.Container, &other.Container}, {&all.Pod, &other.Pod},

@@ -1,7 +1,9 @@
 package owners
 
 import (
+	"cmp"
 	"hash/maphash"
+	"slices"
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
@@ -33,9 +35,14 @@ type socket struct {
 
 	state, before probes.State // of TCP
 	distinct      uint32       // as in bpf.OwnersSocketTuple
-	seen          uint32       // the listing or change that saw it last
+	told          uint64       // ns, CLOCK_MONOTONIC: when the kernel told of it last
+	seen          uint32       // the poll that saw it last, by a listing or a change
+	rivals        uint32       // how often another socket came that may have a part in what it gets
 	newer         *socket      // the one that took its place, with the same tuple
 	next          *socket      // in the table, another one with the same hash
+
+	had    *probes.Owner // whoever had the tuple before, nil if nobody had
+	handed uint64        // ns, CLOCK_MONOTONIC: when it was no longer theirs
 }
 
 // portKey is what sockets share that are not TCP, and are told apart by more.
@@ -51,6 +58,7 @@ type socketTable struct {
 	streams   map[uint64]*socket    // by the hash of their tuple: keys take five times the memory
 	datagrams map[portKey][]*socket // whatever is not TCP
 	closed    [2][]*socket          // since the last poll, and since the one before
+	grew      bool                  // since the last poll, by sockets that are not TCP
 	poll      uint32
 }
 
@@ -66,7 +74,7 @@ func (t *socketTable) apply(key *bpf.OwnersSocketTuple, change *bpf.OwnersOwnerC
 		tuple: tuple{key.Local, key.Remote, key.LocalPort, key.RemotePort, key.Protocol},
 		netns: key.NetworkNamespace, owner: owner, why: why, since: change.Owned.Since,
 		state: probes.State(change.State), before: probes.State(change.Before),
-		distinct: key.Distinct, seen: t.poll,
+		distinct: key.Distinct, told: change.Time, seen: t.poll,
 	}
 	isClosed := fresh.state == probes.StateClosed
 	if isClosed {
@@ -90,22 +98,54 @@ func (t *socketTable) putStream(fresh socket, isKnown bool) {
 			break
 		}
 	}
-	if at != nil && !isKnown {
+	if at != nil && !isKnown && at.ended == 0 && !fresh.isNew() {
 		fresh.owner, fresh.why, fresh.since = at.owner, at.why, at.since
 	}
-	if at != nil && at.since == fresh.since {
-		fresh.next = at.next
+	switch {
+	case at == nil:
+		t.addStream(hash, fresh)
+	case at.since == fresh.since:
+		fresh.next, fresh.rivals, fresh.had, fresh.handed = at.next, at.rivals, at.had, at.handed
 		*at = fresh
 		t.noteClosed(at)
-		return
-	}
-	if at != nil {
-		at.newer = &fresh
+	case fresh.told < at.told: // changes come in no order
+		at.inherit(&fresh, t.poll)
+	default:
+		fresh.inherit(at, t.poll)
 		t.unlink(hash, at)
+		at.newer = t.addStream(hash, fresh)
 	}
-	fresh.next = t.streams[hash]
-	t.streams[hash] = &fresh
-	t.noteClosed(&fresh)
+}
+
+// isNew tells whether what the kernel told of a TCP socket is that it has just got a connection.
+func (s *socket) isNew() bool {
+	return s.before == probes.StateSynSent || s.before == probes.StateSynRecv
+}
+
+// inherit notes who had the tuple before.
+func (s *socket) inherit(from *socket, poll uint32) {
+	had := cmp.Or(from.owner, &probes.Owner{})
+	for _, other := range []*socket{from, s} {
+		if other.had != nil && other.seen == poll && !isSameProcess(other.had, had) {
+			had = inCommon([]*probes.Owner{had, other.had})
+		}
+	}
+	s.had, s.handed = had, cmp.Or(from.ended, s.since)
+}
+
+// addStream adds a TCP socket. Those it may share frames with are looked at anew.
+func (t *socketTable) addStream(hash uint64, fresh socket) *socket {
+	s := &fresh
+	for other := t.streams[hash]; other != nil; other = other.next {
+		other.rivals++
+	}
+	for other := t.streams[maphash.Comparable(t.seed, s.flipped())]; other != nil; other = other.next {
+		other.rivals++
+	}
+	s.next = t.streams[hash]
+	t.streams[hash] = s
+	t.noteClosed(s)
+	return s
 }
 
 // unlink takes a socket out of the chain of those with its hash.
@@ -125,10 +165,11 @@ func (t *socketTable) unlink(hash uint64, s *socket) {
 	}
 }
 
-// streamsOf returns the TCP sockets with a tuple, one for each network namespace.
-func (t *socketTable) streamsOf(at tuple) (sockets []*socket) {
+// streamsOf returns the TCP sockets with a tuple that were there from a moment on, ns of
+// CLOCK_MONOTONIC: one for each network namespace.
+func (t *socketTable) streamsOf(at tuple, first uint64) (sockets []*socket) {
 	for s := t.streams[maphash.Comparable(t.seed, at)]; s != nil; s = s.next {
-		if s.tuple == at {
+		if s.tuple == at && (s.ended == 0 || s.ended+slack >= first) {
 			sockets = append(sockets, s)
 		}
 	}
@@ -139,11 +180,16 @@ func (t *socketTable) streamsOf(at tuple) (sockets []*socket) {
 func (t *socketTable) putDatagram(among []*socket, fresh socket) []*socket {
 	for _, s := range among {
 		if s.netns == fresh.netns && s.distinct == fresh.distinct {
+			fresh.rivals = s.rivals
 			*s = fresh
 			t.noteClosed(s)
 			return among
 		}
 	}
+	for _, s := range among {
+		s.rivals++
+	}
+	t.grew = true
 	t.noteClosed(&fresh)
 	return append(among, &fresh)
 }
@@ -161,6 +207,7 @@ func (t *socketTable) forget() {
 	}
 	t.closed[1], t.closed[0] = t.closed[0], t.closed[1][:0]
 	clear(t.closed[0][:cap(t.closed[0])])
+	t.grew = false
 	t.poll++
 }
 
@@ -203,50 +250,55 @@ func (t *socketTable) endUnseen(now uint64) {
 // counts in ticks, of 10 ms at most.
 const slack = 20_000_000
 
-// datagramsOf returns the sockets that can be at this end of a connection which is not TCP,
-// and was seen from first to last, ns of CLOCK_MONOTONIC: of those on its port, the ones that
-// fit best.
-func (t *socketTable) datagramsOf(at tuple, first, last uint64) (best []*socket) {
-	fit := 0
-	for _, s := range t.datagrams[portKey{at.localPort, at.protocol}] {
-		if s.since > last+slack || s.ended != 0 && s.ended+slack < first {
+// datagramsOf returns the sockets that can have had a part in the frames of a connection that is
+// not TCP. One that fits worse than another, which was there all the time, is handed none; but
+// where nothing was handed over, it may be who sent.
+func (t *socketTable) datagramsOf(q *question) (candidates []*socket) {
+	best := 0
+	for _, s := range t.datagrams[portKey{q.end.localPort, q.end.protocol}] {
+		n := s.fits(q)
+		if n == 0 || s.since > q.last+slack || s.ended != 0 && s.ended+slack < q.first {
 			continue
 		}
-		n := s.fits(at)
-		if n > 0 && s.since <= first+slack {
-			n += existed
-		}
-		switch {
-		case n == 0 || n < fit:
-		case n > fit:
-			best, fit = []*socket{s}, n
-		default:
-			best = append(best, s)
+		candidates = append(candidates, s)
+		if s.since <= q.first+slack && (s.ended == 0 || s.ended+slack >= q.last) {
+			best = max(best, n)
 		}
 	}
-	return best
+	if !q.heard {
+		best = min(best, fitsAny)
+	}
+	return slices.DeleteFunc(candidates, func(s *socket) bool { return s.fits(q) < best })
 }
 
-// existed is what it is worth that a socket was there when the connection began: more than
-// how well it fits.
-const existed = 8
+// How much better one socket fits than another one: by the same rules the kernel hands a packet
+// to the one that fits best (compute_score() in net/ipv4/udp.c).
+const (
+	fitsPort    = 1 // it is connected to another end now, but may not have been before
+	fitsAny     = 2 // it has any address
+	fitsFamily  = 1 // more: any of IPv4 alone
+	fitsAddress = 4 // more
+	fitsRemote  = 8 // more: it is connected to the other end
+)
 
-var unspecified = [2][4]uint32{{}, mappedZero}
-
-// fits says how well a socket that is not TCP fits this end of a connection: 0 not at all.
-func (s *socket) fits(at tuple) int {
-	n := 1
+// fits says how well a socket that is not TCP fits an end of a connection: 0 not at all.
+func (s *socket) fits(q *question) int {
+	n := fitsAny
 	switch {
-	case s.local == at.local:
-		n += 1
-	case s.local != unspecified[0] && s.local != unspecified[1]:
+	case s.local == q.end.local:
+		n += fitsAddress
+	case s.local == mappedZero:
+		n += fitsFamily
+	case s.local != [4]uint32{}:
 		return 0
 	}
 	switch {
 	case s.remotePort == 0: // not connected
-		n += 2
-	case s.remotePort == at.remotePort && s.remote == at.remote:
-		n += 4
+		return n
+	case s.remotePort == q.end.remotePort && s.remote == q.end.remote:
+		return n + fitsRemote
+	case q.sent:
+		return fitsPort
 	}
-	return n
+	return 0
 }

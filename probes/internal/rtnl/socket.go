@@ -89,15 +89,15 @@ func (s *Socket) Addresses() (map[int][]netip.Prefix, error) {
 	return addresses, nil
 }
 
-// NamespaceID returns the number that the network namespace has for that of a process; false
-// if it has none, or the process is gone.
+// NamespaceID returns the number that the network namespace has for that of a process, -1 if
+// it has none; false if the process is gone.
 func (s *Socket) NamespaceID(pid uint32) (id int, ok bool) {
 	var gone error // which is no reason to close the socket
 	err := s.ask(func(h *netlink.Handle) error {
 		id, gone = h.GetNetNsIdByPid(int(pid))
 		return nil
 	})
-	return id, err == nil && gone == nil && id >= 0
+	return id, err == nil && gone == nil
 }
 
 // Filters lists the filters on one side of an interface.
