@@ -83,27 +83,51 @@ static __always_inline struct listener_key listener_of(struct sock *sk)
 	};
 }
 
-/* Before Linux 5.11, what accepted sockets inherit is found by what was listened on. */
+/*
+ * Before Linux 5.11, what accepted sockets inherit is found by the port that was listened
+ * on. Where several processes listen on it, with an address each or the same one, surveys
+ * tell who has what was accepted.
+ */
 static __always_inline void note_listener(struct sock *sk, struct owned *o)
 {
+	struct listener now = { .owned = *o, .address = (__u64)sk };
 	struct listener_key key;
+	struct listener *known;
 
 	if (has_storage)
 		return;
 	key = listener_of(sk);
-	bpf_map_update_elem(&listeners, &key, o, BPF_ANY);
+	known = bpf_map_lookup_elem(&listeners, &key);
+	if (known && known->address != now.address && known->owned.process.pid != o->process.pid)
+		known->owned.process.pid = 0;
+	else
+		bpf_map_update_elem(&listeners, &key, &now, BPF_ANY);
+}
+
+static __always_inline void forget_listener(struct sock *sk)
+{
+	struct listener_key key;
+	struct listener *known;
+
+	forget_stream(sk);
+	if (has_storage)
+		return;
+	key = listener_of(sk);
+	known = bpf_map_lookup_elem(&listeners, &key);
+	if (known && known->address == (__u64)sk)
+		bpf_map_delete_elem(&listeners, &key);
 }
 
 static __always_inline struct owned *inherited(struct sock *sk)
 {
 	struct listener_key key;
-	struct owned *o;
+	struct listener *l;
 
 	if (has_storage)
 		return stream_owner(sk, NULL);
 	key = listener_of(sk);
-	o = bpf_map_lookup_elem(&listeners, &key);
-	return o ? stream_owner(sk, o) : NULL;
+	l = bpf_map_lookup_elem(&listeners, &key);
+	return l && l->owned.process.pid ? stream_owner(sk, &l->owned) : NULL;
 }
 
 static __always_inline void map_address(__be32 *to, __be32 ipv4)
@@ -289,7 +313,7 @@ int stream_state(__u64 *ctx) /* TP_PROTO(sk, oldstate, newstate) */
 	}
 	if (before == TCP_LISTEN) {
 		if (state == TCP_CLOSE)
-			forget_stream(sk);
+			forget_listener(sk);
 		return 0;
 	}
 	if (before == TCP_SYN_RECV && state == TCP_ESTABLISHED) {

@@ -56,6 +56,12 @@ struct listener_key {
 	__u16 padding;
 };
 
+/* Who listens on a port. */
+struct listener {
+	struct owned owned; /* no process: of several sockets, it is not known which */
+	__u64 address; /* of the socket */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE); /* accepted sockets inherit it */
@@ -84,7 +90,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, LISTENERS_MAX);
 	__type(key, struct listener_key);
-	__type(value, struct owned);
+	__type(value, struct listener);
 } listeners SEC(".maps");
 
 struct {

@@ -66,7 +66,8 @@ type DroppedPacket struct {
 	// what it sent. Nil if it is not IP, or could not be read.
 	Local  *Endpoint `json:"local"`
 	Remote *Endpoint `json:"remote"`
-	// Owner is whose packet it is. Nil: OwnerReason says why it is not known.
-	Owner       any    `json:"owner"`
-	OwnerReason string `json:"owner_reason"`
+	// Owner has the socket at the local end; nil if that is not known, ambiguous if several
+	// may: see OwnerReason.
+	Owner       *Owner      `json:"owner"`
+	OwnerReason OwnerReason `json:"owner_reason"`
 }

@@ -47,6 +47,7 @@ const (
 	OwnerHasNoPorts
 	OwnerBeforeStart
 	OwnerNoSocket
+	OwnerNotConnected
 	OwnerPending
 	OwnerLost
 	// Why the owner is ambiguous.
@@ -63,6 +64,7 @@ var ownerReasons = [...]string{
 	OwnerHasNoPorts:   "this protocol has no ports to tell sockets by",
 	OwnerBeforeStart:  "from before the start, and closed or of a process out of sight",
 	OwnerNoSocket:     "no socket here",
+	OwnerNotConnected: "no socket here has this connection",
 	OwnerPending:      "not known yet",
 	OwnerLost:         "lost: too many sockets at once",
 

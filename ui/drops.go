@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,6 +137,14 @@ func (p *dropsPane) packet(d *probes.DroppedPacket) string {
 	text := d.Time.In(p.zone).Format("15:04:05.000") + "  " + d.Protocol
 	if d.Local != nil && d.Remote != nil {
 		text += "  local " + d.Local.String() + "  remote " + d.Remote.String()
+	}
+	switch o := d.Owner; {
+	case o != nil && o.PID != 0:
+		text += "  " + o.Comm + " " + strconv.FormatUint(uint64(o.PID), 10)
+	case o != nil:
+		text += "  " + o.Comm + " ? (" + d.OwnerReason.String() + ")"
+	case d.OwnerReason != probes.NoReason:
+		text += "  (" + d.OwnerReason.String() + ")"
 	}
 	return text
 }

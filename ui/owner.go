@@ -33,7 +33,7 @@ func shortReason(reason probes.OwnerReason) string {
 		return "forwarded"
 	case probes.OwnerIsKernel:
 		return "kernel"
-	case probes.OwnerNoSocket:
+	case probes.OwnerNoSocket, probes.OwnerNotConnected:
 		return "no socket"
 	case probes.OwnerHasNoPorts:
 		return "-"

@@ -35,7 +35,7 @@ func TestConnectionsJSON(t *testing.T) {
 			RXPackets: r.Uint64(), RXBytes: r.Uint64() >> r.IntN(64), TXPackets: r.Uint64(), TXBytes: r.Uint64(),
 			RXBPS: rate(), TXBPS: rate(), FirstSeen: time.Unix(r.Int64N(1<<33), r.Int64N(1e9)), LastSeen: time.Unix(r.Int64N(1<<33), 0).UTC(),
 			RXFlags: probes.TCPFlags(r.Uint32()), TXFlags: probes.TCPFlags(r.Uint32()),
-			State: probes.State(r.IntN(int(probes.StateClosing) + 1)), OwnerReason: probes.OwnerReason(r.IntN(int(probes.OwnerLost) + 1)),
+			State: probes.State(r.IntN(int(probes.StateClosing) + 1)), OwnerReason: probes.OwnerReason(r.IntN(int(probes.OwnerInSeveralNamespaces) + 1)),
 			Owner: owners[r.IntN(len(owners))], ClosedAt: closed[r.IntN(len(closed))],
 		})
 	}

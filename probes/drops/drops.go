@@ -79,13 +79,13 @@ func (p *Probe) Close() error {
 }
 
 // Poll returns what was dropped, and how many packets more were that have no row: the
-// table was full, or the kernel would have had to run a program within itself. Links are all interfaces, as they are now; the interval
-// is the time since the last poll.
-func (p *Probe) Poll(links []netlink.Link, interval time.Duration) (drops probes.Drops, uncounted uint64, err error) {
+// table was full, or the kernel would have had to run a program within itself. Links are all
+// interfaces, as they are now; the interval is the time since the last poll.
+func (p *Probe) Poll(links []netlink.Link, interval time.Duration, whose Whose) (drops probes.Drops, uncounted uint64, err error) {
 	p.nameInterfaces(links)
 	p.addDriverDrops(links)
 	if p.hook != nil {
-		if err := p.readKernel(); err != nil {
+		if err := p.readKernel(whose); err != nil {
 			return drops, 0, err
 		}
 	}
@@ -107,7 +107,7 @@ func (p *Probe) nameInterfaces(links []netlink.Link) {
 }
 
 // readKernel reads the events first, so that none is ahead of the counts.
-func (p *Probe) readKernel() error {
+func (p *Probe) readKernel(whose Whose) error {
 	batch, err := p.ring.Drain()
 	if err != nil {
 		return fmt.Errorf("read drop events: %w", err)
@@ -120,7 +120,9 @@ func (p *Probe) readKernel() error {
 		p.row(rowKey{DropsDropKey: key}).setKernel(packets[i])
 	}
 	for i := range batch.events {
-		p.addEvent(&batch.events[i])
+		if err := p.addEvent(&batch.events[i], whose); err != nil {
+			return err
+		}
 	}
 	return p.nameFunctions()
 }

@@ -153,7 +153,7 @@ func TestEnds(t *testing.T) {
 	if since := time.Since(row.Last.Time); since < -time.Second || since > time.Minute {
 		t.Errorf("%v ago", since)
 	}
-	if row.Last.Owner != nil || row.Last.OwnerReason == "" {
+	if row.Last.Owner != nil || row.Last.OwnerReason != probes.OwnersLeftOut {
 		t.Errorf("owner %v, %q", row.Last.Owner, row.Last.OwnerReason)
 	}
 }

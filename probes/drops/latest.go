@@ -33,11 +33,15 @@ func (b *eventBatch) add(record []byte) error {
 	return nil
 }
 
+// Whose fills in whose a packet is that was dropped on an interface, of which the name is empty
+// if there is none, on its way into this host or out of it.
+type Whose func(packet *probes.DroppedPacket, iface string, wasReceived bool) error
+
 // addEvent adds a packet to the latest of its row.
-func (p *Probe) addEvent(e *bpf.DropsDropEvent) {
+func (p *Probe) addEvent(e *bpf.DropsDropEvent, whose Whose) error {
 	r := p.rows[rowKey{DropsDropKey: e.Key}]
 	if r == nil {
-		return // of an interface that is gone
+		return nil // of an interface that is gone
 	}
 	if program := unix.ByteSliceToString(e.Program[:]); program != "" {
 		r.drop.Program = fmt.Sprintf("%s (id %d)", program, e.Key.Place)
@@ -49,8 +53,11 @@ func (p *Probe) addEvent(e *bpf.DropsDropEvent) {
 	if e.IsIp != 0 {
 		packet.Local, packet.Remote = endsOf(e)
 	}
-	joinOwner(&packet, e)
+	if err := whose(&packet, p.names[e.Key.Ifindex], e.WasReceived != 0); err != nil {
+		return fmt.Errorf("find the owner of a dropped packet: %w", err)
+	}
 	r.remember(packet)
+	return nil
 }
 
 // endsOf returns the local and the remote end. What was received is for the local one.
@@ -70,10 +77,4 @@ func endsOf(e *bpf.DropsDropEvent) (local, remote *probes.Endpoint) {
 		return destination, source
 	}
 	return source, destination
-}
-
-// joinOwner is where the owner of a dropped packet is to be found: by e.Key's network
-// namespace and protocol, and the packet's ends. Nobody knows owners yet.
-func joinOwner(packet *probes.DroppedPacket, _ *bpf.DropsDropEvent) {
-	packet.Owner, packet.OwnerReason = nil, "owners are not watched"
 }

@@ -107,10 +107,16 @@ func (r *rig) poll() (drops probes.Drops, uncounted uint64) {
 		if err != nil {
 			return err
 		}
-		drops, uncounted, err = r.probe.Poll(links, time.Second)
+		drops, uncounted, err = r.probe.Poll(links, time.Second, nobody)
 		return err
 	}))
 	return drops, uncounted
+}
+
+// nobody knows whose a packet is.
+func nobody(packet *probes.DroppedPacket, _ string, _ bool) error {
+	packet.OwnerReason = probes.OwnersLeftOut
+	return nil
 }
 
 // find returns the row of these, a zero one if there is none. A reason "" stands for any.

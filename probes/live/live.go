@@ -329,7 +329,7 @@ func (l *Live) sample(now time.Time, interval time.Duration) (s probes.Sample, e
 	}
 	if l.drops == nil {
 		s.Drops.LeftOut = true
-	} else if s.Drops, s.Lost.Drops, err = l.drops.Poll(links, interval); err != nil {
+	} else if s.Drops, s.Lost.Drops, err = l.drops.Poll(links, interval, l.owners.OfPacket); err != nil {
 		return s, err
 	}
 	s.Self, err = l.self.poll(interval)

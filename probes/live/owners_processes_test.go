@@ -50,9 +50,7 @@ func play(role []string) error {
 	case "client": // number, addresses of servers; in a UTS namespace of its own
 		return errors.Join(unix.Sethostname([]byte("pod-"+role[1])), clients(out, role[2:]))
 	case "serve": // descriptors 3 and 4 listen: TCP, UDP
-		return serve(out, true)
-	case "serve-tcp":
-		return serve(out, false)
+		return serve(out)
 	case "use": // descriptor 3 is connected
 		return useFile(out, os.NewFile(3, "passed"))
 	case "hold": // address of a server, and what to do after each line of standard input
@@ -61,8 +59,6 @@ func play(role []string) error {
 		return broadcast(out)
 	case "share": // a port with whoever else does
 		return share(out)
-	case "ask": // a server, and hold the socket
-		return ask(out, role[1])
 	case "ask-once": // a server, from port 5000, with so many bytes
 		return askOnce(out, role[1], role[2])
 	case "pass": // to a process of this role: by inheriting, or over a Unix socket
@@ -171,27 +167,29 @@ func udpClient(out *json.Encoder, server string, isConnected bool, datagrams int
 }
 
 // serve answers whatever comes to descriptors 3 (TCP) and 4 (UDP), until it is killed.
-func serve(out *json.Encoder, withUDP bool) error {
+func serve(out *json.Encoder) error {
 	listener, err := net.FileListener(os.NewFile(3, "listener"))
 	if err != nil {
 		return err
 	}
-	if withUDP {
-		conn, err := net.FilePacketConn(os.NewFile(4, "udp"))
-		if err != nil {
-			return err
-		}
-		go func() {
-			buffer := make([]byte, 1000)
-			for {
-				n, from, err := conn.ReadFrom(buffer)
-				if err != nil {
-					return
-				}
-				_, _ = conn.WriteTo(buffer[:n], from)
-			}
-		}()
+	conn, err := net.FilePacketConn(os.NewFile(4, "udp"))
+	if err != nil {
+		return err
 	}
+	return serveBoth(out, listener, conn)
+}
+
+func serveBoth(out *json.Encoder, listener net.Listener, conn net.PacketConn) error {
+	go func() {
+		buffer := make([]byte, 1000)
+		for {
+			n, from, err := conn.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			_, _ = conn.WriteTo(buffer[:n], from)
+		}
+	}()
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -200,8 +198,10 @@ func serve(out *json.Encoder, withUDP bool) error {
 		if err := say(out, "tcp", conn.LocalAddr(), conn.RemoteAddr(), 0, 0); err != nil {
 			return err
 		}
-		_, _ = io.Copy(conn, conn)
-		conn.Close()
+		go func() {
+			_, _ = io.Copy(conn, conn)
+			conn.Close()
+		}()
 	}
 }
 
@@ -309,52 +309,25 @@ func hold(out *json.Encoder, server string) error {
 	return errors.Join(tcp.Close(), udp.Close())
 }
 
-// share answers what comes to a port that others may share, until standard input ends.
+// share serves TCP and UDP on a port that others may share, until it is killed.
 func share(out *json.Encoder) error {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		_ = c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
 		return err
 	}}
+	config.SetMultipathTCP(false)
 	conn, err := config.ListenPacket(context.Background(), "udp4", ":5000")
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	go func() {
-		buffer := make([]byte, 1000)
-		for {
-			n, from, err := conn.ReadFrom(buffer)
-			if err != nil {
-				return
-			}
-			_, _ = conn.WriteTo(buffer[:n], from)
-		}
-	}()
-	if err := say(out, "udp", conn.LocalAddr(), conn.LocalAddr(), 0, 0); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
-}
-
-// ask asks a server once, and holds the socket until standard input ends.
-func ask(out *json.Encoder, server string) error {
-	conn, err := net.Dial("udp", server)
+	listener, err := config.Listen(context.Background(), "tcp4", ":5000")
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	if _, err := conn.Write(make([]byte, 10)); err != nil {
+	if err := say(out, "udp", conn.LocalAddr(), conn.LocalAddr(), 0, 0); err != nil {
 		return err
 	}
-	if _, err := io.ReadFull(conn, make([]byte, 10)); err != nil {
-		return err
-	}
-	if err := say(out, "udp", conn.LocalAddr(), conn.RemoteAddr(), 10, 1); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	return serveBoth(out, listener, conn)
 }
 
 // askOnce asks a server from a port that others use before and after.

@@ -352,7 +352,7 @@ func TestWhoOwnsWhat(t *testing.T) {
 			}
 		}
 	}
-	accepted := whoAccepted(t, workers, streams+len(addresses))
+	byWhom := accepted(t, workers, streams+len(addresses))
 	var right, wrong, unknown, short int
 	for i, of := range truth {
 		for _, u := range of {
@@ -365,7 +365,7 @@ func TestWhoOwnsWhat(t *testing.T) {
 			var errs []error
 			isRight := false
 			for _, c := range w.allOfUsed(&u) {
-				isNamed, err := compareOwner(c, &u, accepted, fmt.Sprint("pod-", i))
+				isNamed, err := compareOwner(c, &u, byWhom, fmt.Sprint("pod-", i))
 				errs, isRight = append(errs, err), isRight || isNamed && err == nil
 			}
 			isShared := times[tupleOf(&u)] > 1
@@ -392,23 +392,33 @@ func TestWhoOwnsWhat(t *testing.T) {
 	}
 }
 
-// whoAccepted returns who accepted what, by the client's end, once workers have said so of so many
-// connections.
-func whoAccepted(t *testing.T, workers []*service, connections int) map[string]uint32 {
+// accepted waits until workers have said of so many connections that they accepted them, and
+// returns who accepted what, by the client's end.
+func accepted(t *testing.T, workers []*service, connections int) map[string]uint32 {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		accepted, said := make(map[string]uint32), 0
+		by, said := make(map[string]uint32), 0
 		for _, worker := range workers {
 			for _, u := range worker.out.said(t) {
-				accepted[u.Remote.String()] = u.PID
+				by[u.Remote.String()] = u.PID
 				said++
 			}
 		}
 		switch {
 		case said >= connections:
-			return accepted
+			return by
 		case time.Now().After(deadline):
 			t.Fatalf("workers accepted %d connections of %d", said, connections)
+		}
+	}
+}
+
+// whoAccepted waits until a worker says that it accepted what a client connected.
+func whoAccepted(t *testing.T, workers []*service, client netip.AddrPort) uint32 {
+	t.Helper()
+	for connections := 1; ; connections++ {
+		if pid, ok := accepted(t, workers, connections)[client.String()]; ok {
+			return pid
 		}
 	}
 }
@@ -560,18 +570,37 @@ func TestSameTuple(t *testing.T) {
 }
 
 // TestSharedPort has two processes share the port of a server, each by a socket of its own
-// (SO_REUSEPORT), of which the kernel chooses one by the client's address and port: neither is
-// named.
+// (SO_REUSEPORT), of which the kernel chooses one by the client's address and port. Of UDP,
+// neither is named; of TCP, the one that accepted.
 func TestSharedPort(t *testing.T) {
 	n := newNetwork(t)
 	w := startWatch(t, n.server)
+	var both []*service
 	for range 2 {
-		startHolderOf(t, n.server, "share", 1)
+		s := &service{cmd: again("share")}
+		s.cmd.Stdout = &s.out
+		check(t, n.server.Start(s.cmd))
+		t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() })
+		both = append(both, s)
 	}
-	client := startHolderOf(t, n.clients[0], "ask "+netip.AddrPortFrom(n.server.IPv4, 5000).String(), 1)
-	w.owned(t, &client.used[0], func(c *probes.Connection) bool {
-		return isOf(0, probes.Ambiguous)(c) && c.OwnerReason == probes.OwnerSharesPort
-	})
+	for len(both[0].out.said(t)) == 0 || len(both[1].out.said(t)) == 0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	for range 4 {
+		client := startHolder(t, n.clients[0], netip.AddrPortFrom(n.server.IPv4, 5000).String())
+		client.send(t)
+		acceptor := whoAccepted(t, both, client.used[0].Local)
+		w.owned(t, &client.used[0], func(c *probes.Connection) bool {
+			if c.Owner != nil && c.Owner.PID != acceptor && c.Owner.PID != 0 {
+				t.Errorf("accepted by %d, owner %+v", acceptor, c.Owner)
+			}
+			return isOf(int(acceptor), probes.Opened)(c)
+		})
+		client.send(t)
+		w.owned(t, &client.used[1], func(c *probes.Connection) bool {
+			return isOf(0, probes.Ambiguous)(c) && c.OwnerReason == probes.OwnerSharesPort
+		})
+	}
 }
 
 // TestTakenOver has one process after another use the same UDP port for the same server, faster
@@ -618,4 +647,71 @@ func ownerPID(c *probes.Connection) uint32 {
 		return 0
 	}
 	return c.Owner.PID
+}
+
+// TestOwnerOfDropped has packets dropped for want of room in a socket, and for want of a socket.
+func TestOwnerOfDropped(t *testing.T) {
+	n := newNetwork(t)
+	w := startWatch(t, n.server)
+	address := net.UDPAddr{IP: n.server.IPv4.AsSlice(), Port: 5000}
+	check(t, n.server.Do(func() error {
+		conn, err := net.ListenUDP("udp4", &address)
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn.SetReadBuffer(2048)
+	}))
+	for _, test := range []struct {
+		name   string
+		port   int
+		isGood func(*probes.DroppedPacket) bool
+	}{
+		{"no room", address.Port, func(d *probes.DroppedPacket) bool {
+			return d.Owner != nil && d.Owner.PID == uint32(os.Getpid()) && d.Owner.Certainty == probes.Opened
+		}},
+		{"no socket", address.Port + 1, func(d *probes.DroppedPacket) bool {
+			return d.Owner == nil && d.OwnerReason == probes.OwnerNoSocket
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			to := address
+			to.Port = test.port
+			var last *probes.DroppedPacket
+			for range 10 { // because it may take a moment to list the sockets
+				check(t, n.clients[0].Do(func() error {
+					conn, err := net.ListenUDP("udp4", nil)
+					if err != nil {
+						return err
+					}
+					defer conn.Close()
+					for range 20 {
+						if _, err := conn.WriteToUDP(make([]byte, 1000), &to); err != nil {
+							return err
+						}
+					}
+					return nil
+				}))
+				for range 5 {
+					w.until(func(*probes.Sample) bool { return true })
+					if last = w.lastDropped(test.port); last != nil && test.isGood(last) {
+						return
+					}
+				}
+			}
+			t.Errorf("%+v", last)
+		})
+	}
+}
+
+// lastDropped finds a packet that was dropped on its way to a port.
+func (w *watch) lastDropped(port int) *probes.DroppedPacket {
+	for i := range w.last.Drops.Rows {
+		for _, d := range w.last.Drops.Rows[i].Latest {
+			if d.Local != nil && netip.AddrPort(*d.Local).Port() == uint16(port) {
+				return &d
+			}
+		}
+	}
+	return nil
 }

@@ -321,11 +321,8 @@ func (p *Probe) describe(c *probes.Connection, known *joined) {
 		known.owner, known.from = known.ownerNow(), s.owner
 	}
 	c.Owner, c.OwnerReason = known.owner, probes.NoReason
-	switch {
-	case c.Owner == nil:
+	if c.Owner == nil || known.others != nil {
 		c.OwnerReason = p.why(c, known)
-	case known.others != nil:
-		c.OwnerReason = known.why
 	}
 	if e := known.earlier; e != nil && c.Path != nil {
 		c.RXPackets, c.RXBytes = c.RXPackets-e.rxPackets, c.RXBytes-e.rxBytes
@@ -356,6 +353,8 @@ func (p *Probe) why(c *probes.Connection, known *joined) probes.OwnerReason {
 	switch {
 	case p.hooks == nil:
 		return p.blind
+	case known.others != nil:
+		return known.why
 	case known.socket != nil:
 		return known.socket.why
 	case known.why == probes.OwnerPending && known.tries >= mostTries:
@@ -371,6 +370,8 @@ func (p *Probe) whyNone(c *probes.Connection) probes.OwnerReason {
 		return probes.OwnerLost
 	case c.Protocol != "tcp" && !p.hooks.seesClosing:
 		return probes.OwnersUnavailable
+	case c.Protocol == "tcp":
+		return probes.OwnerNotConnected
 	}
 	return probes.OwnerNoSocket
 }

@@ -234,7 +234,8 @@ func TestReasons(t *testing.T) {
 	}{
 		{"forwarded", "tcp", false, 0, probes.OwnerForwarded},
 		{"no ports", "icmp", true, 0, probes.OwnerHasNoPorts},
-		{"nobody listens", "tcp", true, 0, probes.OwnerNoSocket},
+		{"nobody listens", "tcp", true, 0, probes.OwnerNotConnected},
+		{"nobody has the port", "udp", true, 0, probes.OwnerNoSocket},
 		{"from before the start", "tcp", true, time.Hour, probes.OwnerBeforeStart},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -313,7 +314,7 @@ func TestCertain(t *testing.T) {
 	const here, there, elsewhere = 1, 2, 3 // network namespaces
 	owner := func(pid uint32) *probes.Owner { return &probes.Owner{PID: pid, Comm: "one"} }
 	local := netip.MustParseAddrPort("192.0.2.1:5000")
-	words, any := wordsOf(local.Addr()), mappedZero
+	words, anyAddress := wordsOf(local.Addr()), mappedZero
 	remote := wordsOf(somewhere.Addr())
 	for _, test := range []struct {
 		name    string
@@ -323,43 +324,43 @@ func TestCertain(t *testing.T) {
 		pid     uint32 // of who is named
 		reason  probes.OwnerReason
 	}{
-		{"one", false, 1, []socket{{owner: owner(1), netns: here, tuple: tuple{local: any}}}, 1, probes.NoReason},
+		{"one", false, 1, []socket{{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}}}, 1, probes.NoReason},
 		{"two of one process", false, 1, []socket{
-			{owner: owner(1), netns: here, tuple: tuple{local: any}}, {owner: owner(1), netns: here, tuple: tuple{local: any}},
+			{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}}, {owner: owner(1), netns: here, tuple: tuple{local: anyAddress}},
 		}, 1, probes.NoReason},
 		{"port shared", false, 1, []socket{
-			{owner: owner(1), netns: here, tuple: tuple{local: any}}, {owner: owner(2), netns: here, tuple: tuple{local: any}},
+			{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}}, {owner: owner(2), netns: here, tuple: tuple{local: anyAddress}},
 		}, 0, probes.OwnerSharesPort},
 		{"port shared from later on", false, 1, []socket{
-			{owner: owner(1), netns: here, tuple: tuple{local: any}}, {owner: owner(2), netns: here, tuple: tuple{local: any}, since: 150 * ms},
+			{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}}, {owner: owner(2), netns: here, tuple: tuple{local: anyAddress}, since: 150 * ms},
 		}, 0, probes.OwnerSharesPort},
 		{"before, and after", false, 1, []socket{
-			{owner: owner(1), netns: here, tuple: tuple{local: any}, ended: 70 * ms},
-			{owner: owner(2), netns: here, tuple: tuple{local: any}},
-			{owner: owner(3), netns: here, tuple: tuple{local: any}, since: 230 * ms},
+			{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}, ended: 70 * ms},
+			{owner: owner(2), netns: here, tuple: tuple{local: anyAddress}},
+			{owner: owner(3), netns: here, tuple: tuple{local: anyAddress}, since: 230 * ms},
 		}, 2, probes.NoReason},
 		{"taken over meanwhile", false, 1, []socket{
-			{owner: owner(1), netns: here, tuple: tuple{local: any}, ended: 140 * ms},
-			{owner: owner(2), netns: here, tuple: tuple{local: any}, since: 150 * ms},
+			{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}, ended: 140 * ms},
+			{owner: owner(2), netns: here, tuple: tuple{local: anyAddress}, since: 150 * ms},
 		}, 0, probes.OwnerTakenOver},
 		{"connected, so frames are handed to it", false, 1, []socket{
-			{owner: owner(1), netns: here, tuple: tuple{local: any}},
+			{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}},
 			{owner: owner(2), netns: here, tuple: tuple{local: words, remote: remote, remotePort: toNetwork(somewhere.Port())}},
 		}, 2, probes.NoReason},
 		{"connected, and none was handed over", false, 0, []socket{
-			{owner: owner(1), netns: here, tuple: tuple{local: any}},
+			{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}},
 			{owner: owner(2), netns: here, tuple: tuple{local: words, remote: remote, remotePort: toNetwork(somewhere.Port())}},
 		}, 0, probes.OwnerSharesPort},
 		{"connected later", false, 1, []socket{
-			{owner: owner(1), netns: here, tuple: tuple{local: any}},
+			{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}},
 			{owner: owner(2), netns: here, tuple: tuple{local: words, remote: remote, remotePort: toNetwork(somewhere.Port())}, since: 150 * ms},
 		}, 0, probes.OwnerSharesPort},
 		{"of any address in another namespace", false, 1, []socket{
-			{owner: owner(1), netns: here, tuple: tuple{local: any}}, {owner: owner(2), netns: there, tuple: tuple{local: any}},
+			{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}}, {owner: owner(2), netns: there, tuple: tuple{local: anyAddress}},
 		}, 1, probes.NoReason},
-		{"forwarded, of any address where it leads", true, 1, []socket{{owner: owner(2), netns: there, tuple: tuple{local: any}}}, 2, probes.NoReason},
-		{"forwarded, of any address elsewhere", true, 1, []socket{{owner: owner(3), netns: elsewhere, tuple: tuple{local: any}}}, 0, probes.OwnerForwarded},
-		{"forwarded, of any address here", true, 1, []socket{{owner: owner(1), netns: here, tuple: tuple{local: any}}}, 0, probes.OwnerForwarded},
+		{"forwarded, of any address where it leads", true, 1, []socket{{owner: owner(2), netns: there, tuple: tuple{local: anyAddress}}}, 2, probes.NoReason},
+		{"forwarded, of any address elsewhere", true, 1, []socket{{owner: owner(3), netns: elsewhere, tuple: tuple{local: anyAddress}}}, 0, probes.OwnerForwarded},
+		{"forwarded, of any address here", true, 1, []socket{{owner: owner(1), netns: here, tuple: tuple{local: anyAddress}}}, 0, probes.OwnerForwarded},
 		{"forwarded, the same in two", true, 1, []socket{
 			{owner: owner(2), netns: there, tuple: tuple{local: words}}, {owner: owner(3), netns: elsewhere, tuple: tuple{local: words}},
 		}, 2, probes.NoReason},
