@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/maphash"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -131,7 +132,8 @@ func (p *Probe) Join(rows, passages []probes.Connection, host *Host) (ended []pr
 
 // finish returns what ended, and remembers the rows.
 func (j *joiner) finish(rows []probes.Connection) []probes.Connection {
-	if len(j.listed) < len(j.known) {
+	if gone := len(j.known) - len(j.listed); gone > 0 {
+		j.ended = slices.Grow(j.ended, gone)
 		for hash, known := range j.known {
 			if known.poll == j.poll {
 				continue

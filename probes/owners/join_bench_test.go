@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 )
@@ -39,5 +40,42 @@ func BenchmarkJoin(b *testing.B) {
 				p.joiner.finish(rows)
 			}
 		})
+	}
+}
+
+// BenchmarkShortLived joins connections both ends of which were opened and closed since the poll
+// before.
+func BenchmarkShortLived(b *testing.B) {
+	const count = 10_000
+	p := LeaveOut(kernel.NewClock())
+	p.hooks, p.host, p.owners = &hooks{}, host, newOwnerSet(p.clock)
+	owner := &probes.Owner{PID: 1, Certainty: probes.Opened}
+	rows := [2][]probes.Connection{make([]probes.Connection, count), make([]probes.Connection, count)}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		now, rows := uint64(kernel.Monotonic()), rows[n%2]
+		for i := range rows {
+			address := netip.AddrFrom4([4]byte{10, byte(n), byte(i >> 8), byte(i)})
+			rows[i] = probes.Connection{
+				Protocol: "tcp", Path: []string{"eth0"}, Interface: "eth0", RXPackets: 1, FirstSeen: p.clock.Wall(now), LastSeen: p.clock.Wall(now),
+				Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(netip.AddrPortFrom(address, 80)),
+			}
+			t, _ := tupleOf(&rows[i])
+			for _, end := range []tuple{t, t.flipped()} {
+				p.sockets.apply(&bpf.OwnersSocketTuple{
+					Local: end.local, Remote: end.remote, LocalPort: end.localPort, RemotePort: end.remotePort, Protocol: protocolTCP,
+				}, &bpf.OwnersOwnerChange{
+					Time: now, State: uint32(probes.StateClosed), Owned: bpf.OwnersOwned{Since: now, Process: bpf.OwnersProcess{Pid: 1}},
+				}, owner, probes.NoReason)
+			}
+		}
+		p.joiner.poll++
+		p.joiner.listed, p.joiner.before = p.joiner.before[:0], p.joiner.listed
+		p.meet(rows)
+		for i := range rows {
+			p.describe(&rows[i], p.joiner.listed[i])
+		}
+		p.sockets.forget()
+		p.joiner.finish(rows)
 	}
 }

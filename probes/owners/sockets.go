@@ -27,19 +27,20 @@ func (t tuple) flipped() tuple {
 // more of it.
 type socket struct {
 	tuple
-	netns uint32
-	owner *probes.Owner      // nil: see reason
-	why   probes.OwnerReason // that there is no owner
-	since uint64             // ns, CLOCK_MONOTONIC; 0: before our start
-	ended uint64             // ns, CLOCK_MONOTONIC; 0: open
+	netns    uint32
+	distinct uint32 // as in bpf.OwnersSocketTuple
+	seen     uint32 // the poll that saw it last, by a listing or a change
+	rivals   uint32 // how often another socket came that may have a part in what it gets
 
-	state, before probes.State // of TCP
-	distinct      uint32       // as in bpf.OwnersSocketTuple
-	told          uint64       // ns, CLOCK_MONOTONIC: when the kernel told of it last
-	seen          uint32       // the poll that saw it last, by a listing or a change
-	rivals        uint32       // how often another socket came that may have a part in what it gets
-	newer         *socket      // the one that took its place, with the same tuple
-	next          *socket      // in the table, another one with the same hash
+	state, before probes.State       // of TCP
+	why           probes.OwnerReason // that there is no owner
+	owner         *probes.Owner      // nil: see why
+
+	since uint64  // ns, CLOCK_MONOTONIC; 0: before our start
+	ended uint64  // ns, CLOCK_MONOTONIC; 0: open
+	told  uint64  // ns, CLOCK_MONOTONIC: when the kernel told of it last
+	newer *socket // the one that took its place, with the same tuple
+	next  *socket // in the table, another one with the same hash
 
 	had    *probes.Owner // whoever had the tuple before, nil if nobody had
 	handed uint64        // ns, CLOCK_MONOTONIC: when it was no longer theirs
