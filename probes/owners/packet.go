@@ -38,21 +38,24 @@ func (p *Probe) OfPacket(packet *probes.DroppedPacket, iface string, wasReceived
 }
 
 // findNow finds the socket of what was seen at one moment. It lists sockets anew if that helps
-// and is due.
+// and is due. That there is none is certain once they were listed after that moment.
 func (p *Probe) findNow(c *probes.Connection) (known joined, err error) {
 	first := p.clock.Stamp(c.FirstSeen)
 	if p.find(c, &known, first); known.why != probes.OwnerPending {
 		return known, nil
 	}
-	if c.Protocol != "tcp" {
-		if !p.listing.isDue(time.Duration(kernel.Monotonic())) {
-			return known, nil
-		}
+	if c.Protocol == "tcp" {
+		known.tries = mostTries
+		return known, nil
+	}
+	if p.listing.isDue(time.Duration(kernel.Monotonic())) {
 		if err := p.list(); err != nil {
 			return known, err
 		}
 		p.find(c, &known, first)
 	}
-	known.tries = mostTries
+	if uint64(p.listing.ended) >= first {
+		known.tries = mostTries
+	}
 	return known, nil
 }
