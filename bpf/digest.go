@@ -10,7 +10,7 @@ import (
 func Digest() string {
 	hash := sha256.New()
 	for _, object := range [][]byte{
-		_CrossConnectsBytes, _DropsBytes, _ExecsBytes, _OwnersBytes, _PacketsBytes, _RedirectsBytes,
+		_CrossConnectsBytes, _DropsBytes, _ExecsBytes, _HostnamesBytes, _OwnersBytes, _PacketsBytes, _RedirectsBytes,
 	} {
 		hash.Write(object)
 	}
