@@ -245,7 +245,14 @@ func (p *Probe) replace(known *joined, before *probes.Connection, by joined, own
 		}
 	}
 	if before != nil {
-		p.joiner.ended = append(p.joiner.ended, *before)
+		ended := *before
+		// Frames of the new one were counted before its socket was known.
+		last := p.clock.Stamp(before.LastSeen)
+		if last > 0 && by.socket.since <= last+slack && ended.Owner != nil && !isSameProcess(owner, by.socket.owner) {
+			ended.Owner = inCommon([]*probes.Owner{ended.Owner, cmp.Or(by.socket.owner, &probes.Owner{})})
+			ended.OwnerReason = probes.OwnerTakenOver
+		}
+		p.joiner.ended = append(p.joiner.ended, ended)
 		e := earlier{before.RXPackets, before.RXBytes, before.TXPackets, before.TXBytes, before.LastSeen}
 		if known.earlier != nil { // of rows before
 			e.rxPackets += known.earlier.rxPackets
