@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -462,11 +463,11 @@ func compareNamed(o *probes.Owner, isClient bool, u *used, accepted map[string]u
 	case isClient || u.Protocol == "udp": // whichever worker answered, one process opened the socket
 		return nil
 	case o.Certainty == probes.Listener: // the test, or a worker, who has what listens by now
-		return nil
-	case o.PID != accepted[u.Local.String()] && o.PID != uint32(os.Getpid()):
+		if o.PID != uint32(os.Getpid()) && !slices.Contains(slices.Collect(maps.Values(accepted)), o.PID) {
+			return fmt.Errorf("%+v: %+v has no part in what listens", u, o)
+		}
+	case o.PID != accepted[u.Local.String()]:
 		return fmt.Errorf("%+v: accepted by %d, owner %+v", u, accepted[u.Local.String()], o)
-	case o.PID == uint32(os.Getpid()) && o.Certainty != probes.Listener:
-		return fmt.Errorf("%+v: accepted by %d, owner %+v, who only opened what listens", u, accepted[u.Local.String()], o)
 	}
 	return nil
 }
