@@ -6,7 +6,7 @@
 export CGO_ENABLED = 0
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: all help build demo test race test-long golden bench test-kernels \
+.PHONY: all help build demo test race test-long cases golden bench test-kernels \
 	fmt lint generate check-generated man licences dependencies \
 	release test-release test-packages clean
 
@@ -51,6 +51,10 @@ test-long: ## run the long tests, for hours
 		go test -count=1 -timeout 0 ./probes/packets -run Parser -frames 5000000)
 	CGO_ENABLED=1 go test -race -count=1 -timeout 0 ./ui
 	.ci/fuzz
+
+# make cases CASES="one.sh two.py"
+cases: build ## play scripts that try ebpftop, see .ci/cases
+	$(SUDO) .ci/cases $(CASES)
 
 # What ebpftop costs, beside a bridge, bare programs, others of its kind and
 # nothing at all; needs root and iperf3, and measures btop, iftop, nethogs and
