@@ -182,6 +182,21 @@ func TestDashboardWaitsForAnother(t *testing.T) {
 	b.awaitBare(b.hub, port(0), port(1))
 }
 
+// TestRunTerminatedWhileItWaits for another process that changes cross-connects: that is a
+// regular end, too.
+func TestRunTerminatedWhileItWaits(t *testing.T) {
+	b := newBench(t, 2)
+	b.check(crossconnect.MakePinRoot())
+	file, err := os.Open(crossconnect.PinRoot)
+	b.check(err)
+	defer file.Close()
+	b.check(unix.Flock(int(file.Fd()), unix.LOCK_EX))
+	r := b.start(newLinksFile(t, "sw0: sw1"))
+	awaitLeftRoot(t, r.cmd.Process.Pid)
+	r.end(syscall.SIGTERM)
+	b.awaitBare(b.hub, port(0), port(1))
+}
+
 // TestPairsEndWithDashboard however it ends, if it is not asked to keep them.
 func TestPairsEndWithDashboard(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {

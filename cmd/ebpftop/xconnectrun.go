@@ -110,7 +110,10 @@ func (r *linksRun) run(ctx context.Context) (err error) {
 		return err
 	}
 	r.follower = linksfile.Follow(ctx, r.remote, r.setPairs)
-	if err := r.follower.Use(<-r.follower.Versions()); err != nil {
+	switch err := r.follower.Use(<-r.follower.Versions()); {
+	case errors.Is(err, crossconnect.ErrLocked) && ctx.Err() != nil:
+		return nil // terminated while it waited for another process
+	case err != nil:
 		return err
 	}
 	kept, err := crossconnect.OpenKept()
