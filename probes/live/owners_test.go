@@ -562,8 +562,11 @@ func TestSameTuple(t *testing.T) {
 			w := startWatch(t, hub, test.watched)
 			u := used{Protocol: "udp", Local: netip.MustParseAddrPort("192.0.2.1:5000"), Remote: netip.MustParseAddrPort("192.0.2.255:5001")}
 			pid := 0 // of the last one, which is b's
-			for _, end := range ends {
+			for i, end := range ends {
 				pid = startHolderOf(t, end, "broadcast", 1).cmd.Process.Pid
+				if i == 0 && test.reason != probes.NoReason { // the other one comes when this one is known
+					w.owned(t, &u, isOf(pid, probes.Opened))
+				}
 			}
 			w.owned(t, &u, func(c *probes.Connection) bool {
 				return c.OwnerReason == test.reason && (isOf(pid, probes.Opened)(c) || isOf(0, probes.Ambiguous)(c) && test.reason != probes.NoReason)

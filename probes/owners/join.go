@@ -165,7 +165,7 @@ func (p *Probe) meet(rows []probes.Connection) (wanted []int32) {
 			*known = joined{poll: j.poll, row: int32(i), rowBefore: known.rowBefore}
 			before = nil
 		}
-		if p.follow(c, known, before); known.tries < mostTries && p.isWanted(c, known) {
+		if p.follow(c, known, before); p.isWanted(c, known) || p.mayHaveRivals(c, known) {
 			wanted = append(wanted, int32(i))
 		}
 	}
@@ -269,7 +269,7 @@ func (p *Probe) replace(known *joined, before *probes.Connection, by joined, own
 // found, or because it is not sure who has it.
 func (p *Probe) isWanted(c *probes.Connection, known *joined) bool {
 	switch s := known.socket; {
-	case p.hooks == nil || known.others != nil:
+	case p.hooks == nil || known.others != nil || known.tries >= mostTries:
 		return false
 	case s == nil:
 		return known.why == probes.OwnerPending || known.why == probes.OwnerBeforeStart || known.why == probes.OwnerForwarded
@@ -280,6 +280,13 @@ func (p *Probe) isWanted(c *probes.Connection, known *joined) bool {
 	default:
 		return s.owner.Certainty == probes.Listener
 	}
+}
+
+// mayHaveRivals tells whether frames of a connection were seen since the sockets that are not
+// TCP were last listed: a socket that is not known yet may have sent them.
+func (p *Probe) mayHaveRivals(c *probes.Connection, known *joined) bool {
+	return p.hooks != nil && known.socket != nil && known.others == nil &&
+		known.socket.protocol != protocolTCP && p.clock.Stamp(c.LastSeen) > uint64(p.listing.ended)
 }
 
 // lookFor looks at sockets anew, if it is time to, for the rows in these places.
@@ -316,9 +323,11 @@ func (p *Probe) lookFor(rows []probes.Connection, wanted []int32) error {
 		if isStream := c.Protocol == "tcp"; isStream && !streams || !isStream && !others {
 			continue
 		}
-		known.tries++
 		if known.socket == nil {
 			p.find(c, known, p.clock.Stamp(c.FirstSeen))
+		}
+		if p.isWanted(c, known) {
+			known.tries++
 		}
 	}
 	return nil

@@ -67,11 +67,18 @@ func open(t *testing.T, attach func(*ebpf.CollectionSpec) (*hooks, error)) *Prob
 // host is one whose addresses all are local.
 var host = &Host{IsLocal: func(netip.Addr) bool { return true }, NamespaceID: func(uint32) (int, bool) { return 0, false }}
 
-// join joins a connection, as often as it takes until it is known or never will be.
+// joinOne is joinSeen for frames that are seen now.
 func (p *Probe) joinOne(t *testing.T, protocol string, local, remote netip.AddrPort) probes.Connection {
 	t.Helper()
+	return p.joinSeen(t, protocol, local, remote, time.Now())
+}
+
+// joinSeen joins a connection, as often as it takes until it is known or never will be. Its
+// frames were seen at one moment.
+func (p *Probe) joinSeen(t *testing.T, protocol string, local, remote netip.AddrPort, seen time.Time) probes.Connection {
+	t.Helper()
 	c := probes.Connection{
-		Protocol: protocol, Path: []string{"eth0"}, Interface: "eth0", RXPackets: 1, FirstSeen: time.Now(), LastSeen: time.Now(),
+		Protocol: protocol, Path: []string{"eth0"}, Interface: "eth0", RXPackets: 1, FirstSeen: seen, LastSeen: seen,
 		Local: probes.Endpoint(local), Remote: probes.Endpoint(remote),
 	}
 	for range 2 * mostTries {
@@ -88,18 +95,18 @@ func (p *Probe) joinOne(t *testing.T, protocol string, local, remote netip.AddrP
 	return c
 }
 
-// closedUDP opens a UDP socket and closes it again.
-func closedUDP(t *testing.T, remote netip.AddrPort) (local netip.AddrPort) {
+// closedUDP opens a UDP socket and closes it again. It was open at a moment.
+func closedUDP(t *testing.T, remote netip.AddrPort) (local netip.AddrPort, open time.Time) {
 	t.Helper()
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(remote))
 	if err != nil {
 		t.Fatal(err)
 	}
-	local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	local, open = conn.LocalAddr().(*net.UDPAddr).AddrPort(), time.Now()
 	if err := conn.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return local
+	return local, open
 }
 
 var somewhere = netip.MustParseAddrPort("127.0.0.1:9")
@@ -114,8 +121,8 @@ func TestAttach(t *testing.T) {
 // TestShortLivedUDP closes a socket before anybody looks.
 func TestShortLivedUDP(t *testing.T) {
 	p := open(t, attach)
-	local := closedUDP(t, somewhere)
-	if c := p.joinOne(t, "udp", local, somewhere); c.Owner == nil || c.Owner.PID != uint32(os.Getpid()) {
+	local, wasOpen := closedUDP(t, somewhere)
+	if c := p.joinSeen(t, "udp", local, somewhere, wasOpen); c.Owner == nil || c.Owner.PID != uint32(os.Getpid()) {
 		t.Errorf("owner %+v, %v", c.Owner, c.OwnerReason)
 	}
 }
@@ -145,13 +152,14 @@ func TestContainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	seen := time.Now()
 	accepted.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	remove()
 	local := accepted.RemoteAddr().(*net.TCPAddr).AddrPort()
-	c := p.joinOne(t, "tcp", local, listener.Addr().(*net.TCPAddr).AddrPort())
+	c := p.joinSeen(t, "tcp", local, listener.Addr().(*net.TCPAddr).AddrPort(), seen)
 	if o := c.Owner; o == nil || o.PID != uint32(cmd.Process.Pid) || o.Container != id || o.Unit != "docker-"+id+".scope" || o.Hostname != "pod-7" || o.User != "root" {
 		t.Errorf("owner %+v, %v", o, c.OwnerReason)
 	}
@@ -193,8 +201,8 @@ func TestWithoutControlGroups(t *testing.T) {
 	if !strings.Contains(p.Problem(), "no control groups") {
 		t.Errorf("problem %q", p.Problem())
 	}
-	local := closedUDP(t, somewhere)
-	if c := p.joinOne(t, "udp", local, somewhere); c.Owner != nil || c.OwnerReason != probes.OwnersUnavailable {
+	local, wasOpen := closedUDP(t, somewhere)
+	if c := p.joinSeen(t, "udp", local, somewhere, wasOpen); c.Owner != nil || c.OwnerReason != probes.OwnersUnavailable {
 		t.Errorf("closed: owner %+v, %v", c.Owner, c.OwnerReason)
 	}
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(somewhere))
@@ -225,7 +233,7 @@ func TestNothingToAttachTo(t *testing.T) {
 // TestReasons has connections without an owner, each for another reason.
 func TestReasons(t *testing.T) {
 	p := open(t, attach)
-	free := closedUDP(t, somewhere) // a port that nobody has
+	free, _ := closedUDP(t, somewhere) // a port that nobody has
 	for _, test := range []struct {
 		name, protocol string
 		isLocal        bool
