@@ -37,10 +37,14 @@ func (p pins) pinNamespace() error {
 	return nil
 }
 
-// isNamespaceGone tells whether the network namespace of the pins is gone. It returns
-// false if the map is missing, because another version made the pins.
+// isNamespaceGone tells whether the network namespace of the pins is gone, to whoever may
+// open them. It returns false if the map is missing, because another version made the pins.
 func (p pins) isNamespaceGone() bool {
-	m, err := p.openAnyMap(namespacePin, pinOpen)
+	descriptor, err := openPinned(p.path(namespacePin), true)
+	if err != nil {
+		return false
+	}
+	m, err := ebpf.NewMapFromFD(descriptor)
 	if err != nil {
 		return false
 	}
@@ -55,9 +59,8 @@ func removeGone() error {
 	places, err := pins(pinRoot).do(pinsList)
 	errs := []error{err}
 	for _, name := range places.Names {
-		if dir := pins(pinRoot).below(name); dir.isNamespaceGone() {
-			errs = append(errs, dir.remove())
-		}
+		_, err := pins(pinRoot).below(name).do(pinsSweep)
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -31,6 +31,7 @@ const (
 	pinsCheck   PinAction = "check"  // that nobody else could have put there what is found
 	pinsList    PinAction = "list"   // its entries
 	pinsRemove  PinAction = "remove" // with all that is in it
+	pinsSweep   PinAction = "sweep"  // removes it if its network namespace is gone
 	pinsLock    PinAction = "lock"   // opens it, for a lock on it
 	pinPin      PinAction = "pin"    // the map or link of a descriptor
 	pinOpen     PinAction = "open"
@@ -80,13 +81,12 @@ func (k *PinKeeper) allows(r PinRequest) bool {
 		return false
 	}
 	place := pins(pinRoot).below(names[0])
-	switch {
-	case place == k.here:
+	if place == k.here {
 		return true
-	case r.Do == pinOpen: // of another network namespace, whether that is gone
-		return r.Path == place.path(namespacePin)
 	}
-	return r.Do == pinsRemove && r.Path == string(place) && place.isNamespaceGone()
+	// Of another network namespace, no descriptor is handed out, not even one to read from:
+	// who pins that somewhere else can open the pin to write to it.
+	return r.Do == pinsSweep && r.Path == string(place)
 }
 
 // mostPinNames lead to a pin: a network namespace's directory, an ingress's, the pin.
@@ -111,8 +111,10 @@ func carryOutPin(r PinRequest, descriptor int) (result PinResult, err error) {
 	case pinsList:
 		result.Names, err = namesIn(r.Path)
 	case pinsRemove:
-		if err = dir.errUnsafe(); err == nil {
-			err = os.RemoveAll(r.Path)
+		err = dir.removeHere()
+	case pinsSweep:
+		if dir.isNamespaceGone() {
+			err = dir.removeHere()
 		}
 	case pinsLock:
 		result.Descriptor, err = unix.Open(r.Path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

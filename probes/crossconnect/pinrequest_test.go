@@ -19,7 +19,7 @@ func TestPinPath(t *testing.T) {
 		"", "/", "ebpftop", bpffs, bpffs + "/other", pinRoot + "/", pinRoot + "x", pinRoot + "/..", pinRoot + "/../other",
 		pinRoot + "/net-1/..", pinRoot + "/net-1/../../other", pinRoot + "/net-1/.", pinRoot + "/net-1//a", pinRoot + "/net-1/a/b/c",
 		pinRoot + "/net-1\x00", pinRoot + "/net-1\n", pinRoot + "/net-1/a\x00b", pinRoot + "/net-1/\xff", "/tmp/" + pinRoot,
-		pinRoot + "/net-2", pinRoot + "/net-2/ingress-0", pinRoot + "/net-2/control", pinRoot + "/net-1x",
+		pinRoot + "/net-2", pinRoot + "/net-2/ingress-0", pinRoot + "/net-2/control", pinRoot + "/net-2/namespace", pinRoot + "/net-1x",
 	} {
 		for _, do := range pinActions {
 			if result, err := k.CarryOut(PinRequest{Do: do, Path: path}, noDescriptor); !errors.Is(err, unix.EPERM) || result.Descriptor != noDescriptor {
@@ -31,6 +31,9 @@ func TestPinPath(t *testing.T) {
 		if k.allows(PinRequest{Do: do, Path: pinRoot}) {
 			t.Errorf("%s of the directory of all", do)
 		}
+	}
+	if !k.allows(PinRequest{Do: pinsSweep, Path: pinRoot + "/net-2"}) || k.allows(PinRequest{Do: pinsSweep, Path: pinRoot + "/net-2/control"}) {
+		t.Error("another network namespace's directory, and it alone, is removed if that is gone")
 	}
 	for _, path := range []string{pinRoot + "/net-1", pinRoot + "/net-1/ingress-10/link-xdp-generic", pinRoot + "/net-1/control"} {
 		for _, do := range pinActions {

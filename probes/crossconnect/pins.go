@@ -271,6 +271,15 @@ func (p pins) remove() error {
 	return nil
 }
 
+// removeHere removes the directory and all that is in it, unless somebody else could have
+// put it there.
+func (p pins) removeHere() error {
+	if err := p.errUnsafe(); err != nil {
+		return err
+	}
+	return os.RemoveAll(string(p))
+}
+
 // ingressPlaces lists the directories for ingresses; none if there is no directory for them.
 func (p pins) ingressPlaces() (places []pins, err error) {
 	listed, err := p.do(pinsList)
