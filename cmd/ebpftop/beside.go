@@ -196,7 +196,7 @@ func handedOn(descriptor int) *os.File {
 func newInspectCommand() *cobra.Command {
 	return besideCommand(inspectCommand, func(*cobra.Command) error {
 		// No Landlock: it would close the processes of others to us.
-		if err := confine.Process(confine.Needs{Capabilities: confine.Inspecting, StayRoot: true, Asks: true}); err != nil {
+		if err := confine.Process(confine.Needs{Capabilities: confine.Inspecting, StayRoot: true, Looks: true}); err != nil {
 			return err
 		}
 		return inspect.Serve(os.Stdin, os.Stdout)

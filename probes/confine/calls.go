@@ -54,14 +54,20 @@ const (
 	exactly = 1<<32 - 1
 	// tiocsti and tioclinux put input into a terminal as if somebody typed it.
 	tiocsti, tioclinux = 0x5412, 0x541c
+	// fioSetOwn and siocSetGroup are F_SETOWN for sockets: asm-generic/sockios.h.
+	fioSetOwn, siocSetGroup = 0x8901, 0x8902
 )
+
+// signalling are what has the kernel signal another process, whichever it is, when there is
+// something to read: no less than kill(2) for a process that is root's.
+var signalling = []uint32{unix.F_SETOWN, unix.F_SETOWN_EX, unix.F_SETSIG}
 
 // callsOfGo are what the Go runtime, and a process that handles files and descriptors it
 // has, go on to need.
 func callsOfGo() []call {
 	calls := anyOf(
 		unix.SYS_READ, unix.SYS_WRITE, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_PREAD64, unix.SYS_PWRITE64,
-		unix.SYS_CLOSE, unix.SYS_LSEEK, unix.SYS_FCNTL, unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_PIPE2, unix.SYS_FLOCK,
+		unix.SYS_CLOSE, unix.SYS_LSEEK, unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_PIPE2, unix.SYS_FLOCK,
 		unix.SYS_STATX, unix.SYS_STATFS, unix.SYS_FSTATFS, unix.SYS_READLINKAT, unix.SYS_GETDENTS64, unix.SYS_FACCESSAT,
 		unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MPROTECT, unix.SYS_MADVISE, unix.SYS_MINCORE, unix.SYS_BRK,
 		unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN, unix.SYS_SIGALTSTACK,
@@ -70,21 +76,29 @@ func callsOfGo() []call {
 		unix.SYS_TIMER_CREATE, unix.SYS_TIMER_SETTIME, unix.SYS_TIMER_DELETE, unix.SYS_SETITIMER,
 		unix.SYS_SCHED_YIELD, unix.SYS_SCHED_GETAFFINITY, unix.SYS_SYSINFO, unix.SYS_UNAME, unix.SYS_GETRANDOM,
 		unix.SYS_GETPID, unix.SYS_GETPPID, unix.SYS_GETTID, unix.SYS_GETUID, unix.SYS_GETEUID, unix.SYS_GETGID, unix.SYS_GETEGID,
-		unix.SYS_PRLIMIT64, unix.SYS_GETRUSAGE, unix.SYS_PRCTL, unix.SYS_CAPGET, unix.SYS_CAPSET, unix.SYS_GETCWD,
+		unix.SYS_GETRUSAGE, unix.SYS_PRCTL, unix.SYS_CAPGET, unix.SYS_CAPSET, unix.SYS_GETCWD,
 		unix.SYS_LANDLOCK_CREATE_RULESET, unix.SYS_LANDLOCK_ADD_RULE, unix.SYS_LANDLOCK_RESTRICT_SELF, unix.SYS_SECCOMP,
 		unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, unix.SYS_EVENTFD2,
 		unix.SYS_PPOLL, unix.SYS_PSELECT6, unix.SYS_WAITID, unix.SYS_WAIT4, unix.SYS_EXIT, unix.SYS_EXIT_GROUP,
-		unix.SYS_PIDFD_SEND_SIGNAL, // to a child: a descriptor of any other process takes pidfd_open
 	)
 	calls = append(calls, anyOf(callsOfArchitecture...)...)
 	return append(calls,
 		callIf(unix.SYS_CLONE, condition{argument: cloneFlags, mask: unix.CLONE_THREAD, values: []uint32{unix.CLONE_THREAD}}),
+		// Not tkill, which tells no process, nor pidfd_send_signal, for which a directory of
+		// /proc will do: who is root's would end any process of root by them.
 		callIf(unix.SYS_TGKILL, argumentIs(0, uint32(os.Getpid()))),
-		callIf(unix.SYS_TKILL, argumentIsNot(1, 0)),
+		// Its own limits: that of another's CPU time ends the other.
+		callIf(unix.SYS_PRLIMIT64, argumentIs(0, 0)),
+		callIf(unix.SYS_FCNTL, argumentIsNot(1, signalling...)),
 		// Whether a process is there is asked by signal 0.
 		callIf(unix.SYS_KILL, argumentIs(1, 0)),
-		callIf(unix.SYS_IOCTL, argumentIsNot(1, tiocsti, tioclinux)),
 	)
+}
+
+// callsOfDevices are for terminals, and what the kernel is asked of interfaces by ioctl. Who
+// has CAP_SYS_ADMIN can have file systems frozen by it, and disks rearranged.
+func callsOfDevices() []call {
+	return []call{callIf(unix.SYS_IOCTL, argumentIsNot(1, tiocsti, tioclinux, fioSetOwn, siocSetGroup))}
 }
 
 // callsOfTerminal are what a screen takes: it asks for its process group, to see whether
@@ -97,6 +111,19 @@ func callsOfAsking() []call {
 		unix.SYS_BPF, unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT,
 		unix.SYS_SENDTO, unix.SYS_RECVFROM,
 	), callIf(unix.SYS_SOCKET, argumentIs(0, unix.AF_NETLINK, unix.AF_PACKET)))
+}
+
+// bpfOfLooking are the commands of bpf(2) that open programs and maps of others, and read
+// them. With more, CAP_SYS_ADMIN would write to the memory of any process, by a program.
+var bpfOfLooking = []uint32{
+	unix.BPF_PROG_GET_FD_BY_ID, unix.BPF_MAP_GET_FD_BY_ID, unix.BPF_OBJ_GET_INFO_BY_FD, unix.BPF_MAP_LOOKUP_ELEM,
+}
+
+// callsOfLooking are callsOfAsking without what changes anything.
+func callsOfLooking() []call {
+	return append(anyOf(
+		unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT, unix.SYS_SENDTO, unix.SYS_RECVFROM,
+	), callIf(unix.SYS_SOCKET, argumentIs(0, unix.AF_NETLINK)), callIf(unix.SYS_BPF, argumentIs(0, bpfOfLooking...)))
 }
 
 // callsOfMessages are for sockets that are there: with descriptors, for pins.
@@ -124,7 +151,8 @@ func callsOfTrying() []call {
 
 // callsOfExecuting are what it takes to execute a program, and to end it.
 func callsOfExecuting() []call {
-	return anyOf(unix.SYS_CLONE, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_EXECVE, unix.SYS_SETPGID, unix.SYS_PIDFD_OPEN)
+	return anyOf(unix.SYS_CLONE, unix.SYS_KILL, unix.SYS_TGKILL, unix.SYS_EXECVE, unix.SYS_SETPGID,
+		unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL)
 }
 
 // calls returns what the process may call from now on.
@@ -149,6 +177,12 @@ func (n *Needs) calls() []call {
 	}
 	if n.Asks || n.PassedOn {
 		calls = append(calls, callsOfAsking()...)
+	}
+	if n.Looks && !n.PassedOn {
+		calls = append(calls, callsOfLooking()...)
+	}
+	if n.Asks || n.PassedOn || terminal {
+		calls = append(calls, callsOfDevices()...)
 	}
 	if n.Pins || n.PassedOn {
 		calls = append(calls, callsOfPinning()...)

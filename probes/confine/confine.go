@@ -29,6 +29,8 @@ type Needs struct {
 	Files *Files
 	// Asks the kernel, by bpf(2), netlink and packet sockets.
 	Asks bool
+	// Looks at what the kernel has, by bpf(2) and netlink, and makes nothing there.
+	Looks bool
 	// Pins, and opens what is pinned; by Asks, it does more with it.
 	Pins bool
 	// Follows files, by inotify.

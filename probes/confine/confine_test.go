@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
@@ -90,7 +91,7 @@ var once = Needs{Capabilities: slices.Concat(Watching, Inspecting, []libcap.Valu
 var kinds = []kind{
 	{'w', "dashboard, `stats`, `xconnect run`", 0, watching},
 	{'u', "the same by `setcap` or in the unit", anybody, watching},
-	{'i', "inspector", 0, func(string) Needs { return Needs{Capabilities: Inspecting, StayRoot: true, Asks: true} }},
+	{'i', "inspector", 0, func(string) Needs { return Needs{Capabilities: Inspecting, StayRoot: true, Looks: true} }},
 	{'k', "keeper", 0, func(folder string) Needs {
 		return Needs{Capabilities: Keeping, StayRoot: true, Pins: true, Files: &Files{Change: []string{folder + "/change"}}}
 	}},
@@ -163,7 +164,8 @@ var attempts = []attempt{
 		return os.Chmod(folder+"/other", 0o700|os.ModeSetuid)
 	}},
 	{"give a file away (chown)", "", "", 0, func(folder string) error { return os.Chown(folder+"/other", 1, 1) }},
-	{"make a map", "wuisotd", "", 0, makeMap},
+	{"make a map", "wusotd", "", 0, makeMap},
+	{"load a program", "wusotd", "", 0, loadProgram},
 	{"open maps and programs of others by number", "isotd", "", 0, func(string) error {
 		_, err := ebpf.NewProgramFromID(1)
 		return missingIsFine(err)
@@ -172,7 +174,11 @@ var attempts = []attempt{
 	{"talk TCP", "d", "", 0, func(string) error { return dial("tcp4", "127.0.0.1:1") }},
 	{"talk UDP", "d", "", 0, func(string) error { return dial("udp4", "127.0.0.1:1") }},
 	{"connect to the socket of a service that everybody may", "d", "", 0, func(folder string) error { return dial("unix", folder+"/socket") }},
-	{"signal another process", "sd", "", 0, func(string) error { return unix.Kill(os.Getppid(), unix.SIGCONT) }},
+	{"signal another process", "sd", "", 0, signalParent},
+	{"set limits of another process", "", "", 0, func(string) error {
+		var limit unix.Rlimit
+		return errors.Join(unix.Prlimit(os.Getppid(), unix.RLIMIT_CORE, nil, &limit), unix.Prlimit(os.Getppid(), unix.RLIMIT_CORE, &limit, nil))
+	}},
 	{"trace another process (ptrace)", "", "", 0, func(string) error {
 		const seize = 0x4206 // PTRACE_SEIZE in linux/ptrace.h, which does not stop it; it ends with the thread
 		_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, seize, uintptr(os.Getppid()), 0, 0, 0, 0)
@@ -180,6 +186,10 @@ var attempts = []attempt{
 	}},
 	{"execute a program", "sd", "", 0, executeTrue},
 	{"make a file in memory that can be executed", "", "", 0, func(string) error { return closed(unix.MemfdCreate("x", 0)) }},
+	{"command what it has open (ioctl)", "wusotd", "", 0, func(string) error {
+		_, err := unix.IoctlGetInt(1, unix.TIOCINQ) // of a pipe, how much is in it
+		return err
+	}},
 	{"mount", "", "", 0, func(folder string) error {
 		if err := unix.Mount("tmpfs", folder+"/read", "tmpfs", 0, ""); err != nil {
 			return err
@@ -191,6 +201,37 @@ var attempts = []attempt{
 		_, _, errno := unix.RawSyscall(unix.SYS_SETUID, 1, 0, 0) // of this thread alone
 		return errorOf(errno)
 	}},
+}
+
+// signalParent does so in each way that there is. It returns an error if none works.
+func signalParent(string) error {
+	parent := os.Getppid()
+	errs := []error{unix.Kill(parent, unix.SIGCONT)}
+	_, _, errno := unix.RawSyscall(unix.SYS_TKILL, uintptr(parent), uintptr(unix.SIGCONT), 0)
+	errs = append(errs, errorOf(errno))
+	directory, err := unix.Open("/proc/"+strconv.Itoa(parent), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = errors.Join(unix.PidfdSendSignal(directory, unix.SIGCONT, nil, 0), unix.Close(directory))
+	}
+	errs = append(errs, err, haveSignalled(parent))
+	if slices.Contains(errs, nil) {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+// haveSignalled has the kernel signal a process when something can be read.
+func haveSignalled(process int) error {
+	_, byFcntl := unix.FcntlInt(1, unix.F_SETOWN, process)
+	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err == nil {
+		const setOwner = 0x8901 // FIOSETOWN in asm-generic/sockios.h
+		err = errors.Join(unix.IoctlSetPointerInt(socket, setOwner, process), unix.Close(socket))
+	}
+	if byFcntl == nil || err == nil {
+		return nil
+	}
+	return errors.Join(byFcntl, err)
 }
 
 func executeTrue(string) error {
@@ -253,6 +294,17 @@ func makeMap(string) error {
 		return err
 	}
 	return m.Close()
+}
+
+func loadProgram(string) error {
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SocketFilter, License: "GPL",
+		Instructions: asm.Instructions{asm.LoadImm(asm.R0, 0, asm.DWord), asm.Return()},
+	})
+	if err != nil {
+		return err
+	}
+	return p.Close()
 }
 
 // makeAttempts prints why each attempt failed. It makes them on a thread that was there before the process was confined as a
