@@ -20,6 +20,9 @@ const (
 	// idleTime is how long a process stays that nobody asks: pairs of others, if there are
 	// any, are asked for more often.
 	idleTime = 5 * time.Second
+	// longestQuestion, in bytes, is about more programs than there are. Whoever takes over the
+	// asking process has this one take no more memory than that.
+	longestQuestion = 1 << 20
 	// firstTime is how long a process stays that nobody has asked yet.
 	firstTime = 500 * time.Millisecond
 )
@@ -28,7 +31,7 @@ const (
 // some time.
 func Serve(in, out *os.File) error {
 	supervisor := os.Getppid()
-	questions := bufio.NewReader(in)
+	questions := bufio.NewReaderSize(in, longestQuestion)
 	var reader crossconnect.IngressReader
 	for patience := firstTime; ; {
 		// Because several may have been read at once, not all wait in the pipe.
@@ -37,7 +40,7 @@ func Serve(in, out *os.File) error {
 				return err
 			}
 		}
-		line, err := questions.ReadBytes('\n')
+		line, err := questions.ReadSlice('\n')
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

@@ -1,7 +1,9 @@
 package inspect
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -43,6 +45,32 @@ func TestServeAnswersAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestServeEndlessQuestion ends, rather than keep a question that never does.
+func TestServeEndlessQuestion(t *testing.T) {
+	in, questions, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer questions.Close()
+	served := make(chan error, 1)
+	go func() {
+		served <- Serve(in, os.Stderr)
+		in.Close()
+	}()
+	part := make([]byte, longestQuestion)
+	for range 16 {
+		if _, err = questions.Write(part); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		t.Fatal("it has read much more than a question can be")
+	}
+	if err := <-served; !errors.Is(err, bufio.ErrBufferFull) {
 		t.Error(err)
 	}
 }
