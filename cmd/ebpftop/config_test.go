@@ -201,7 +201,11 @@ func TestSettingsRefused(t *testing.T) {
 		unsafe(e.userSettings(), "writable by other users", "chmod")
 		e.check(os.Remove(e.userSettings()))
 		e.check(unix.Mkfifo(e.userSettings(), 0o644))
+		opened := opensOf(t, e.userSettings())
 		unsafe(e.userSettings(), "not a regular file")
+		if opened() {
+			t.Error("what is no file was opened, which a device may take for a command")
+		}
 		e.check(os.Remove(e.userSettings()))
 		e.writes(e.userSettings(), settingsUser, "# "+strings.Repeat("x", 64<<10))
 		unsafe(e.userSettings(), "larger than 65536 bytes")
@@ -211,6 +215,23 @@ func TestSettingsRefused(t *testing.T) {
 		wantOneLine(t, e.run(nil, "xconnect", "add", "a", "b"), systemSettings, "belongs to user 12345")
 		wantOneLine(t, e.run(nil, "config", "--config", "/missing"), "/missing", "no such file")
 	})
+}
+
+// opensOf tells whether a file was opened since.
+func opensOf(t *testing.T, path string) func() bool {
+	t.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) }) // it only listened
+	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_OPEN); err != nil {
+		t.Fatal(err)
+	}
+	return func() bool {
+		n, err := unix.Read(fd, make([]byte, 4096))
+		return n > 0 || err != unix.EAGAIN
+	}
 }
 
 // TestSettingsSchema describes every setting, and the default file sets none of them.

@@ -104,15 +104,11 @@ func (s source) read(ctx context.Context) ([]byte, error) {
 }
 
 func (s source) readAll() ([]byte, error) {
-	// O_NONBLOCK: should it be a named pipe, opening it would wait for a writer.
-	file, err := os.OpenFile(s.path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	file, err := s.open()
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	if err := s.errUnsafe(file); err != nil {
-		return nil, err
-	}
 	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err == nil && len(data) > maxSize {
 		err = fmt.Errorf("%s is larger than %d bytes", s.path, maxSize)
@@ -120,11 +116,29 @@ func (s source) readAll() ([]byte, error) {
 	return data, err
 }
 
-// errUnsafe returns an error if somebody else could have written the file. Because it is
-// open, it is the one that is read.
-func (s source) errUnsafe(file *os.File) error {
+// open opens the file, unless somebody else could have written it. Because to open a device
+// does something already, as that of a watchdog, which a link of the user's may lead to, it
+// finds the file, looks at it, and only then opens what it found.
+func (s source) open() (*os.File, error) {
+	found, err := unix.Open(s.path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: s.path, Err: err}
+	}
+	defer unix.Close(found)
+	if err := s.errUnsafe(found); err != nil {
+		return nil, err
+	}
+	opened, err := unix.Open(fmt.Sprint("/proc/self/fd/", found), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: s.path, Err: err}
+	}
+	return os.NewFile(uintptr(opened), s.path), nil
+}
+
+// errUnsafe returns an error if somebody else could have written the file that was found.
+func (s source) errUnsafe(found int) error {
 	var stat unix.Stat_t
-	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
+	if err := unix.Fstat(found, &stat); err != nil {
 		return fmt.Errorf("look at %s: %w", s.path, err)
 	}
 	switch {
