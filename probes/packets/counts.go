@@ -171,18 +171,37 @@ func newOthers(m *ebpf.Map) *others {
 	}
 }
 
+const (
+	otherRowsMax    = 16384              // OTHER_ROWS_MAX in headers/counters.h
+	rowsOfInterface = 3 * directionCount // that add makes
+)
+
 // add makes the rows that must be there even if the table is full.
 func (o *others) add(id uint32) error {
-	for direction := range directions {
-		for _, kind := range []uint8{otherRest, otherRows, otherAggregated} {
-			key := bpf.PacketsOtherKey{Interface: id, Direction: uint8(direction), Kind: kind}
-			if err := o.m.Put(key, bpf.PacketsTraffic{}); err != nil {
-				return fmt.Errorf("make room for the rarer protocols: %w", err)
-			}
+	for _, key := range rowsThatMustBe(id) {
+		if err := o.m.Put(key, bpf.PacketsTraffic{}); err != nil {
+			o.takeBack(id)
+			return fmt.Errorf("make room for the rarer protocols: %w", err)
 		}
 	}
 	o.rows[id] = nil
 	return nil
+}
+
+// takeBack removes what add made of an interface that was never counted on.
+func (o *others) takeBack(id uint32) {
+	for _, key := range rowsThatMustBe(id) {
+		_ = o.m.Delete(key) // or it goes with the next reading
+	}
+	o.remove(id)
+}
+
+func rowsThatMustBe(id uint32) (keys [rowsOfInterface]bpf.PacketsOtherKey) {
+	kinds := []uint8{otherRest, otherRows, otherAggregated}
+	for i := range keys {
+		keys[i] = bpf.PacketsOtherKey{Interface: id, Direction: uint8(i % directionCount), Kind: kinds[i/directionCount]}
+	}
+	return keys
 }
 
 // remove forgets an interface. Its rows go with the next reading.

@@ -37,6 +37,9 @@ type interfaceTable struct {
 	// namespace is the one that programs were loaded for, as Program has it.
 	namespace uint32
 	used      uint32 // places of chains that were ever used
+	// elsewhere is how many of these an interface of another network namespace was the first
+	// to use.
+	elsewhere uint32
 }
 
 // tablePlaces returns how many places map interfaces has for that many
@@ -78,18 +81,27 @@ func (t *interfaceTable) place(entry bpf.PacketsInterface) uint32 {
 	return (entry.Ifindex + (entry.NetworkNamespace-t.namespace)*interfaceSpread) & t.mask
 }
 
+// mostElsewhere is how many interfaces of other network namespaces have room at once: half
+// of what the table of the rarer protocols has for all. Because whoever has a namespace of
+// his own, as any user may, makes as many interfaces there as he likes, with what ifindexes
+// he likes, they take no more than half of anything from those of ours.
+const mostElsewhere = otherRowsMax / rowsOfInterface / 2
+
 // add has the packet program find an interface, and returns its place. It fails
 // if too many interfaces share one.
-func (t *interfaceTable) add(entry bpf.PacketsInterface) (place uint32, err error) {
+func (t *interfaceTable) add(entry bpf.PacketsInterface, isElsewhere bool) (place uint32, err error) {
 	place = t.place(entry)
 	for chained := 0; t.places[place].Ifindex != 0; chained++ {
 		next := t.places[place].Next
 		if next == 0 {
-			if chained == interfaceChainMax || t.mask+1+t.used == uint32(len(t.places)) {
+			if t.isFull(chained, isElsewhere) {
 				return 0, fmt.Errorf("no room among %d interfaces: watch fewer with -i", len(t.places)/2)
 			}
 			next = t.mask + 1 + t.used
 			t.used++
+			if isElsewhere {
+				t.elsewhere++
+			}
 			// Filled before it is found.
 			t.fill(next, entry)
 			atomic.StoreUint32(&t.places[place].Next, next)
@@ -99,6 +111,15 @@ func (t *interfaceTable) add(entry bpf.PacketsInterface) (place uint32, err erro
 	}
 	t.fill(place, entry)
 	return place, nil
+}
+
+// isFull tells whether a chain of that many may not be longer.
+func (t *interfaceTable) isFull(chained int, isElsewhere bool) bool {
+	chains := uint32(len(t.places)) - (t.mask + 1) // places
+	if isElsewhere && (chained >= interfaceChainMax/2 || t.elsewhere >= chains/2) {
+		return true
+	}
+	return chained == interfaceChainMax || t.used == chains
 }
 
 // fill writes ifindex last, by which the program finds the rest. A chain goes on

@@ -26,6 +26,8 @@ type packetProbe struct {
 	block   uint16 // of counters
 	flags   uint16 // of the table: interfaceEthernet
 	isVeth  bool
+	// isElsewhere: in another network namespace than ours.
+	isElsewhere bool
 
 	hook   probes.Hook // HookNone: received frames are not counted
 	reason string      // why that hook
@@ -45,8 +47,13 @@ func (p *Program) newProbe(l netlink.Link, elsewhere uint32) (*packetProbe, erro
 	if err := p.enter(); err != nil {
 		return nil, err
 	}
+	if elsewhere != 0 && p.elsewhere == mostElsewhere {
+		return nil, fmt.Errorf("there are %d interfaces of other network namespaces: watch fewer with --netns", mostElsewhere)
+	}
 	p.nextID++
-	probe := &packetProbe{packets: p, ifindex: l.Attrs().Index, id: p.nextID, isVeth: l.Type() == "veth"}
+	probe := &packetProbe{
+		packets: p, ifindex: l.Attrs().Index, id: p.nextID, isVeth: l.Type() == "veth", isElsewhere: elsewhere != 0,
+	}
 	if factsOf(l).hasEthernet {
 		probe.flags = interfaceEthernet
 	}
@@ -57,13 +64,16 @@ func (p *Program) newProbe(l netlink.Link, elsewhere uint32) (*packetProbe, erro
 	place, err := p.table.add(bpf.PacketsInterface{
 		Ifindex: uint32(probe.ifindex), NetworkNamespace: cmp.Or(elsewhere, p.namespace),
 		Id: probe.id, Block: probe.block, Flags: probe.flags,
-	})
+	}, probe.isElsewhere)
 	if err != nil {
 		p.counters.give(probe.block)
-		p.counters.others.remove(probe.id)
+		p.counters.others.takeBack(probe.id)
 		return nil, err
 	}
 	probe.place = place
+	if probe.isElsewhere {
+		p.elsewhere++
+	}
 	return probe, nil
 }
 
@@ -216,6 +226,9 @@ func (p *packetProbe) leave() error {
 
 // forget gives back the place of what was counted.
 func (p *packetProbe) forget() {
+	if p.isElsewhere {
+		p.packets.elsewhere--
+	}
 	p.packets.counters.give(p.block)
 	p.packets.counters.others.remove(p.id)
 }

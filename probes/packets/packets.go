@@ -30,6 +30,8 @@ type Program struct {
 	table    *interfaceTable
 	counters *counters
 	nextID   uint32
+	// elsewhere is how many probes there are in other network namespaces, up to mostElsewhere.
+	elsewhere int
 
 	tracingBegun atomic.Bool
 	tracingOnce  sync.Once // within which the next two are written

@@ -150,6 +150,46 @@ func TestTooManyShareAPlace(t *testing.T) {
 	}
 }
 
+// TestElsewhereLeavesRoom makes interfaces in other network namespaces, as many as any user
+// may, all where one of ours belongs, and as many as there are rows for. Those of ours have
+// room nevertheless.
+func TestElsewhereLeavesRoom(t *testing.T) {
+	labtest.RequireRoot(t)
+	for name, ifindex := range map[string]func(n int) int{
+		"one place":  func(n int) int { return (n+1)*interfacePlaces + 1 - interfaceSpread },
+		"all places": func(n int) int { return n + 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := New(Options{Interfaces: 1, MaxConnections: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			add := func(ifindex int, elsewhere uint32) error {
+				_, err := p.newProbe(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}, elsewhere)
+				return err
+			}
+			if err := add(interfacePlaces-1, 0); err != nil { // which says what namespace is ours
+				t.Fatal(err)
+			}
+			refused := 0
+			for n := range 3000 {
+				if add(ifindex(n), p.namespace+1) != nil {
+					refused++
+				}
+			}
+			if refused == 0 {
+				t.Error("others had all the room they wanted")
+			}
+			for n := range interfaceChainMax / 2 {
+				if err := add(1+n*interfacePlaces, 0); err != nil {
+					t.Errorf("interface %d of ours: %v", n, err)
+				}
+			}
+		})
+	}
+}
+
 // TestCountedWithoutBlock has neither interface nor CPU counters in memory: all counts
 // in the table, and shows as if it did not.
 func TestCountedWithoutBlock(t *testing.T) {
