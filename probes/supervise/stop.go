@@ -24,7 +24,11 @@ func (s *Stopper) run() error {
 		if _, err := s.In.Read(ignored[:]); err != nil {
 			return fmt.Errorf("read that a group of processes is to stop: %w", err)
 		}
-		// Fails if the group is gone, or not ours: then it does not stop, and says so.
-		_ = unix.Kill(-s.Group, unix.SIGTSTP)
+		// As the first process of a container, it is in group 1, which kill(2) takes for all
+		// processes that there are; 0, of another PID namespace, it takes for our own group.
+		if s.Group > 1 {
+			// Fails if the group is gone, or not ours: then it does not stop, and says so.
+			_ = unix.Kill(-s.Group, unix.SIGTSTP)
+		}
 	}
 }
