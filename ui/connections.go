@@ -19,13 +19,14 @@ const minRows = 256
 // connectionsPane lists connections. The table can be long: a snapshot brings
 // only the rows that may be looked at, see snapshot.Query.
 type connectionsPane struct {
-	keys  keyMap
-	list  list[snapshot.ConnectionKey, probes.Connection]
-	shown snapshot.Connections
-	now   time.Time
-	wide  int              // cells of the longest path
-	by    snapshot.GroupBy // sums in place of connections
-	sums  groupList
+	keys    keyMap
+	list    list[snapshot.ConnectionKey, probes.Connection]
+	shown   snapshot.Connections
+	noticed snapshot.Noticed
+	now     time.Time
+	wide    int              // cells of the longest path
+	by      snapshot.GroupBy // sums in place of connections
+	sums    groupList
 }
 
 func newConnectionsPane(keys keyMap, ascii bool) *connectionsPane {
@@ -68,6 +69,7 @@ func (p *connectionsPane) ask(q *snapshot.Query) {
 		q.Need *= 2
 	}
 	q.Pin, q.Pinned = p.list.cursor.key, p.list.cursor.pinned && p.list.cursor.known
+	q.PinAt = p.list.cursor.index
 }
 
 // find returns the place of the selected row, from the answer to the query: the table can
@@ -82,7 +84,7 @@ func (p *connectionsPane) find(k snapshot.ConnectionKey) (int, bool) {
 func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
-		p.shown, p.now = msg.Connections, msg.Time
+		p.shown, p.noticed, p.now = msg.Connections, msg.Noticed, msg.Time
 		p.wide = longestPath(p.shown.Rows)
 		p.list.show(p.shown.Rows, p.shown.Matching)
 		p.sums.show(msg.Groups, len(msg.Groups))
@@ -180,7 +182,7 @@ func (p *connectionsPane) View(a area) view {
 		v.Info = a.styleSet.Faint.Paint(count(uint64(p.sums.total)))
 		v.Lines = p.sums.lines(a, groupColumns(p.by), nil, p.sums.details(a, nil))
 	case p.list.total > 0:
-		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, p.list.details(a, nil))
+		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, append(p.noticedLines(a), p.list.details(a, nil)...))
 	case p.list.fresh:
 		v.Lines = append(v.Lines, empty(a, p.nothing())...)
 	}

@@ -14,8 +14,8 @@ type Order int
 
 // The orders there are.
 const (
-	Newest Order = iota
-	Busiest
+	Busiest Order = iota
+	Newest
 )
 
 // Orders are what they are called, as ones of Rows.By.

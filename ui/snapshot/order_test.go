@@ -46,15 +46,20 @@ func BenchmarkConnections(b *testing.B) {
 		{"busiest/idle", n, 100, Query{Connections: Rows{By: int(Busiest)}, Need: need}},
 		{"busiest/all active", n, n, Query{Connections: Rows{By: int(Busiest)}, Need: need}},
 		{"busiest/to the end", n, 100, Query{Connections: Rows{By: int(Busiest)}, Need: n}},
-		{"newest/a million", many, 1000, Query{Need: need}},
+		{"newest/a million", many, 1000, Query{Connections: Rows{By: int(Newest)}, Need: need}},
+		{"busiest/a million active", many, many, Query{Connections: Rows{By: int(Busiest)}, Need: need}},
 		{"busiest/a million", many, 1000, Query{Connections: Rows{By: int(Busiest)}, Need: need}},
 		{"newest/filter", n, 100, Query{Connections: Rows{By: int(Newest), Filter: "10.1.7 udp"}, Need: need}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			s := probes.Sample{Time: fake.Start, Interval: time.Second, Connections: fake.Connections(c.rows, c.active, fake.Start)}
+			for i := range c.active {
+				s.Connections[i].RXBPS = float64(i%5000 + 1)
+			}
+			var busy busyConnections
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = SelectConnections(&s, c.q)
+				_ = selectConnections(&s, c.q, &busy, time.Second)
 			}
 		})
 	}

@@ -33,6 +33,7 @@ type Presenter struct {
 	busiest   steadyOrder[probes.InterfaceKey] // interfaces by bit/s, groups by that of all in them
 	folded    bool                             // whether busiest is of groups
 	ranked    []*probes.Interface              // of shown
+	busy      busyConnections                  // of those that are shown
 	dropOrder steadyOrder[uint64]              // rows by their rates
 	drops     probes.Drops                     // of shown, ranked
 	log       execLog
@@ -189,7 +190,7 @@ func (p *Presenter) Ask(q Query) {
 		p.snapshot.Protocols = p.mixed.remember(p.history)
 	}
 	if !q.sameConnections(p.snapshot.Connections.Query) {
-		p.snapshot.Connections = SelectConnections(p.shown, q)
+		p.snapshot.Connections = p.connections(0)
 		p.snapshot.Groups = p.groups()
 	}
 	if q.IsFolded() != old.IsFolded() {
@@ -198,6 +199,11 @@ func (p *Presenter) Ask(q Query) {
 	if !q.sameInterfaces(p.snapshot.InterfaceRows.Query) {
 		p.snapshot.InterfaceRows = selectInterfaces(p.ranked, q)
 	}
+}
+
+// connections are those wanted, interval after the sample of the last time.
+func (p *Presenter) connections(interval time.Duration) Connections {
+	return selectConnections(p.shown, p.query, &p.busy, interval)
 }
 
 // freeze keeps the sums as they are now, of all groupings, for as long as the screen is paused:
@@ -251,7 +257,8 @@ func (p *Presenter) build() {
 		Attaching:     s.Attaching,
 		Interfaces:    s.Interfaces,
 		Protocols:     p.mixed.remember(p.history),
-		Connections:   SelectConnections(s, p.query),
+		Connections:   p.connections(s.Interval),
+		Noticed:       notice(s),
 		Groups:        p.groups(),
 		InterfaceRows: selectInterfaces(p.ranked, p.query),
 		Execs: Execs{

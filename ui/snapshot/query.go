@@ -13,6 +13,7 @@ type Query struct {
 	Page        int      // rows the pane shows
 	Pin         ConnectionKey
 	Pinned      bool // find the row of Pin
+	PinAt       int  // where it is to stay among the busiest
 }
 
 // sameConnections reports whether rows chosen for o serve q as well. Where the cursor

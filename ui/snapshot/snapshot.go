@@ -18,6 +18,7 @@ type Snapshot struct {
 	InterfaceRows Interfaces
 	Protocols     Protocols
 	Connections   Connections
+	Noticed       Noticed
 	Groups        []Group // by what the query says; the busiest first
 	// OwnersProblem is as in probes.Sample.
 	OwnersProblem string
