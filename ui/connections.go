@@ -238,3 +238,10 @@ func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
 	}
 	return pairs
 }
+
+func (p *connectionsPane) copy(s *styleSet) copied {
+	if p.by != snapshot.ByNothing {
+		return p.sums.copy(s, groupColumns(p.by), func(g *snapshot.Group) any { return g })
+	}
+	return p.list.copy(s, p.columns(copyWidth), func(c *probes.Connection) any { return c })
+}

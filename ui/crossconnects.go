@@ -214,3 +214,7 @@ func wayDetails(s *styleSet, name string, w *probes.Leg) [][2]string {
 		{"", s.Escape(fmt.Sprintf("%s packets in (%s), %s out, %s", count(w.Packets), siUnit(float64(w.Bytes), "B"), count(w.Out()), lost))},
 	}
 }
+
+func (p *crossConnectsPane) copy(s *styleSet) copied {
+	return p.list.copy(s, p.columns(copyWidth), func(c *probes.CrossConnect) any { return c })
+}

@@ -148,3 +148,7 @@ func (p *dropsPane) packet(d *probes.DroppedPacket) string {
 	}
 	return text
 }
+
+func (p *dropsPane) copy(s *styleSet) copied {
+	return p.list.copy(s, p.columns(), func(d *probes.Drop) any { return d })
+}

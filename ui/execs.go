@@ -140,3 +140,7 @@ func chain(ancestors []probes.Ancestor) string {
 	}
 	return strings.Join(names, " < ")
 }
+
+func (p *execsPane) copy(s *styleSet) copied {
+	return p.list.copy(s, p.columns(copyWidth), func(e *snapshot.Exec) any { return &e.Exec })
+}

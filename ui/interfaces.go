@@ -261,3 +261,7 @@ func orNone(s string) string {
 	}
 	return s
 }
+
+func (p *interfacesPane) copy(s *styleSet) copied {
+	return p.list.copy(s, p.columns(copyWidth), func(i *snapshot.Interface) any { return i.Interface })
+}

@@ -14,6 +14,7 @@ type keyMap struct {
 	Group                        key.Binding // connections
 	Accept, Clear                key.Binding // while a filter is typed
 	Back, Help, Quit             key.Binding
+	Save, CopyText, CopyJSON     key.Binding
 	Interrupt, Stop, Redraw      key.Binding // also while text is typed
 
 	Connect, Disconnect, Edit key.Binding // cross-connects
@@ -62,6 +63,10 @@ func defaultKeyMap(ascii bool) keyMap {
 		Back:     bind("esc", "back", "esc"),
 		Help:     bind("?", "keys", "?", "h", "f1"),
 		Quit:     bind("q", "quit", "q"),
+
+		Save:     bind("w", "save to a file", "w"),
+		CopyText: bind("y/Y", "copy row/as JSON", "y"),
+		CopyJSON: bind("Y", "copy row as JSON", "Y"),
 
 		Interrupt: bind("ctrl+c", "quit", "ctrl+c"),
 		Stop:      bind("ctrl+z", "suspend", "ctrl+z"),
@@ -118,7 +123,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval},
 			{k.Next, k.Previous, k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Pause},
 			{k.Scope, k.Fold, k.Open, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm},
-			{k.Help, k.Quit},
+			{k.Save, k.CopyText, k.Help, k.Quit},
 		}
 	}
 	describe(&k.Next, "next pane")
@@ -130,6 +135,8 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Filter, "filter rows")
 	describe(&k.Fold, "fold interfaces")
 	describe(&k.Open, "open group, or sums")
+	describe(&k.Save, "save screen")
+	describe(&k.CopyText, "copy row, as JSON")
 	describe(&k.Help, "this help")
 	describe(&k.Connect, "connect interfaces")
 	describe(&k.Edit, "edit the pair")
@@ -137,8 +144,8 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Undo, "undo the last change")
 	describe(&k.Confirm, "confirm a trial")
 	return [][]key.Binding{
-		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane},
-		{k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Scope, k.Fold, k.Open, k.Pause},
+		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane, k.Save},
+		{k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Scope, k.Fold, k.Open, k.Pause, k.CopyText},
 		{k.Slower, k.Faster, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 	}
 }

@@ -28,8 +28,10 @@ type model struct {
 	asked     snapshot.Query
 	speed     *speed
 	done      <-chan struct{}
-	tty       tty    // nil without a terminal
-	redraw    func() // has the next frame drawn as a whole; nil without a terminal
+	tty       tty // nil without a terminal
+	keep      keeper
+	clipboard func(text string) // nil without a terminal
+	redraw    func()            // has the next frame drawn as a whole; nil without a terminal
 
 	stopWarning string
 	isStopDue   bool // the process is to be stopped after the change that is under way
@@ -59,6 +61,7 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 		dialogs:     newPairDialogs(keys, opts),
 		snapshots:   p.Snapshots,
 		queries:     p.Queries,
+		keep:        keeper{save: opts.Save},
 		speed:       &speed{source: source},
 		done:        done,
 		stopWarning: opts.StopWarning,
@@ -108,8 +111,10 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 			cmd = m.panes[m.focus].Update(msg)
 		}
 	case tea.KeyPressMsg:
-		m.dialogs.notice = ""
+		m.dialogs.notice, m.dialogs.news = "", ""
 		cmd = m.press(msg)
+	case savedMsg:
+		m.saved(msg)
 	case stopMsg:
 		m.stop()
 	case notStoppedMsg:
@@ -156,6 +161,10 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		m.help = !m.help
 	case key.Matches(msg, k.Back):
 		m.back()
+	case key.Matches(msg, k.Save):
+		return m.save()
+	case key.Matches(msg, k.CopyText, k.CopyJSON) && !m.help:
+		m.copyRow(key.Matches(msg, k.CopyJSON))
 	case key.Matches(msg, k.Pause):
 		m.header.paused = !m.header.paused
 	case key.Matches(msg, k.Slower):
@@ -255,7 +264,7 @@ func (m *model) keysNow() []key.Binding {
 		keys = append(keys, k.Back)
 	}
 	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
-	keys = append(append(keys, m.dialogs.Keys()...), k.Interval)
+	keys = append(append(keys, m.dialogs.Keys()...), k.Interval, k.Save, k.CopyText)
 	if m.focus == interfacesAt {
 		keys = append(keys, m.interfaces.moreKeys()...)
 	}

@@ -14,7 +14,8 @@ import (
 type pairCalls struct {
 	line   *patchLine
 	call   *call  // nil if none is under way
-	notice string // one line, until the next key
+	notice string // what went wrong, until the next key
+	news   string // what went well, likewise
 
 	interrupted bool // the last key was Ctrl-C
 }
@@ -78,6 +79,9 @@ const mostSaid = 4
 // status is the call under way, or else the notice.
 func (p *pairCalls) status(s *styleSet, width int) []string {
 	text, ink := p.notice, s.Bad
+	if text == "" {
+		text, ink = p.news, s.Strong
+	}
 	if p.call != nil {
 		text, ink = p.call.doing+" ...", s.Strong
 		if p.interrupted {

@@ -128,3 +128,7 @@ func share(s *styleSet, v float64) cell {
 	}
 	return c
 }
+
+func (p *protocolsPane) copy(s *styleSet) copied {
+	return p.list.copy(s, p.columns(s, true), func(r *snapshot.Protocol) any { return r })
+}

@@ -49,6 +49,9 @@ type Options struct {
 	// StopWarning is what pairs do not do while the process is stopped, as by Ctrl-Z; empty
 	// if they go on.
 	StopWarning string
+	// Save writes what is on the screen, and the sample, to a file, and returns its path. Nil:
+	// nothing can be saved.
+	Save func(screen string, sample *probes.Sample) (path string, err error)
 	// Environ is the environment as os.Environ has it. Nil is os.Environ().
 	Environ []string
 

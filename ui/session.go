@@ -69,6 +69,7 @@ func newSession(ctx context.Context, source probes.Source, opts *Options, styles
 	s.program = tea.NewProgram(guarded, s.options(profile, opts.Environ)...)
 	s.model.tty = s.terminal
 	s.model.redraw = s.screen.Forget
+	s.model.clipboard = s.screen.Copy
 	return s, nil
 }
 

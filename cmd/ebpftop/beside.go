@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/saver"
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/crossconnect/linksfile"
@@ -26,7 +27,9 @@ type beside struct {
 	keeper     *keeper.Keeper    // nil: this process reaches the pins itself, or not at all
 	links      *linksfile.Remote // nil without a file
 	stops      *os.File          // where the supervisor is told that the process group is to stop
-	leavesRoot bool              // when it is confined
+	saver      *saver.Saver      // nil until it is started, and if noSaver says why not
+	noSaver    error
+	leavesRoot bool // when it is confined
 }
 
 const (
@@ -123,7 +126,7 @@ func (b *beside) close() error {
 	if b.keeper != nil {
 		errs = append(errs, b.keeper.Close())
 	}
-	return errors.Join(append(errs, b.links.Close(), b.inspector.Close())...)
+	return errors.Join(append(errs, b.links.Close(), b.saver.Close(), b.inspector.Close())...)
 }
 
 // besideCommand is for ebpftop itself, as a process at the side of another.

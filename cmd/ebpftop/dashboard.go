@@ -27,6 +27,7 @@ func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, b *
 	if err != nil {
 		return err
 	}
+	b.startSaver() // while it may still run programs
 	opts.AtOnce = true
 	source, err := live.New(ctx, opts)
 	if err != nil {
@@ -47,6 +48,7 @@ func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, b *
 		Pairs:     editorOf(source, forbidden),
 		Remote:    remote,
 
+		Save:        b.save,
 		StopGroup:   b.stopGroup,
 		StopWarning: stopWarning(kernel),
 		ASCII:       ascii,

@@ -32,7 +32,7 @@ func manPages(root *cobra.Command) map[string]string {
 // subcommands are those for people.
 func subcommands(cmd *cobra.Command) []*cobra.Command {
 	return slices.DeleteFunc(slices.Clone(cmd.Commands()), func(sub *cobra.Command) bool {
-		return slices.Contains([]string{helpWord, superviseCommand, inspectCommand, keepCommand, followCommand}, sub.Name())
+		return slices.Contains([]string{helpWord, superviseCommand, inspectCommand, keepCommand, followCommand, saveCommand}, sub.Name())
 	})
 }
 

@@ -62,7 +62,7 @@ func newRootCommand() *cobra.Command {
 	shortenHelp(root)
 	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newConfigCommand(),
 		newCompletionCommand(), newVersionCommand(),
-		newSuperviseCommand(), newInspectCommand(), newKeepCommand(), newFollowCommand())
+		newSuperviseCommand(), newInspectCommand(), newKeepCommand(), newFollowCommand(), newSaveCommand())
 	addCompletions(root)
 	return root
 }

@@ -166,6 +166,11 @@ func (n *Needs) calls() []call {
 		opened.mask |= unix.O_ACCMODE
 	}
 	calls = append(calls, callIf(unix.SYS_OPENAT, opened))
+	if n.Files != nil && len(n.Files.Make) > 0 {
+		// A file that is not there yet, and not through a link.
+		const made = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW
+		calls = append(calls, callIf(unix.SYS_OPENAT, condition{argument: 2, mask: made | unix.O_ACCMODE | unix.O_TRUNC, values: []uint32{made}}))
+	}
 	if n.PassedOn {
 		calls = append(calls, callsOfExecuting()...)
 	}

@@ -96,6 +96,9 @@ var kinds = []kind{
 		return Needs{Capabilities: Keeping, StayRoot: true, Pins: true, Files: &Files{Change: []string{folder + "/change"}}}
 	}},
 	{'f', "follower", 0, func(string) Needs { return Needs{Capabilities: Following, StayRoot: true, Follows: true} }},
+	{'n', "saver", anybody, func(folder string) Needs {
+		return Needs{StayRoot: true, Files: &Files{Make: []string{folder + "/save"}}}
+	}},
 	{'s', "supervisor", 0, func(string) Needs { return Needs{Capabilities: Supervising, StayRoot: true, PassedOn: true} }},
 	{'o', "`xconnect add` and the like", 0, func(string) Needs { return once }},
 	{'t', "`doctor`", 0, func(string) Needs {
@@ -123,10 +126,10 @@ type attempt struct {
 }
 
 var attempts = []attempt{
-	{"read what the kernel tells", "wuikfsotd", "", 0, func(string) error {
+	{"read what the kernel tells", "wuiknfsotd", "", 0, func(string) error {
 		return errors.Join(read("/proc/self/status"), read("/proc/self/fdinfo/0"))
 	}},
-	{"read a file that everybody may read", "ifsotd", "wuk", 1, func(folder string) error { return read(folder + "/public") }},
+	{"read a file that everybody may read", "ifsotd", "wukn", 1, func(folder string) error { return read(folder + "/public") }},
 	{"read a file that is root's alone", "ifsot", "k", 1, func(folder string) error { return read(folder + "/other") }},
 	{"look into another process", "isot", "k", 1, func(string) error {
 		_, err := os.Readlink("/proc/" + strconv.Itoa(os.Getppid()) + "/exe")
@@ -152,6 +155,11 @@ var attempts = []attempt{
 		}
 		return errors.Join(file.Close(), os.Remove(file.Name()))
 	}},
+	{"make a file, that is not there yet, where screens are saved", "nd", "", 0, func(folder string) error {
+		const made = unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW
+		return closed(unix.Open(fmt.Sprintf("%s/save/%d", folder, os.Getpid()), made, 0o600))
+	}},
+	{"write to a file there that is there already, and everybody's", "td", "", 0, func(folder string) error { return appendTo(folder + "/save/there") }},
 	{"write to a file of root's", "t", "", 0, func(folder string) error { return appendTo(folder + "/other") }},
 	{"write to a setting of the kernel", "t", "", 0, func(string) error {
 		file, err := os.OpenFile("/proc/sys/kernel/core_pattern", os.O_WRONLY, 0)
@@ -375,10 +383,16 @@ func tryAll(t *testing.T, initial string, user uint32) (failures []string) {
 			t.Fatal(err)
 		}
 	}
-	for file, mode := range map[string]os.FileMode{"/other": 0o600, "/public": 0o644} {
+	if err := errors.Join(os.Mkdir(folder+"/save", 0o700), os.Chmod(folder+"/save", 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	for file, mode := range map[string]os.FileMode{"/save/there": 0o600, "/other": 0o600, "/public": 0o644} {
 		if err := os.WriteFile(folder+file, nil, mode); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Chmod(folder+"/save/there", 0o666); err != nil {
+		t.Fatal(err)
 	}
 	service, err := net.Listen("unix", folder+"/socket")
 	if err != nil {

@@ -21,6 +21,8 @@ type Files struct {
 	Read []string
 	// Change are directories in which files are made and removed.
 	Change []string
+	// Make are directories in which files are made, and none of those there is opened.
+	Make []string
 	// Terminals are opened anew, as the screen does in order to leave one that
 	// takes no bytes.
 	Terminals []*os.File
@@ -29,6 +31,7 @@ type Files struct {
 const (
 	toRead     = landlock.AccessFSSet(ll.AccessFSReadFile | ll.AccessFSReadDir)
 	toChange   = toRead | ll.AccessFSMakeDir | ll.AccessFSMakeReg | ll.AccessFSRemoveDir | ll.AccessFSRemoveFile
+	toMake     = landlock.AccessFSSet(ll.AccessFSMakeReg | ll.AccessFSWriteFile)
 	toConverse = landlock.AccessFSSet(ll.AccessFSReadFile | ll.AccessFSWriteFile | ll.AccessFSIoctlDev)
 )
 
@@ -105,6 +108,7 @@ func (f *Files) restrict() error {
 	rules := []landlock.Rule{
 		landlock.PathAccess(toRead, reachable(append(f.Read, kernelFiles...))...),
 		landlock.PathAccess(toChange, reachable(f.Change)...),
+		landlock.PathAccess(toMake, reachable(f.Make)...),
 	}
 	for _, file := range f.Terminals {
 		if term.IsTerminal(file.Fd()) {

@@ -252,6 +252,7 @@ func (p *Presenter) build() {
 	s := p.shown
 	p.stale = false
 	p.snapshot = Snapshot{
+		Sample:        s,
 		Time:          s.Time,
 		Hooks:         countHooks(s.Interfaces, s.Attaching),
 		Attaching:     s.Attaching,

@@ -16,12 +16,15 @@ type Protocols struct {
 
 // Protocol is one row of the mix.
 type Protocol struct {
-	Name           string
-	RXPPS, TXPPS   float64
-	RXBPS, TXBPS   float64
-	Packets, Bytes uint64
-	Share          float64   // of all bits in this interval
-	History        []float64 // bit/s
+	Name    string    `json:"protocol"`
+	RXPPS   float64   `json:"rx_pps"`
+	TXPPS   float64   `json:"tx_pps"`
+	RXBPS   float64   `json:"rx_bps"`
+	TXBPS   float64   `json:"tx_bps"`
+	Packets uint64    `json:"packets"`
+	Bytes   uint64    `json:"bytes"`
+	Share   float64   `json:"share"` // of all bits in this interval
+	History []float64 `json:"-"`     // bit/s
 }
 
 // PPS is packets per second, both directions together.

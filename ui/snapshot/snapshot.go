@@ -10,6 +10,7 @@ import (
 
 // Snapshot is all that one refresh shows. Once handed over it is never changed.
 type Snapshot struct {
+	Sample     *probes.Sample // of which all but the pairs are
 	Time       time.Time
 	Hooks      []HookCount
 	Attaching  probes.Progress

@@ -33,6 +33,7 @@ type Screen struct {
 	output  io.Writer
 	heal    time.Duration
 	frames  latest.Box[Frame]
+	copied  latest.Box[string]
 	unknown atomic.Bool // what is shown cannot be relied on, as after a resize
 	atOnce  atomic.Bool // the terminal can take a frame before it shows it
 
@@ -44,11 +45,15 @@ type Screen struct {
 
 // NewScreen makes a screen. What the terminal shows is not known yet.
 func NewScreen(output io.Writer, profile colorprofile.Profile) *Screen {
-	return &Screen{output: output, heal: healEvery, frames: latest.NewBox[Frame](), writer: cellWriter{profile: profile}}
+	return &Screen{output: output, heal: healEvery, frames: latest.NewBox[Frame](), copied: latest.NewBox[string](), writer: cellWriter{profile: profile}}
 }
 
 // Show leaves a frame to be drawn. It does not wait for that.
 func (s *Screen) Show(f Frame) { s.frames.Put(f) }
+
+// Copy leaves a text for the terminal to put into the clipboard (OSC 52). It does not wait for
+// that, and a terminal says nothing to it.
+func (s *Screen) Copy(text string) { s.copied.Put(text) }
 
 // Forget makes the next frame be drawn as a whole.
 func (s *Screen) Forget() { s.unknown.Store(true) }
@@ -64,6 +69,8 @@ func (s *Screen) Run(over <-chan struct{}) {
 		select {
 		case f := <-s.frames:
 			s.draw(f)
+		case text := <-s.copied:
+			_, _ = io.WriteString(s.output, ansi.SetSystemClipboard(text)) // as in flush
 		case <-heal.C:
 			s.repaint()
 		case <-over:

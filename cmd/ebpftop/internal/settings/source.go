@@ -34,14 +34,20 @@ type source struct {
 	isNamed  bool // by a flag: it must exist
 }
 
-// ownFile is the file at path, or that of the user who runs ebpftop: who called sudo, if
-// that is root.
-func ownFile(path string) (source, error) {
+// Caller is the user who runs ebpftop: who called sudo, if that is root.
+func Caller() int {
 	uid := os.Getuid()
 	caller, err := strconv.ParseUint(os.Getenv("SUDO_UID"), 10, 31)
 	if uid == 0 && err == nil {
-		uid = int(caller)
+		return int(caller)
 	}
+	return uid
+}
+
+// ownFile is the file at path, or that of the user who runs ebpftop: who called sudo, if
+// that is root.
+func ownFile(path string) (source, error) {
+	uid := Caller()
 	s := source{path: path, owners: []uint32{0, uint32(uid)}, isNamed: path != ""}
 	switch {
 	case path == None:
