@@ -119,10 +119,10 @@ func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 		{title: "owner", width: owner, grow: 4, limit: 40, cell: who},
 		{title: "local", width: local, grow: 6, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Local) }},
 		{title: "remote", width: remote, grow: 8, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Remote) }},
-		{title: "rx bit/s", width: 8, right: true, cell: numbers(func(c *probes.Connection) float64 { return c.RXBPS })},
-		{title: "tx bit/s", width: 8, right: true, cell: numbers(func(c *probes.Connection) float64 { return c.TXBPS })},
-		{title: "rx B", width: 6, right: true, drop: 8, cell: numbers(func(c *probes.Connection) float64 { return float64(c.RXBytes) })},
-		{title: "tx B", width: 6, right: true, drop: 8, cell: numbers(func(c *probes.Connection) float64 { return float64(c.TXBytes) })},
+		{title: "rx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.RXBPS })},
+		{title: "tx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.TXBPS })},
+		{title: "rx B", width: 6, right: true, drop: 8, cell: amounts(func(c *probes.Connection) uint64 { return c.RXBytes })},
+		{title: "tx B", width: 6, right: true, drop: 8, cell: amounts(func(c *probes.Connection) uint64 { return c.TXBytes })},
 		{title: "age", width: 3, right: true, drop: 7, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
 		{title: "idle", width: 4, right: true, drop: 5, cell: p.idle},
 		{title: "state", width: 11, drop: 6, cell: state},
@@ -224,8 +224,8 @@ func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
 	}
 	pairs := [][2]string{
 		{"connection", s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + strings.Join(by, " > "))},
-		{"received", totals("", c.RXPackets, c.RXBytes) + ", now " + siUnit(c.RXBPS, "bit/s")},
-		{"sent", totals("", c.TXPackets, c.TXBytes) + ", now " + siUnit(c.TXBPS, "bit/s")},
+		{"received", totals(s, "", c.RXPackets, c.RXBytes) + ", now " + s.units.rate(c.RXBPS)},
+		{"sent", totals(s, "", c.TXPackets, c.TXBytes) + ", now " + s.units.rate(c.TXBPS)},
 		{"seen", "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},
 	}
 	pairs = slices.Insert(pairs, 1, describeOwner(s, c.Owner, c.OwnerReason)...)

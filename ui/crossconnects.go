@@ -82,8 +82,8 @@ func (p *crossConnectsPane) columns(width int) []column[probes.CrossConnect] {
 		{title: "datapath", width: 8, grow: 1, limit: 23, drop: 7, cell: func(at slot, c *probes.CrossConnect) cell {
 			return cell{text: datapaths(c), ink: at.styles.Text}
 		}},
-		{title: "-> bit/s", width: 8, right: true, drop: 4, cell: numbers(func(c *probes.CrossConnect) float64 { return c.AToB.BPS })},
-		{title: "<- bit/s", width: 8, right: true, drop: 4, cell: numbers(func(c *probes.CrossConnect) float64 { return c.BToA.BPS })},
+		{title: "->", width: 8, right: true, isRate: true, drop: 4, cell: rates(func(c *probes.CrossConnect) float64 { return c.AToB.BPS })},
+		{title: "<-", width: 8, right: true, isRate: true, drop: 4, cell: rates(func(c *probes.CrossConnect) float64 { return c.BToA.BPS })},
 		{title: "drops", width: 6, right: true, drop: 5, cell: func(at slot, c *probes.CrossConnect) cell {
 			return trouble(at.styles, c.AToB.Dropped+c.BToA.Dropped)
 		}},
@@ -210,8 +210,8 @@ func wayDetails(s *styleSet, name string, w *probes.Leg) [][2]string {
 		}
 	}
 	return [][2]string{
-		{s.Escape(name), s.Escape(by) + ", now " + siUnit(w.PPS, "pps") + ", " + siUnit(w.BPS, "bit/s")},
-		{"", s.Escape(fmt.Sprintf("%s packets in (%s), %s out, %s", count(w.Packets), siUnit(float64(w.Bytes), "B"), count(w.Out()), lost))},
+		{s.Escape(name), s.Escape(by) + ", now " + siUnit(w.PPS, "pps") + ", " + s.units.rate(w.BPS)},
+		{"", s.Escape(fmt.Sprintf("%s packets in (%s), %s out, %s", count(w.Packets), s.units.size(w.Bytes), count(w.Out()), lost))},
 	}
 }
 

@@ -13,10 +13,20 @@ import (
 // digits stay below digits and little of the screen changes from one refresh
 // to the next.
 
-const prefixes = " kMGTPE"
+// base is a system of prefixes.
+type base struct {
+	prefixes string
+	step     float64 // from one to the next
+	mark     string  // that follows a prefix
+}
+
+var (
+	si  = base{" kMGTPE", 1000, ""}
+	iec = base{" KMGTPE", 1024, "i"}
+)
 
 // scale returns v's digits and its prefix, ' ' for none.
-func scale(v float64) (digits string, prefix byte) {
+func (b base) scale(v float64) (digits string, prefix byte) {
 	switch {
 	case math.IsNaN(v) || v < 0:
 		return "-", ' '
@@ -26,8 +36,8 @@ func scale(v float64) (digits string, prefix byte) {
 		return strconv.FormatFloat(v, 'f', 0, 64), ' '
 	}
 	i := 0
-	for v >= 999.5 && i < len(prefixes)-1 {
-		v /= 1000
+	for v >= 999.5 && i < len(b.prefixes)-1 {
+		v /= b.step
 		i++
 	}
 	prec := 2
@@ -39,7 +49,7 @@ func scale(v float64) (digits string, prefix byte) {
 	case v >= 9.995:
 		prec = 1
 	}
-	return strconv.FormatFloat(v, 'f', prec, 64), prefixes[i]
+	return strconv.FormatFloat(v, 'f', prec, 64), b.prefixes[i]
 }
 
 // decimals leaves whole numbers whole: 2 packets a second, but 0.5.
@@ -50,20 +60,27 @@ func decimals(v float64) int {
 	return 1
 }
 
-// column is v for a right-aligned column, at most seven cells.
-func siColumn(v float64) string {
-	digits, prefix := scale(v)
-	return digits + " " + string(prefix)
+// column is v for a right-aligned column, at most seven cells. Both systems need as many.
+func (b base) column(v float64) string {
+	digits, prefix := b.scale(v)
+	if prefix == ' ' || b.mark == "" {
+		return digits + " " + string(prefix)
+	}
+	return digits + string(prefix) + b.mark
 }
 
-// siUnit is v for running text: "1.23 Gbit/s", "12 pps".
-func siUnit(v float64, unit string) string {
-	digits, prefix := scale(v)
+// unit is v for running text: "1.23 Gbit/s", "12 pps".
+func (b base) unit(v float64, unit string) string {
+	digits, prefix := b.scale(v)
 	if prefix == ' ' {
 		return digits + " " + unit
 	}
-	return digits + " " + string(prefix) + unit
+	return digits + " " + string(prefix) + b.mark + unit
 }
+
+func siColumn(v float64) string { return si.column(v) }
+
+func siUnit(v float64, unit string) string { return si.unit(v, unit) }
 
 // count is a number in full with its thousands apart.
 func count(n uint64) string {

@@ -29,9 +29,6 @@ func nextGrouping(by snapshot.GroupBy) snapshot.GroupBy {
 }
 
 func groupColumns(by snapshot.GroupBy) []column[snapshot.Group] {
-	number := func(title string, width, drop int, of func(*snapshot.Group) float64) column[snapshot.Group] {
-		return column[snapshot.Group]{title: title, width: width, right: true, drop: drop, cell: numbers(of)}
-	}
 	columns := []column[snapshot.Group]{
 		{title: string(by), width: 16, grow: 2, limit: 64, cell: func(at slot, g *snapshot.Group) cell {
 			return cell{text: g.Key, ink: at.styles.Strong}
@@ -41,10 +38,10 @@ func groupColumns(by snapshot.GroupBy) []column[snapshot.Group] {
 		})},
 		{title: "conns", width: 5, right: true, cell: faint(func(g *snapshot.Group) string { return strconv.Itoa(g.Connections) })},
 		{title: "ended", width: 6, right: true, drop: 3, cell: faint(func(g *snapshot.Group) string { return strconv.FormatUint(g.ConnectionsEnded, 10) })},
-		number("rx bit/s", 8, 0, func(g *snapshot.Group) float64 { return g.RXBPS }),
-		number("tx bit/s", 8, 0, func(g *snapshot.Group) float64 { return g.TXBPS }),
-		number("rx B", 6, 2, func(g *snapshot.Group) float64 { return float64(g.RXBytes) }),
-		number("tx B", 6, 2, func(g *snapshot.Group) float64 { return float64(g.TXBytes) }),
+		{title: "rx", width: 8, right: true, isRate: true, cell: rates(func(g *snapshot.Group) float64 { return g.RXBPS })},
+		{title: "tx", width: 8, right: true, isRate: true, cell: rates(func(g *snapshot.Group) float64 { return g.TXBPS })},
+		{title: "rx B", width: 6, right: true, drop: 2, cell: amounts(func(g *snapshot.Group) uint64 { return g.RXBytes })},
+		{title: "tx B", width: 6, right: true, drop: 2, cell: amounts(func(g *snapshot.Group) uint64 { return g.TXBytes })},
 	}
 	if by != snapshot.ByOwner {
 		columns = slices.Delete(columns, 1, 2)
@@ -58,8 +55,8 @@ func describeGroup(a area, g *snapshot.Group) [][2]string {
 	pairs := [][2]string{
 		{string(g.By), s.Escape(g.Key)},
 		{"connections", count(uint64(g.Connections)) + ", " + count(g.ConnectionsEnded) + " ended"},
-		{"received", totals("", g.RXPackets, g.RXBytes) + ", now " + siUnit(g.RXBPS, "bit/s")},
-		{"sent", totals("", g.TXPackets, g.TXBytes) + ", now " + siUnit(g.TXBPS, "bit/s")},
+		{"received", totals(s, "", g.RXPackets, g.RXBytes) + ", now " + s.units.rate(g.RXBPS)},
+		{"sent", totals(s, "", g.TXPackets, g.TXBytes) + ", now " + s.units.rate(g.TXBPS)},
 	}
 	if g.By == snapshot.ByOwner && g.Owner != nil {
 		pairs = append(describeOwner(s, g.Owner, probes.NoReason), pairs[1:]...)

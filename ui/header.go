@@ -55,7 +55,7 @@ func (h *header) line(s *styleSet, shown *snapshot.Snapshot, width int) string {
 	default:
 		state = "  " + shown.Time.In(h.zone).Format(time.TimeOnly)
 	}
-	numbers := s.Faint.Paint("rx ") + siUnit(shown.Protocols.RXBPS, "bit/s") + s.Faint.Paint("  tx ") + siUnit(shown.Protocols.TXBPS, "bit/s")
+	numbers := s.Faint.Paint("rx ") + s.units.rate(shown.Protocols.RXBPS) + s.Faint.Paint("  tx ") + s.units.rate(shown.Protocols.TXBPS)
 	return spread(s, numbers, state, width)
 }
 
@@ -64,6 +64,9 @@ func (h *header) clock(s *styleSet, shown *snapshot.Snapshot) string {
 	out := s.Faint.Paint("every ") + interval(h.every)
 	if !shown.Time.IsZero() {
 		out += "  " + shown.Time.In(h.zone).Format(time.TimeOnly)
+	}
+	if !shown.Since.IsZero() {
+		out = s.Faint.Paint("totals since ") + shown.Since.In(h.zone).Format(time.TimeOnly) + "  " + out
 	}
 	switch {
 	case h.paused:

@@ -28,8 +28,8 @@ func (p *interfacesPane) columns(width int) []column[snapshot.Interface] {
 		return together
 	}
 	return p.arrange(p.nameColumn(either, eitherName), nil, []column[snapshot.Interface]{{
-		title: "bit/s", width: 6, right: true,
-		cell: numbers(func(i *snapshot.Interface) float64 { return i.Traffic.RXBPS + i.Traffic.TXBPS }),
+		width: 6, right: true, isRate: true,
+		cell: rates(func(i *snapshot.Interface) float64 { return i.Traffic.RXBPS + i.Traffic.TXBPS }),
 	}})
 }
 
@@ -107,9 +107,9 @@ func whereColumn(width int) column[snapshot.Interface] {
 func directionColumns() []column[snapshot.Interface] {
 	return []column[snapshot.Interface]{
 		{title: "rx pps", width: 6, right: true, drop: 4, cell: numbers(func(i *snapshot.Interface) float64 { return i.Traffic.RXPPS })},
-		{title: "rx bit/s", width: 8, right: true, cell: numbers(func(i *snapshot.Interface) float64 { return i.Traffic.RXBPS })},
+		{title: "rx", width: 8, right: true, isRate: true, cell: rates(func(i *snapshot.Interface) float64 { return i.Traffic.RXBPS })},
 		{title: "tx pps", width: 6, right: true, drop: 4, cell: numbers(func(i *snapshot.Interface) float64 { return i.Traffic.TXPPS })},
-		{title: "tx bit/s", width: 8, right: true, cell: numbers(func(i *snapshot.Interface) float64 { return i.Traffic.TXBPS })},
+		{title: "tx", width: 8, right: true, isRate: true, cell: rates(func(i *snapshot.Interface) float64 { return i.Traffic.TXBPS })},
 	}
 }
 

@@ -195,12 +195,12 @@ func describeInterface(a area, i *snapshot.Interface) [][2]string {
 			i.Name, i.Ifindex, orNone(i.Kind), i.State, i.MTU, orNone(i.MAC)))},
 		{"hook", s.Escape(hook)},
 		{"addresses", s.Escape(orNone(strings.Join(addresses, "  ")))},
-		{"counted", totals("received", i.RXPackets, i.RXBytes) + "; " + totals("sent", i.TXPackets, i.TXBytes)},
+		{"counted", totals(s, "received", i.RXPackets, i.RXBytes) + "; " + totals(s, "sent", i.TXPackets, i.TXBytes)},
 	}
 	if i.Folded {
 		t := &i.Traffic
-		lines = append(lines, [2]string{"group", totals("received", t.RXPackets, t.RXBytes) + "; " +
-			totals("sent", t.TXPackets, t.TXBytes) + s.Escape(", with "+strings.Join(i.Members, " "))})
+		lines = append(lines, [2]string{"group", totals(s, "received", t.RXPackets, t.RXBytes) + "; " +
+			totals(s, "sent", t.TXPackets, t.TXBytes) + s.Escape(", with "+strings.Join(i.Members, " "))})
 	}
 	if i.Master != "" {
 		lines = append(lines, [2]string{"master", s.Escape(i.Master)})
@@ -209,8 +209,8 @@ func describeInterface(a area, i *snapshot.Interface) [][2]string {
 		lines = append(lines, [2]string{"peer", s.Escape(describePeer(i.Peer))})
 	}
 	lines = append(lines, [][2]string{
-		{"driver rx", totals("", d.RXPackets, d.RXBytes) + ", " + failures(d.RXDropped, d.RXErrors)},
-		{"driver tx", totals("", d.TXPackets, d.TXBytes) + ", " + failures(d.TXDropped, d.TXErrors)},
+		{"driver rx", totals(s, "", d.RXPackets, d.RXBytes) + ", " + failures(d.RXDropped, d.RXErrors)},
+		{"driver tx", totals(s, "", d.TXPackets, d.TXBytes) + ", " + failures(d.TXDropped, d.TXErrors)},
 		{"others", s.Escape(orNone(strings.Join(i.Foreign, ", ")))},
 	}...)
 	if i.Discrepancy != "" {
@@ -247,8 +247,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-func totals(what string, packets, bytes uint64) string {
-	return strings.TrimSpace(fmt.Sprintf("%s %s packets, %s", what, count(packets), siUnit(float64(bytes), "B")))
+func totals(s *styleSet, what string, packets, bytes uint64) string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s packets, %s", what, count(packets), s.units.size(bytes)))
 }
 
 func failures(dropped, errors uint64) string {

@@ -15,6 +15,7 @@ type keyMap struct {
 	Accept, Clear                key.Binding // while a filter is typed
 	Back, Help, Quit             key.Binding
 	Save, CopyText, CopyJSON     key.Binding
+	Units, Reset, FromStart      key.Binding
 	Interrupt, Stop, Redraw      key.Binding // also while text is typed
 
 	Connect, Disconnect, Edit key.Binding // cross-connects
@@ -64,9 +65,12 @@ func defaultKeyMap(ascii bool) keyMap {
 		Help:     bind("?", "keys", "?", "h", "f1"),
 		Quit:     bind("q", "quit", "q"),
 
-		Save:     bind("w", "save to a file", "w"),
-		CopyText: bind("y/Y", "copy row/as JSON", "y"),
-		CopyJSON: bind("Y", "copy row as JSON", "Y"),
+		Save:      bind("w", "save to a file", "w"),
+		CopyText:  bind("y/Y", "copy row/as JSON", "y"),
+		Reset:     bind("x/X", "reset totals/undo", "x"),
+		FromStart: bind("X", "totals from the start", "X"),
+		Units:     bind("b", "bits, bytes", "b"),
+		CopyJSON:  bind("Y", "copy row as JSON", "Y"),
 
 		Interrupt: bind("ctrl+c", "quit", "ctrl+c"),
 		Stop:      bind("ctrl+z", "suspend", "ctrl+z"),
@@ -123,7 +127,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval},
 			{k.Next, k.Previous, k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Pause},
 			{k.Scope, k.Fold, k.Open, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm},
-			{k.Save, k.CopyText, k.Help, k.Quit},
+			{k.Save, k.CopyText, k.Units, k.Reset, k.Help, k.Quit},
 		}
 	}
 	describe(&k.Next, "next pane")
@@ -136,6 +140,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Fold, "fold interfaces")
 	describe(&k.Open, "open group, or sums")
 	describe(&k.Save, "save screen")
+	describe(&k.Reset, "reset totals, undo")
 	describe(&k.CopyText, "copy row, as JSON")
 	describe(&k.Help, "this help")
 	describe(&k.Connect, "connect interfaces")
@@ -145,7 +150,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Confirm, "confirm a trial")
 	return [][]key.Binding{
 		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane, k.Save},
-		{k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Scope, k.Fold, k.Open, k.Pause, k.CopyText},
-		{k.Slower, k.Faster, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
+		{k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Scope, k.Fold, k.Open, k.Pause, k.CopyText, k.Reset},
+		{k.Slower, k.Faster, k.Units, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 	}
 }

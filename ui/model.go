@@ -41,6 +41,7 @@ type model struct {
 	focus         int
 	zoomed        bool
 	help          bool
+	resets, since int // as in snapshot.Query
 }
 
 // newModel makes the screen. To add a pane: write it in a file of its own,
@@ -49,6 +50,7 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 	if opts.Pairs == nil {
 		keys = keys.readOnly()
 	}
+	styles.units = opts.Units
 	m := &model{
 		styles: styles,
 		keys:   keys,
@@ -161,6 +163,14 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		m.help = !m.help
 	case key.Matches(msg, k.Back):
 		m.back()
+	case key.Matches(msg, k.Reset):
+		m.resets++
+		m.since = m.resets
+	case key.Matches(msg, k.FromStart):
+		m.since = 0
+	case key.Matches(msg, k.Units):
+		m.styles.units = m.styles.units.next()
+		m.dialogs.news = "units: " + string(m.styles.units)
 	case key.Matches(msg, k.Save):
 		return m.save()
 	case key.Matches(msg, k.CopyText, k.CopyJSON) && !m.help:
@@ -232,7 +242,7 @@ func (m *model) back() {
 
 // ask tells the presenter what to show, where that has changed.
 func (m *model) ask() {
-	q := snapshot.Query{Paused: m.header.paused}
+	q := snapshot.Query{Paused: m.header.paused, Since: m.since}
 	m.interfaces.ask(&q)
 	m.connections.ask(&q)
 	if q != m.asked {
@@ -264,7 +274,7 @@ func (m *model) keysNow() []key.Binding {
 		keys = append(keys, k.Back)
 	}
 	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
-	keys = append(append(keys, m.dialogs.Keys()...), k.Interval, k.Save, k.CopyText)
+	keys = append(append(keys, m.dialogs.Keys()...), k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
 	if m.focus == interfacesAt {
 		keys = append(keys, m.interfaces.moreKeys()...)
 	}

@@ -154,13 +154,13 @@ func candidateColumns() []column[candidate] {
 		{title: "interface", width: 10, grow: 3, limit: 16, cell: func(at slot, c *candidate) cell {
 			return cell{text: c.name, ink: at.styles.Text}
 		}},
-		{title: "rx bit/s", width: 8, right: true, cell: func(at slot, c *candidate) cell {
+		{title: "rx", width: 8, right: true, isRate: true, cell: func(at slot, c *candidate) cell {
 			if c.iface == nil {
 				return cell{}
 			}
 			return number(at.styles, c.iface.RXBPS)
 		}},
-		{title: "tx bit/s", width: 8, right: true, cell: func(at slot, c *candidate) cell {
+		{title: "tx", width: 8, right: true, isRate: true, cell: func(at slot, c *candidate) cell {
 			if c.iface == nil {
 				return cell{}
 			}

@@ -55,11 +55,11 @@ func (p *protocolsPane) columns(s *styleSet, zoomed bool) []column[snapshot.Prot
 			return cell{text: r.Name, ink: at.styles.Text}
 		}},
 		{title: "pps", width: 6, right: true, cell: numbers((*snapshot.Protocol).PPS)},
-		{title: "bit/s", width: 6, grow: 1, limit: 8, right: true, cell: numbers((*snapshot.Protocol).BPS)},
-		{title: "rx bit/s", width: 8, right: true, drop: 6, cell: numbers(func(r *snapshot.Protocol) float64 { return r.RXBPS })},
-		{title: "tx bit/s", width: 8, right: true, drop: 6, cell: numbers(func(r *snapshot.Protocol) float64 { return r.TXBPS })},
+		{width: 6, grow: 1, limit: 8, right: true, isRate: true, cell: rates((*snapshot.Protocol).BPS)},
+		{title: "rx", width: 8, right: true, isRate: true, drop: 6, cell: rates(func(r *snapshot.Protocol) float64 { return r.RXBPS })},
+		{title: "tx", width: 8, right: true, isRate: true, drop: 6, cell: rates(func(r *snapshot.Protocol) float64 { return r.TXBPS })},
 		{title: "packets", width: total, right: true, drop: 7, cell: numbers(func(r *snapshot.Protocol) float64 { return float64(r.Packets) })},
-		{title: "bytes", width: total, right: true, drop: 7, cell: numbers(func(r *snapshot.Protocol) float64 { return float64(r.Bytes) })},
+		{title: "bytes", width: total, right: true, drop: 7, cell: amounts(func(r *snapshot.Protocol) uint64 { return r.Bytes })},
 		{title: "%", width: 4, right: true, drop: 5, cell: func(at slot, r *snapshot.Protocol) cell { return share(at.styles, r.Share) }},
 		{title: "share", width: 5, grow: 2, limit: 20, drop: 2, cell: func(at slot, r *snapshot.Protocol) cell {
 			return cell{painted: bar(at.styles, r.Share, at.width, at.selected)}
@@ -76,9 +76,9 @@ func (p *protocolsPane) columns(s *styleSet, zoomed bool) []column[snapshot.Prot
 
 func (p *protocolsPane) View(a area) view {
 	s := a.styleSet
-	rate := func(bps float64) string { return siUnit(bps, "bit/s") }
+	rate := s.units.rate
 	if a.Width < 50 {
-		rate = SI // a column below has the unit
+		rate = s.units.shortRate // a column below has the unit
 	}
 	v := view{Title: p.Name(), Info: s.Faint.Paint("rx " + rate(p.shown.RXBPS) + "  tx " + rate(p.shown.TXBPS))}
 	if p.shown.Scope != "" {
@@ -113,7 +113,7 @@ func (p *protocolsPane) chart(a area, what string, values []float64, height int)
 	values = values[max(0, len(values)-(a.Width-2)):]
 	top := roundUp(highest(values))
 	label := what + ", last " + (snapshot.HistoryStep * time.Duration(len(values))).String()
-	scale := siUnit(top, "bit/s")
+	scale := s.units.rate(top)
 	out := []string{" " + s.Faint.Paint(label+blanks(a.Width-2-cells(label)-cells(scale))+scale)}
 	for _, line := range columnChart(&s.glyphs, values, top, a.Width-2, height-len(out)) {
 		out = append(out, " "+s.Bar.Paint(line))

@@ -30,6 +30,8 @@ type Options struct {
 	ASCII bool
 	// Color is whether to draw in colour. Empty is ColorAuto.
 	Color Color
+	// Units are what rates and amounts are shown in at the start. Empty is UnitsBits.
+	Units Units
 	// Location is the zone times are shown in. Nil is time.Local.
 	Location *time.Location
 	// Pairs changes cross-connects while Run runs. Run does not wait for its calls to
@@ -62,6 +64,9 @@ type Options struct {
 func (o *Options) setDefaults() {
 	if o.Interval <= 0 {
 		o.Interval = 500 * time.Millisecond
+	}
+	if o.Units == "" {
+		o.Units = UnitsBits
 	}
 	if o.Location == nil {
 		o.Location = time.Local

@@ -56,6 +56,7 @@ type styleSet struct {
 	Bar, BarRest, Spark   ink
 	Help                  help.Styles // keys, in the footer and the help
 	glyphs                glyphs
+	units                 Units
 	Escape                func(string) string // for text of others
 	Command               func(filename string, args []string, truncated bool, limit int) string
 }

@@ -10,7 +10,9 @@ type column[R any] struct {
 	grow  int  // its share of the cells left over, 0 for none
 	limit int  // cells it never exceeds when growing, 0 for no limit
 	right bool // numbers
-	drop  int  // where room is short the highest go first, 0 never
+	// isRate adds the unit of rates to the title.
+	isRate bool
+	drop   int // where room is short the highest go first, 0 never
 }
 
 // slot is where a cell is drawn.
@@ -126,7 +128,11 @@ func (t *table[R]) heading() string {
 			if b.Len() > 0 {
 				b.WriteString(t.gap)
 			}
-			b.WriteString(fit(c.title, c.width, c.right, t.styles.glyphs.Ellipsis))
+			title := c.title
+			if c.isRate {
+				title = strings.TrimLeft(title+" "+t.styles.units.perSecond(), " ")
+			}
+			b.WriteString(fit(title, c.width, c.right, t.styles.glyphs.Ellipsis))
 		}
 	}
 	return " " + t.styles.Column.Paint(b.String())

@@ -66,6 +66,7 @@ var flagValues = map[string]cobra.CompletionFunc{
 	"idle":       cobra.FixedCompletions([]string{"closed=", "other=", "tcp="}, cobra.ShellCompDirectiveNoSpace),
 	"color":      completeWords(ui.ColorAuto, ui.ColorAlways, ui.ColorNever),
 	"ascii":      completeWords("auto", "true", "false"),
+	"units":      completeWords(ui.AllUnits...),
 	"by":         completeWords(snapshot.Groupings...),
 	"log-format": completeWords("text", "json"),
 	"log-level":  completeWords("debug", "info", "warn", "error"),

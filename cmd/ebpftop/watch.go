@@ -45,6 +45,7 @@ type watchFlags struct {
 	interval       time.Duration
 	color          string
 	ascii          string
+	units          string
 
 	set    *pflag.FlagSet // these flags, which settings may set
 	config string
@@ -88,7 +89,8 @@ func (w *watchFlags) define(interval time.Duration) {
 	flags.StringVar(&w.color, "color", string(ui.ColorAuto), "draw in colour: `WHEN` is auto, always or never")
 	flags.StringVar(&w.ascii, "ascii", "auto", "draw with ASCII alone: `WHEN` is auto, true or false")
 	flags.Lookup("ascii").NoOptDefVal = "true"
-	for _, name := range []string{"color", "ascii"} {
+	flags.StringVar(&w.units, "units", string(ui.UnitsBits), "show `UNITS`: bits, bytes, bits-iec or bytes-iec")
+	for _, name := range []string{"color", "ascii", "units"} {
 		flags.Lookup(name).Hidden = true
 	}
 }
@@ -147,6 +149,9 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 	}
 	if _, _, err := w.look(os.Getenv); err != nil {
 		return opts, err
+	}
+	if _, err := ui.ParseUnits(w.units); err != nil {
+		return opts, fmt.Errorf("--units %w", err)
 	}
 	opts.Interfaces = w.interfaces
 	opts.Namespaces = w.netns

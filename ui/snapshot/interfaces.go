@@ -53,7 +53,7 @@ func rowOf(i *probes.Interface) Interface {
 // InterfaceOrders are what the orders of interfaces are called, as ones of Rows.By: as the
 // columns are, but the usual one.
 var InterfaceOrders = []string{
-	"busiest", "name", "leads to", "master", "state", "rx pps", "rx bit/s", "tx pps", "tx bit/s", "drops", "unseen",
+	"busiest", "name", "leads to", "master", "state", "rx pps", "rx rate", "tx pps", "tx rate", "drops", "unseen",
 	"malformed",
 }
 

@@ -91,7 +91,7 @@ func TestInterfaceRows(t *testing.T) {
 		"leads to": {
 			Query{Interfaces: Rows{By: order("leads to"), Filter: "veth"}}, "veth1 veth2",
 		},
-		"tx":             {Query{Interfaces: Rows{By: order("tx bit/s"), Filter: "br0"}}, "veth1 bond0.10 br0 veth2"},
+		"tx":             {Query{Interfaces: Rows{By: order("tx rate"), Filter: "br0"}}, "veth1 bond0.10 br0 veth2"},
 		"drops":          {Query{Interfaces: Rows{By: order("drops"), Filter: "bond0"}}, "eth0 bond0 bond0.10 eth1"},
 		"unseen":         {Query{Interfaces: Rows{By: order("unseen"), Filter: "bond0"}}, "bond0 eth1 eth0 bond0.10"},
 		"filter by host": {Query{Interfaces: Rows{Filter: "WEB-7 eth0"}}, "veth1"},

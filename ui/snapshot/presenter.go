@@ -23,11 +23,13 @@ type Presenter struct {
 	source    probes.Source
 	query     Query
 	sample    *probes.Sample // the last one that came
-	shown     *probes.Sample // the one on the screen: an older one while paused
-	mixed     Protocols      // of shown, without history
-	self      probes.Self    // of shown, smoothed
-	snapshot  Snapshot       // the last one built
-	stale     bool           // snapshot is not of shown
+	taken     *probes.Sample // the one on the screen: an older one while paused
+	shown     *probes.Sample // that one, with totals since base
+	base      baseline
+	mixed     Protocols   // of shown, without history
+	self      probes.Self // of shown, smoothed
+	snapshot  Snapshot    // the last one built
+	stale     bool        // snapshot is not of shown
 	history   *history
 	mixer     mixer
 	busiest   steadyOrder[probes.InterfaceKey] // interfaces by bit/s, groups by that of all in them
@@ -102,7 +104,13 @@ func (p *Presenter) Take(s *probes.Sample) {
 
 // absorb derives what depends on consecutive samples from the latest one.
 func (p *Presenter) absorb() {
-	p.shown, p.stale = p.sample, true
+	p.taken = p.sample
+	p.derive()
+}
+
+// derive is absorb for the sample that is shown already.
+func (p *Presenter) derive() {
+	p.shown, p.stale = p.base.since(p.taken), true
 	p.mixed = p.mixer.mix(p.shown, p.query.Scope)
 	p.ranked = p.rank(p.shown)
 	p.drops = p.rankDrops(p.shown)
@@ -181,7 +189,10 @@ func (p *Presenter) Ask(q Query) {
 			p.freeze()
 		}
 	}
-	if !q.Paused && p.shown != p.sample {
+	if q.Since != old.Since {
+		p.begin(q.Since)
+	}
+	if !q.Paused && p.taken != p.sample {
 		p.absorb()
 		return
 	}
@@ -203,16 +214,36 @@ func (p *Presenter) Ask(q Query) {
 
 // connections are those wanted, interval after the sample of the last time.
 func (p *Presenter) connections(interval time.Duration) Connections {
-	return selectConnections(p.shown, p.query, &p.busy, interval)
+	out := selectConnections(p.shown, p.query, &p.busy, interval)
+	p.base.connectionsSince(out.Rows, p.query.Scope)
+	return out
+}
+
+// begin begins totals anew, from what is shown now on, or has them from the start on again.
+func (p *Presenter) begin(since int) {
+	p.base = baseline{}
+	if since > 0 {
+		groups := p.frozen
+		if groups == nil {
+			groups = p.allGroups()
+		}
+		p.base = newBaseline(p.taken, groups)
+	}
+	p.derive()
 }
 
 // freeze keeps the sums as they are now, of all groupings, for as long as the screen is paused:
 // what ends meanwhile is still listed there.
 func (p *Presenter) freeze() {
-	p.frozen = make(map[GroupBy][]Group)
+	p.frozen = p.allGroups()
+}
+
+func (p *Presenter) allGroups() map[GroupBy][]Group {
+	groups := make(map[GroupBy][]Group)
 	for _, by := range Groupings {
-		p.frozen[by] = p.ledger.Groups(by, p.shown)
+		groups[by] = p.ledger.Groups(by, p.shown)
 	}
+	return groups
 }
 
 // groups are the sums that are wanted.
@@ -221,9 +252,9 @@ func (p *Presenter) groups() []Group {
 	case p.query.By == ByNothing:
 		return nil
 	case p.frozen != nil:
-		return p.frozen[p.query.By]
+		return p.base.groupsSince(p.frozen[p.query.By])
 	}
-	return p.ledger.Groups(p.query.By, p.shown)
+	return p.base.groupsSince(p.ledger.Groups(p.query.By, p.shown))
 }
 
 // Publish hands over a snapshot, of the latest sample unless paused.
@@ -252,7 +283,8 @@ func (p *Presenter) build() {
 	s := p.shown
 	p.stale = false
 	p.snapshot = Snapshot{
-		Sample:        s,
+		Sample:        p.taken,
+		Since:         p.base.time(),
 		Time:          s.Time,
 		Hooks:         countHooks(s.Interfaces, s.Attaching),
 		Attaching:     s.Attaching,

@@ -4,6 +4,7 @@ package snapshot
 // snapshot.
 type Query struct {
 	Paused      bool
+	Since       int    // how often totals were begun anew; 0: they are from the start on
 	Scope       string // protocols and connections of this interface only
 	Interfaces  Rows
 	Folding     *Folding // of interfaces; nil: they are a plain list

@@ -12,6 +12,7 @@ import (
 type Snapshot struct {
 	Sample     *probes.Sample // of which all but the pairs are
 	Time       time.Time
+	Since      time.Time // from when on totals are, zero for the start
 	Hooks      []HookCount
 	Attaching  probes.Progress
 	Interfaces []probes.Interface // by ifindex
