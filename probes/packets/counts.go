@@ -154,6 +154,7 @@ const (
 type others struct {
 	m      *ebpf.Map
 	rows   map[uint32][]otherRow // by id of the interface
+	spare  []uint32              // ids of interfaces of ours to come, whose rows are made
 	keys   []bpf.PacketsOtherKey
 	values []bpf.PacketsTraffic
 }
@@ -186,6 +187,25 @@ func (o *others) add(id uint32) error {
 	}
 	o.rows[id] = nil
 	return nil
+}
+
+// spareRows is for how many interfaces of ours to come rows are made in advance: by then,
+// others may have filled the table with protocols that they make up.
+const spareRows = 64
+
+// addOurs is add for an interface of our network namespace. It returns its id.
+func (o *others) addOurs(nextID func() uint32) (id uint32, err error) {
+	for len(o.spare) <= spareRows && err == nil {
+		id = nextID()
+		if err = o.add(id); err == nil {
+			o.spare = append(o.spare, id)
+		}
+	}
+	if len(o.spare) == 0 {
+		return 0, err
+	}
+	id, o.spare = o.spare[0], o.spare[1:]
+	return id, nil
 }
 
 // takeBack removes what add made of an interface that was never counted on.

@@ -50,15 +50,15 @@ func (p *Program) newProbe(l netlink.Link, elsewhere uint32) (*packetProbe, erro
 	if elsewhere != 0 && p.elsewhere == mostElsewhere {
 		return nil, fmt.Errorf("there are %d interfaces of other network namespaces: watch fewer with --netns", mostElsewhere)
 	}
-	p.nextID++
+	id, err := p.takeID(elsewhere != 0)
+	if err != nil {
+		return nil, err
+	}
 	probe := &packetProbe{
-		packets: p, ifindex: l.Attrs().Index, id: p.nextID, isVeth: l.Type() == "veth", isElsewhere: elsewhere != 0,
+		packets: p, ifindex: l.Attrs().Index, id: id, isVeth: l.Type() == "veth", isElsewhere: elsewhere != 0,
 	}
 	if factsOf(l).hasEthernet {
 		probe.flags = interfaceEthernet
-	}
-	if err := p.counters.others.add(probe.id); err != nil {
-		return nil, err
 	}
 	probe.block = p.counters.take()
 	place, err := p.table.add(bpf.PacketsInterface{
@@ -75,6 +75,19 @@ func (p *Program) newProbe(l netlink.Link, elsewhere uint32) (*packetProbe, erro
 		p.elsewhere++
 	}
 	return probe, nil
+}
+
+// takeID returns an id that has its rows among the rarer protocols.
+func (p *Program) takeID(isElsewhere bool) (uint32, error) {
+	next := func() uint32 {
+		p.nextID++
+		return p.nextID
+	}
+	if !isElsewhere {
+		return p.counters.others.addOurs(next)
+	}
+	id := next()
+	return id, p.counters.others.add(id)
 }
 
 // attach attaches at the first of hooks that the kernel grants; why says why that

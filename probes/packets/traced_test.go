@@ -190,6 +190,36 @@ func TestElsewhereLeavesRoom(t *testing.T) {
 	}
 }
 
+// TestFullTableLeavesRoom fills the table of the rarer protocols, as made-up ones do. What
+// comes then is watched all the same.
+func TestFullTableLeavesRoom(t *testing.T) {
+	labtest.RequireRoot(t)
+	p, err := New(Options{Interfaces: 1, MaxConnections: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	add := func(ifindex int) error {
+		_, err := p.newProbe(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}, 0)
+		return err
+	}
+	if err := add(1); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; err == nil; n++ {
+		key := bpf.PacketsOtherKey{Interface: 1, Kind: otherEthertype, Number: uint16(n)}
+		err = p.counters.others.m.Put(key, bpf.PacketsTraffic{})
+	}
+	if err := p.counters.others.read(); err != nil {
+		t.Fatal(err)
+	}
+	for n := range spareRows {
+		if err := add(2 + n); err != nil {
+			t.Fatalf("interface %d after the table was full: %v", n+1, err)
+		}
+	}
+}
+
 // TestCountedWithoutBlock has neither interface nor CPU counters in memory: all counts
 // in the table, and shows as if it did not.
 func TestCountedWithoutBlock(t *testing.T) {
