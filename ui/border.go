@@ -17,6 +17,7 @@ func bordered(v view, a area, width, height int) []string {
 	out := make([]string, 0, height)
 	out = append(out, topEdge(v, s, glyphs, edge, title, width))
 	side := edge.Paint(glyphs[3])
+	showsPosition := a.Focused && v.Scroll.isNeeded()
 	for i := range height - 2 {
 		line := ""
 		if i < len(v.Lines) {
@@ -27,9 +28,24 @@ func bordered(v view, a area, width, height int) []string {
 			line = ansi.Truncate(line, width-2, "")
 			n = ansi.StringWidth(line)
 		}
-		out = append(out, side+line+blanks(width-2-n)+side)
+		end := side
+		if showsPosition && v.Scroll.has(i, height-2) {
+			end = edge.Paint(s.glyphs.Thumb)
+		}
+		out = append(out, side+line+blanks(width-2-n)+end)
 	}
-	return append(out, edge.Paint(glyphs[4]+strings.Repeat(glyphs[1], width-2)+glyphs[5]))
+	position := ""
+	if showsPosition {
+		position = " " + count(uint64(v.Scroll.at+1)) + " of " + count(uint64(v.Scroll.all)) + " "
+	}
+	if len(position)+4 > width {
+		position = ""
+	}
+	rule := strings.Repeat(glyphs[1], width-2-len(position)-min(len(position), 1))
+	if position != "" {
+		position += glyphs[1]
+	}
+	return append(out, edge.Paint(glyphs[4]+rule+position+glyphs[5]))
 }
 
 // topEdge is "╭ Title ───── info ╮"; info goes first where room is short.

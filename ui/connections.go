@@ -33,7 +33,7 @@ func newConnectionsPane(keys keyMap, ascii bool) *connectionsPane {
 	p := &connectionsPane{keys: keys, sums: newGroupList()}
 	p.list = list[snapshot.ConnectionKey, probes.Connection]{
 		key: snapshot.KeyOf, find: p.find, describe: p.describe, detailsRoom: halfOf,
-		orders: snapshot.Orders, filter: newInput(ascii),
+		orders: snapshot.Orders, filter: newInput(ascii), check: snapshot.CheckConnections,
 	}
 	return p
 }
@@ -181,8 +181,10 @@ func (p *connectionsPane) View(a area) view {
 		v.Title = p.Name() + " by " + string(p.by)
 		v.Info = a.styleSet.Faint.Paint(count(uint64(p.sums.total)))
 		v.Lines = p.sums.lines(a, groupColumns(p.by), nil, p.sums.details(a, nil))
+		v.Scroll = p.sums.scroll()
 	case p.list.total > 0:
 		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, append(p.noticedLines(a), p.list.details(a, nil)...))
+		v.Scroll = p.list.scroll()
 	case p.list.fresh:
 		v.Lines = append(v.Lines, empty(a, p.nothing())...)
 	}

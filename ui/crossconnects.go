@@ -103,6 +103,7 @@ func (p *crossConnectsPane) View(a area) view {
 		v.Info += s.Faint.Paint(s.glyphs.Separator + "read only")
 	}
 	v.Lines = p.list.lines(a, p.columns(a.Width), nil, p.below(a))
+	v.Scroll = p.list.scroll()
 	return v
 }
 

@@ -89,6 +89,7 @@ func (p *dropsPane) View(a area) view {
 	default:
 		v.Info = p.info(a)
 		v.Lines = p.list.lines(a, p.columns(), nil, p.list.details(a, nil))
+		v.Scroll = p.list.scroll()
 	}
 	return v
 }

@@ -82,6 +82,7 @@ func (p *execsPane) View(a area) view {
 	default:
 		v.Info = p.info(a)
 		v.Lines = p.list.lines(a, p.columns(a.Width), nil, p.list.details(a, nil))
+		v.Scroll = p.list.scroll()
 	}
 	return v
 }

@@ -40,6 +40,12 @@ func (i *input) Focused() bool { return i.isTyped }
 // Reset empties the input.
 func (i *input) Reset() { i.text, i.at = nil, 0 }
 
+// set replaces the text.
+func (i *input) set(text string) {
+	i.text = []rune(text)
+	i.at = len(i.text)
+}
+
 // press edits the text by a key press or a paste, and reports whether that changed it. The
 // keys are those of a shell.
 func (i *input) press(msg tea.Msg) (changed bool) {

@@ -34,6 +34,7 @@ func newInterfacesPane(keys keyMap, ascii bool) *interfacesPane {
 		detailsRoom: mostOf,
 		orders:      snapshot.InterfaceOrders,
 		filter:      newInput(ascii),
+		check:       snapshot.CheckInterfaces,
 	}}
 }
 
@@ -143,6 +144,7 @@ func (p *interfacesPane) View(a area) view {
 	switch {
 	case p.list.total > 0:
 		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, p.list.details(a, nil))
+		v.Scroll = p.list.scroll()
 	case p.shown.Total > 0:
 		v.Lines = append(v.Lines, empty(a, "no interface matches the filter")...)
 	default:

@@ -13,6 +13,7 @@ type keyMap struct {
 	Fold, Open                   key.Binding // interfaces
 	Group                        key.Binding // connections
 	Accept, Clear                key.Binding // while a filter is typed
+	Older, Newer                 key.Binding // filters
 	Back, Help, Quit             key.Binding
 	Save, CopyText, CopyJSON     key.Binding
 	Units, Reset, FromStart      key.Binding
@@ -61,6 +62,8 @@ func defaultKeyMap(ascii bool) keyMap {
 		Group:    bind("o", "by owner", "o"),
 		Accept:   bind("enter", "keep filter", "enter"),
 		Clear:    bind("esc", "clear filter", "esc"),
+		Older:    bind(along, "filters before", "up", "ctrl+p"),
+		Newer:    bind("down", "later filter", "down", "ctrl+n"),
 		Back:     bind("esc", "back", "esc"),
 		Help:     bind("?", "keys", "?", "h", "f1"),
 		Quit:     bind("q", "quit", "q"),

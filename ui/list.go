@@ -4,6 +4,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
@@ -18,6 +19,8 @@ type list[K comparable, R any] struct {
 	headingFrom int                          // height from which there is room for a heading
 	orders      []string                     // what the orders of its rows are called; nil: there is one
 	filter      *input                       // nil: its rows cannot be filtered
+	check       func(filter string) error    // says what is wrong with it
+	past        pastFilters
 
 	rows   []R // from the first on
 	total  int // rows there are; a long table brings only some
@@ -76,6 +79,10 @@ func (l *list[K, R]) press(msg tea.KeyPressMsg, keys *keyMap) bool {
 	switch {
 	case l.typing() && key.Matches(msg, keys.Accept):
 		l.filter.Blur()
+		l.past.add(l.filter.Value())
+	case l.typing() && key.Matches(msg, keys.Older, keys.Newer):
+		l.filter.set(l.past.step(l.filter.Value(), key.Matches(msg, keys.Older)))
+		l.top()
 	case l.typing():
 		l.typed(msg)
 	case l.filter != nil && key.Matches(msg, keys.Filter):
@@ -137,7 +144,7 @@ func (l *list[K, R]) order() string {
 // keysNow are the keys for all lists that work on this one now.
 func (l *list[K, R]) keysNow(keys *keyMap) (now []key.Binding) {
 	if l.typing() {
-		return []key.Binding{keys.Accept, keys.Clear}
+		return []key.Binding{keys.Accept, keys.Clear, keys.Older}
 	}
 	if l.orders != nil {
 		now = append(now, keys.Sort)
@@ -153,7 +160,11 @@ func (l *list[K, R]) filterLine(s *styleSet) []string {
 	if !l.filtered() {
 		return nil
 	}
-	return []string{" " + s.Brand.Paint("/") + " " + l.filter.line(s)}
+	line := " " + s.Brand.Paint("/") + " " + l.filter.line(s)
+	if err := l.check(l.filter.Value()); err != nil {
+		line += "  " + s.Warn.Paint(s.Escape(probes.OneLine(err)))
+	}
+	return []string{line}
 }
 
 // choose moves the cursor to row i.
@@ -184,6 +195,12 @@ func (l *list[K, R]) lines(a area, columns []column[R], above, below []string) [
 		}
 	}
 	return append(out, below...)
+}
+
+// scroll is which rows were drawn last.
+func (l *list[K, R]) scroll() scroll {
+	c := &l.cursor
+	return scroll{c.offset, min(c.page, l.total-c.offset), l.total, c.index}
 }
 
 // details is all that is known of the selected row, for a zoomed pane, after

@@ -44,6 +44,23 @@ type view struct {
 	Title string // upper edge, left
 	Info  string // upper edge, right: may be painted
 	Lines []string
+	// Scroll is which of its rows are in sight, for the border.
+	Scroll scroll
+}
+
+// scroll is which rows of a list are in sight: from one on, so many, of all; and the selected
+// one. The zero value is of no list.
+type scroll struct{ from, rows, all, at int }
+
+// isNeeded tells whether there are rows out of sight.
+func (c scroll) isNeeded() bool { return c.all > c.rows }
+
+// has tells whether line i of so many, along which all rows are spread, has rows that are in
+// sight; at least one does.
+func (c scroll) has(i, lines int) bool {
+	long := max(1, lines*c.rows/c.all)
+	first := (lines - long) * c.from / (c.all - c.rows)
+	return first <= i && i < first+long
 }
 
 // snapshotMsg brings what there is to show.

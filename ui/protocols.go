@@ -92,6 +92,7 @@ func (p *protocolsPane) View(a area) view {
 		return v
 	}
 	v.Lines = p.list.lines(a, p.columns(s, a.Zoomed), nil, nil)
+	v.Scroll = p.list.scroll()
 	if spare := a.Height - len(v.Lines) - 1; spare >= 2*minChart {
 		v.Lines = append(v.Lines, "")
 		v.Lines = append(v.Lines, p.chart(a, "received", p.shown.RX, spare/2)...)

@@ -72,7 +72,7 @@ func TestCopy(t *testing.T) {
 	u.feed(livelySamples(9)...)
 	hostile := "tcp\t\\x1b[31m\\u202ered 4100\t192.0.2.2:443\t198.51.100.231:55848"
 	u.press("/", "198.51.100.231", "\r")
-	u.waitForText("1 of 61")
+	u.waitForText("1 of 61 ·")
 	u.press("y")
 	u.waitForText("row given to the terminal to copy")
 	if text := u.lastCopied(); !strings.HasPrefix(text, hostile) {

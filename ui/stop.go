@@ -54,8 +54,8 @@ func (m *model) interrupt() tea.Cmd {
 	case d.call != nil: // its end is worth the wait, and that is said
 	case d.open != nil:
 		d.close()
-	case m.connections.typing():
-		m.connections.back()
+	case m.typing():
+		m.filterable().back()
 	default:
 		return d.leave()
 	}

@@ -41,6 +41,7 @@ type glyphs struct {
 	Separator         string
 	Up, Down, Unknown string // the state of an interface
 	Folded, Open      string // a group of interfaces
+	Thumb             string // of a scroll bar
 }
 
 // styleSet is all that decides how the screen looks. It is a value handed to
@@ -113,6 +114,7 @@ func unicodeGlyphs() glyphs {
 		Separator: " · ",
 		Up:        "●", Down: "○", Unknown: "◌",
 		Folded: "▸", Open: "▾",
+		Thumb: "█",
 	}
 }
 
@@ -127,5 +129,6 @@ func asciiGlyphs() glyphs {
 		Separator: " | ",
 		Up:        "+", Down: "-", Unknown: "?",
 		Folded: ">", Open: "v",
+		Thumb: "H",
 	}
 }

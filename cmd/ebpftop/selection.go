@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,9 @@ func (c *selection) register(cmd *cobra.Command) {
 func (c *selection) check(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("top") && c.top == 0 {
 		return wrongUse(errors.New("--top 0: use 1 or more, or --no-connections"))
+	}
+	if err := snapshot.CheckConnections(c.filter); err != nil {
+		return wrongUse(fmt.Errorf("--filter: %s", probes.OneLine(err)))
 	}
 	return errTogether(cmd, "no-connections", "active", "top", "filter")
 }

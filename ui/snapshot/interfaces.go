@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"cmp"
+	"net/netip"
 	"strings"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -75,6 +76,30 @@ var interfaceKind = kind[Interface]{
 		func(a, b Interface) int { return cmp.Compare(b.Trouble.Malformed, a.Trouble.Malformed) },
 	},
 	text: interfaceText,
+	names: conditions[Interface]{
+		"iface":  named(func(row Interface) []string { return append([]string{row.Name}, row.AltNames...) }),
+		"kind":   named(func(row Interface) []string { return []string{row.Kind} }),
+		"state":  named(func(row Interface) []string { return []string{row.State} }),
+		"hook":   named(func(row Interface) []string { return []string{string(row.Hook)} }),
+		"master": named(func(row Interface) []string { return []string{row.Master} }),
+		"rate":   over(func(row Interface) float64 { return row.Traffic.RXBPS + row.Traffic.TXBPS }),
+		"drops":  over(func(row Interface) float64 { return float64(row.Trouble.Dropped) }),
+		"host": within(func(row Interface) (addresses []netip.Addr) {
+			for _, prefix := range row.Addresses {
+				addresses = append(addresses, prefix.Addr())
+			}
+			if row.Peer != nil && row.Peer.Address != nil {
+				addresses = append(addresses, *row.Peer.Address)
+			}
+			return addresses
+		}),
+	},
+}
+
+// CheckInterfaces returns why a filter of interfaces cannot be understood.
+func CheckInterfaces(said string) error {
+	_, err := interfaceKind.newFilter(said)
+	return err
 }
 
 // compareNames has eth2 before eth10.

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 )
@@ -10,7 +9,7 @@ import (
 type Rows struct {
 	By       int    // which of the orders that rows of its kind have; 0 is the usual one
 	Reversed bool   // the other way round
-	Filter   string // rows that hold each of these words; all if there are none
+	Filter   string // rows that pass each of these words; all if there are none
 }
 
 // kind is what rows of one kind can be arranged by.
@@ -18,8 +17,10 @@ type kind[R any] struct {
 	// orders compare two rows, by Rows.By. Equal ones stay as they are, and all do if it is
 	// nil.
 	orders []func(a, b R) int
-	// text appends all that a filter looks through, in lower case.
+	// text appends all that words of a filter look through, in lower case.
 	text func(to []byte, row R) []byte
+	// names are what a filter can say of a row by name.
+	names conditions[R]
 }
 
 // sort puts rows in order.
@@ -33,34 +34,9 @@ func (k *kind[R]) sort(rows []R, by Rows) {
 }
 
 // matching leaves the rows that a filter lets through.
-func (k *kind[R]) matching(rows []R, filter string) []R {
-	m := newMatcher(filter)
-	return slices.DeleteFunc(rows, func(row R) bool {
-		return !m.match(func(to []byte) []byte { return k.text(to, row) })
-	})
-}
-
-// matcher tells which rows a filter lets through: those whose text holds each of its words.
-type matcher struct {
-	words [][]byte
-	text  []byte // reused from row to row
-}
-
-func newMatcher(filter string) *matcher {
-	m := &matcher{}
-	for _, word := range strings.Fields(strings.ToLower(filter)) {
-		m.words = append(m.words, []byte(word))
-	}
-	return m
-}
-
-// match looks through what text appends.
-func (m *matcher) match(text func(to []byte) []byte) bool {
-	if len(m.words) == 0 {
-		return true
-	}
-	m.text = text(m.text[:0])
-	return !slices.ContainsFunc(m.words, func(word []byte) bool { return !bytes.Contains(m.text, word) })
+func (k *kind[R]) matching(rows []R, said string) []R {
+	f, _ := k.newFilter(said) // whoever typed it is told what is wrong with it
+	return slices.DeleteFunc(rows, func(row R) bool { return !f.passes(row) })
 }
 
 // appendLower appends a blank and text in lower case.
