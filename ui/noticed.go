@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -39,9 +40,14 @@ func noticedLine(a area, ink ink, name string, conns []probes.Connection, how fu
 	s := a.styleSet
 	room := a.Width - 2 - len("failing  ")
 	text := ""
+	var said []string
 	for i := range conns {
 		c := &conns[i]
 		words := s.Escape(briefly(c)) + how(c)
+		if slices.Contains(said, words) {
+			continue // as by a program that asks for many names
+		}
+		said = append(said, words)
 		if text != "" {
 			words = s.glyphs.Separator + words
 		}

@@ -14,7 +14,7 @@ const (
 	// busyKept is how many that order has at most.
 	busyKept = 2 * busyCandidates
 	// busyIdle is after how long without a packet a connection leaves it.
-	busyIdle = 30 * time.Second
+	busyIdle = 5 * time.Second
 )
 
 // busyConnections keeps the busiest of the connections that are shown in a steady order, by
@@ -48,7 +48,7 @@ func (b *busyConnections) first(conns []probes.Connection, rows []int32, k int, 
 		rowOf[number], rates[number] = row, conns[row].RXBPS+conns[row].TXBPS
 	}
 	for _, row := range rows {
-		if c := &conns[row]; now.Sub(c.LastSeen) < busyIdle && b.maybe[hint(c)] {
+		if c := &conns[row]; !isOver(c) && now.Sub(c.LastSeen) < busyIdle && b.maybe[hint(c)] {
 			if number, ok := b.numbers[KeyOf(c)]; ok {
 				take(number, row)
 			}
@@ -81,6 +81,11 @@ func (b *busyConnections) first(conns []probes.Connection, rows []int32, k int, 
 		}
 	}
 	return out[:min(k, len(out))]
+}
+
+// isOver tells whether a connection is to make room at once, because it carries nothing more.
+func isOver(c *probes.Connection) bool {
+	return (c.State == probes.StateClosed || c.State == probes.StateTimeWait) && c.RXBPS+c.TXBPS == 0
 }
 
 // forget leaves those out that are idle, gone, or too many.

@@ -81,6 +81,20 @@ func TestSelectedConnectionStays(t *testing.T) {
 	}
 }
 
+// What is over makes room at once for what still carries something.
+func TestBusiestOverGoes(t *testing.T) {
+	first, then := rated(0, 9e6, 1e3, 8e6), rated(1, 0, 1e3, 0)
+	then.Connections[0].State = probes.StateTimeWait
+	last := rated(9, 0, 1e3, 0)
+	last.Connections[2].LastSeen = first.Time
+	shown := shownAfter(Query{Need: 256}, first, then, last)
+	for n, want := range [][]int{{1, 3, 2}, {3, 2, 1}, {2, 1, 3}} {
+		if !slices.Equal(shown[n], want) {
+			t.Errorf("sample %d: %v, want %v", n, shown[n], want)
+		}
+	}
+}
+
 // The rows there is room for are the first of all, also of a long table and past those that
 // have a steady place.
 func TestBusiestOfMany(t *testing.T) {
