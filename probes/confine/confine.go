@@ -42,9 +42,16 @@ type Needs struct {
 	ExecutesOthers bool
 }
 
+// errCgo: threads that C may have started are confined by signals to each (libcap's psx), and
+// the last of these are refused by the filter that comes with them: it never ends.
+var errCgo = errors.New("this ebpftop was built with cgo, and so cannot give up its rights: build it with CGO_ENABLED=0")
+
 // Process confines all threads of the process, and all that it may execute. A
 // kernel without Landlock confines no files, and one without seccomp no system calls.
 func Process(needs Needs) error {
+	if builtWithCgo {
+		return errCgo
+	}
 	// The time zone is read from a file, the first time it is asked for.
 	_ = time.Local.String()
 	if !needs.StayRoot && MayLeaveRoot() {
