@@ -80,16 +80,17 @@ static __always_inline __u32 veth_outer_tags(struct xdp_md *ctx)
 __noinline __u64 sum_chunk(struct xdp_md *ctx, __u32 offset, __u32 sum)
 {
 	__u8 chunk[CHECKSUM_CHUNK] = {};
-	__u32 bytes;
+	__u32 last; /* byte of the chunk that is in the frame */
 	__s64 more;
 
 	if (!veth_skb_offset)
 		return NO_SUM; /* nor has the kernel these functions */
-	bytes = bpf_xdp_get_buff_len(ctx) - offset;
-	if (bytes > sizeof(chunk))
-		bytes = sizeof(chunk);
-	barrier_var(bytes); /* the verifier must see that there are some */
-	if (!bytes || bytes > sizeof(chunk) || bpf_xdp_load_bytes(ctx, offset, chunk, bytes))
+	last = bpf_xdp_get_buff_len(ctx) - offset - 1;
+	if (last >= sizeof(chunk))
+		last = sizeof(chunk) - 1;
+	barrier_var(last);
+	last &= sizeof(chunk) - 1; /* by this the verifier knows that there is at least a byte */
+	if (bpf_xdp_load_bytes(ctx, offset, chunk, last + 1))
 		return NO_SUM;
 	more = bpf_csum_diff(NULL, 0, (__be32 *)chunk, sizeof(chunk), sum);
 	return more < 0 ? NO_SUM : (__u32)more;

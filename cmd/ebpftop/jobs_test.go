@@ -63,7 +63,7 @@ func TestSuspend(t *testing.T) {
 				s.await("the screen", "hooks", "q quit")
 				s.awaitTick()
 				s.press("\x1a")
-				s.await("what goes on", "ebpftop: stopped", prompt)
+				s.await("what goes on", "ebpftop: stopped", "Stopped", prompt)
 				s.press("fg\r")
 				s.await("the screen", "hooks", "q quit")
 				s.awaitTick()

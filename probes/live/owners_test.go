@@ -600,7 +600,7 @@ func TestSharedPort(t *testing.T) {
 			if c.Owner != nil && c.Owner.PID != acceptor && c.Owner.PID != 0 {
 				t.Errorf("accepted by %d, owner %+v", acceptor, c.Owner)
 			}
-			return isOf(int(acceptor), probes.Opened)(c)
+			return c.Owner != nil && c.Owner.PID == acceptor // Opened once it is seen to have it
 		})
 		client.send(t)
 		w.owned(t, &client.used[1], func(c *probes.Connection) bool {

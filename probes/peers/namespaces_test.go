@@ -2,6 +2,7 @@ package peers
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -62,7 +63,7 @@ func TestNamespaces(t *testing.T) {
 			t.Errorf("addresses are %v", addresses)
 		}
 	}
-	if len(names) != 2 {
+	if !slices.Contains(names, "lo") || !slices.Contains(names, "eth0") { // beside those that kernels make by themselves
 		t.Errorf("interfaces are %q, want lo and eth0", names)
 	}
 	for i := range r.f.hostnames.processes {
