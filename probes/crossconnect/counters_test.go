@@ -3,6 +3,7 @@ package crossconnect
 import (
 	"math"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,7 +102,9 @@ func TestRedirectsToldOfPair(t *testing.T) {
 		t.Errorf("%+v (%v), want room for others", counts, err)
 	}
 	b.set(w, pair(0, 1, XDP, TC))
-	if s := b.only(w); s.AToB.Packets != 0 || s.AToB.Dropped != 0 || s.Reason != "" {
+	// Before Linux 6.3, native XDP always has something to say.
+	if s := b.only(w); s.AToB.Packets != 0 || s.AToB.Dropped != 0 || s.AToB.DropReason != "" ||
+		s.Reason != "" && !strings.HasPrefix(s.Reason, "native XDP loses checksums") {
 		t.Errorf("a new pair: %+v", s)
 	}
 	w.inKernel.redirects, w.inKernel.redirectsErr = nil, unix.ENOTSUP

@@ -684,7 +684,7 @@ func TestOwnerOfDropped(t *testing.T) {
 			to := address
 			to.Port = test.port
 			var last *probes.DroppedPacket
-			for range 10 { // because it may take a moment to list the sockets
+			for range 60 { // because sockets are listed now and then: where that is slow, seldom
 				check(t, n.clients[0].Do(func() error {
 					conn, err := net.ListenUDP("udp4", nil)
 					if err != nil {
