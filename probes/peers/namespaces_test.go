@@ -66,8 +66,7 @@ func TestNamespaces(t *testing.T) {
 	if !slices.Contains(names, "lo") || !slices.Contains(names, "eth0") { // beside those that kernels make by themselves
 		t.Errorf("interfaces are %q, want lo and eth0", names)
 	}
-	for i := range r.f.hostnames.processes {
-		p := &r.f.hostnames.processes[i]
+	for _, p := range slices.Clone(r.f.hostnames.processes) { // which each find lists anew
 		if p.NetworkNamespace != found[0].Inode {
 			continue
 		}
