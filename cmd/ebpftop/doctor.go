@@ -26,8 +26,9 @@ host's interfaces. The exit status is 1 where the dashboard cannot run.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			needs := onceNeeds
-			// It says whether the dashboard may give up being root, and does not itself.
-			needs.Capabilities = append(slices.Clone(needs.Capabilities), libcap.SETUID, libcap.SETGID, libcap.SETPCAP)
+			// It says whether the dashboard may give up being root, and whether it sees the
+			// addresses of kernel functions, as that does before it is confined.
+			needs.Capabilities = append(slices.Clone(needs.Capabilities), libcap.SETUID, libcap.SETGID, libcap.SETPCAP, libcap.SYSLOG)
 			needs.Tries = true
 			if err := confine.Process(needs); err != nil {
 				return err

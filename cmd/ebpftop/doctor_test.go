@@ -1,12 +1,39 @@
 package main
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/ebpftop/ebpftop/probes/doctor"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
+
+// TestDoctorSeesAsMuch: the command finds what its process does before it is confined.
+func TestDoctorSeesAsMuch(t *testing.T) {
+	labtest.RequireRoot(t)
+	in := labtest.Namespace(t)
+	got := finish(t, in, ebpftop(t, "doctor", "--json"))
+	var findings []doctor.Finding
+	if err := json.Unmarshal([]byte(got.out), &findings); err != nil {
+		t.Fatalf("%v: %s%s", err, got.out, got.errOut)
+	}
+	var here []doctor.Finding
+	if err := in.Do(func() error {
+		here = doctor.Diagnose()
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range here {
+		at := slices.IndexFunc(findings, func(f doctor.Finding) bool { return f.Name == want.Name })
+		if at < 0 || findings[at].Status != want.Status {
+			t.Errorf("want %s %s: %+v", want.Name, want.Status, findings)
+		}
+	}
+}
 
 func TestFindingsFitEightyColumns(t *testing.T) {
 	long := strings.Repeat("reason after reason, ", 12) + strings.Repeat("x", 200)
