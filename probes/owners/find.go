@@ -9,12 +9,13 @@ import (
 
 // find looks for the socket of a connection, whose frames in question were seen from first on,
 // ns of CLOCK_MONOTONIC: at its local end, or else at the remote one. A socket is certain only if
-// no other one can have had a part in these frames. What was uncertain before stays so.
-func (p *Probe) find(c *probes.Connection, known *joined, first uint64) {
+// no other one can have had a part in these frames. What was uncertain before stays so. It returns
+// since when, ns of CLOCK_MONOTONIC, the first of those is there that can have had one.
+func (p *Probe) find(c *probes.Connection, known *joined, first uint64) (since uint64) {
 	t, hasPorts := tupleOf(c)
 	if !hasPorts {
 		known.why, known.tries = probes.OwnerHasNoPorts, mostTries
-		return
+		return 0
 	}
 	q := question{end: t, first: first, last: p.clock.Stamp(c.LastSeen), sent: c.TXPackets > 0, heard: c.RXPackets > 0}
 	candidates, atRemote := p.candidates(c, &q), false
@@ -25,10 +26,10 @@ func (p *Probe) find(c *probes.Connection, known *joined, first uint64) {
 	switch {
 	case len(candidates) == 0 && known.socket == nil:
 		known.why = p.whyNotYet(c)
-		return
+		return 0
 	case len(candidates) == 0:
 		known.rivals = known.socket.rivals
-		return
+		return 0
 	}
 	latest := slices.MaxFunc(candidates, compareSince)
 	known.setSocket(latest)
@@ -41,6 +42,7 @@ func (p *Probe) find(c *probes.Connection, known *joined, first uint64) {
 			known.mix(s.owner, whySeveral(s, latest))
 		}
 	}
+	return slices.MinFunc(candidates, compareSince).since
 }
 
 // question is whose an end of a connection was while frames were seen, from first to last, ns of

@@ -39,12 +39,6 @@ type joined struct {
 	earlier   *earlier // connection with the same tuple, nil if there was none
 }
 
-// earlier is what a row counts that is of an earlier connection, with the same tuple.
-type earlier struct {
-	rxPackets, rxBytes, txPackets, txBytes uint64
-	until                                  time.Time
-}
-
 // mostTries is how many polls the socket of a connection is looked for.
 const mostTries = 6
 
@@ -182,13 +176,6 @@ func (j *joiner) rowBefore(known *joined) *probes.Connection {
 
 func packetsOf(c *probes.Connection) uint64 { return c.RXPackets + c.TXPackets }
 
-func (e *earlier) packets() uint64 {
-	if e == nil {
-		return 0
-	}
-	return e.rxPackets + e.txPackets
-}
-
 // follow finds the socket of a row, or the one that took its place.
 func (p *Probe) follow(c *probes.Connection, known *joined, before *probes.Connection) {
 	s := known.socket
@@ -200,14 +187,19 @@ func (p *Probe) follow(c *probes.Connection, known *joined, before *probes.Conne
 			p.find(c, known, p.clock.Stamp(c.FirstSeen))
 		}
 	case s.newer != nil:
+		since := s.newer.since
 		for s.newer != nil {
 			s = s.newer
 		}
-		p.replace(known, before, joined{socket: s, atRemote: known.atRemote}, s.had, s.handed)
+		p.replace(known, before, joined{socket: s, atRemote: known.atRemote}, handover{s.had, s.handed, since})
 	case s.protocol != protocolTCP && s.ended != 0 && p.clock.Stamp(c.LastSeen) > s.ended+slack:
 		var found joined
-		if p.find(c, &found, s.ended+slack); found.socket != nil && found.socket != s {
-			p.replace(known, before, found, s.owner, s.ended)
+		since := p.find(c, &found, s.ended+slack+1)
+		switch {
+		case found.socket != nil && found.socket != s:
+			p.replace(known, before, found, handover{s.owner, s.ended, since})
+		case known.others == nil && p.wasSentAfter(c, known, before):
+			known.mix(nil, probes.OwnerTakenOver) // until that socket is known
 		}
 	case s.rivals != known.rivals || known.atRemote && s.protocol != protocolTCP && p.sockets.grew:
 		p.find(c, known, p.clock.Stamp(c.FirstSeen))
@@ -233,38 +225,6 @@ func (k *joined) mix(with *probes.Owner, why probes.OwnerReason) {
 	k.others, k.why, k.from, k.owner = with, why, nil, nil
 }
 
-// replace ends a connection, and begins another one in the same row. The owner of the one before
-// had it until it was handed over, ns of CLOCK_MONOTONIC: if that was since the last poll, frames
-// of both are among the new ones.
-func (p *Probe) replace(known *joined, before *probes.Connection, by joined, owner *probes.Owner, handed uint64) {
-	by.poll, by.row, by.rowBefore, by.earlier = known.poll, known.row, known.rowBefore, known.earlier
-	by.setSocket(by.socket)
-	if before == nil || handed > p.joiner.polled {
-		if !isSameProcess(owner, by.socket.owner) {
-			by.mix(owner, probes.OwnerTakenOver)
-		}
-	}
-	if before != nil {
-		ended := *before
-		// Frames of the new one were counted before its socket was known.
-		last := p.clock.Stamp(before.LastSeen)
-		if last > 0 && by.socket.since <= last+slack && ended.Owner != nil && !isSameProcess(owner, by.socket.owner) {
-			ended.Owner = inCommon([]*probes.Owner{ended.Owner, cmp.Or(by.socket.owner, &probes.Owner{})})
-			ended.OwnerReason = probes.OwnerTakenOver
-		}
-		p.joiner.ended = append(p.joiner.ended, ended)
-		e := earlier{before.RXPackets, before.RXBytes, before.TXPackets, before.TXBytes, before.LastSeen}
-		if known.earlier != nil { // of rows before
-			e.rxPackets += known.earlier.rxPackets
-			e.rxBytes += known.earlier.rxBytes
-			e.txPackets += known.earlier.txPackets
-			e.txBytes += known.earlier.txBytes
-		}
-		by.earlier = &e
-	}
-	*known = by
-}
-
 // isWanted tells whether to look at sockets anew for a row could help: because none was
 // found, or because it is not sure who has it.
 func (p *Probe) isWanted(c *probes.Connection, known *joined) bool {
@@ -285,7 +245,7 @@ func (p *Probe) isWanted(c *probes.Connection, known *joined) bool {
 // mayHaveRivals tells whether frames of a connection were seen since the sockets that are not
 // TCP were last listed: a socket that is not known yet may have sent them.
 func (p *Probe) mayHaveRivals(c *probes.Connection, known *joined) bool {
-	return p.hooks != nil && known.socket != nil && known.others == nil &&
+	return p.hooks != nil && known.socket != nil && (known.others == nil || known.socket.ended != 0) &&
 		known.socket.protocol != protocolTCP && p.clock.Stamp(c.LastSeen) > uint64(p.listing.ended)
 }
 

@@ -272,49 +272,6 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestTupleIsUsedAgain has another process's socket take the tuple over: the connection ends,
-// and what is counted from then on is the other one's. Where the first one had it at the last
-// poll still, frames of both may be among the new ones: then neither is named.
-func TestTupleIsUsedAgain(t *testing.T) {
-	p := LeaveOut(kernel.NewClock())
-	p.hooks, p.users, p.owners = &hooks{}, nil, newOwnerSet(p.clock)
-	first, second := &probes.Owner{PID: 1, Comm: "first"}, &probes.Owner{PID: 2, Comm: "second"}
-	at, _ := tupleOf(&probes.Connection{Protocol: "tcp", Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(somewhere)})
-	put := func(since, ended uint64, owner *probes.Owner) {
-		p.sockets.putStream(socket{tuple: at, owner: owner, since: since, ended: ended, told: max(since, ended)}, true)
-	}
-	list := func(bytes, now uint64) (c probes.Connection, ended []probes.Connection) {
-		rows := []probes.Connection{{
-			Protocol: "tcp", Path: []string{"eth0"}, Local: probes.Endpoint(somewhere), Remote: probes.Endpoint(somewhere),
-			RXPackets: bytes, RXBytes: bytes, FirstSeen: time.Unix(1, 0), LastSeen: time.Unix(2, 0),
-		}}
-		p.host, p.joiner.poll, p.joiner.listed, p.joiner.before = host, p.joiner.poll+1, nil, p.joiner.listed
-		p.meet(rows)
-		p.describe(&rows[0], p.joiner.of(&rows[0]))
-		p.joiner.polled = now
-		p.sockets.forget()
-		return rows[0], p.joiner.finish(rows)
-	}
-	put(10, 0, first)
-	if c, ended := list(100, 11); c.Owner != first || c.RXBytes != 100 || len(ended) != 0 {
-		t.Errorf("%+v, ended %v", c, ended)
-	}
-	put(10, 12, first)
-	list(100, 13)
-	put(20, 0, second)
-	if c, ended := list(130, 21); c.Owner != second || c.RXBytes != 30 || len(ended) != 1 || ended[0].Owner != first || ended[0].RXBytes != 100 {
-		t.Errorf("%+v, ended %+v", c, ended)
-	}
-	put(30, 0, first)
-	if c, ended := list(170, 31); c.Owner.Certainty != probes.Ambiguous || c.OwnerReason != probes.OwnerTakenOver || c.RXBytes != 40 || len(ended) != 1 || ended[0].RXBytes != 30 {
-		t.Errorf("%+v, ended %+v", c, ended)
-	}
-	// The kernel made the row anew.
-	if c, ended := list(5, 41); c.RXBytes != 5 || len(ended) != 1 || ended[0].RXBytes != 40 {
-		t.Errorf("%+v, ended %+v", c, ended)
-	}
-}
-
 // TestCertain has several sockets that may be at the end of a connection, whose frames were seen
 // from 100 to 200 ms. One is named only if no other can have had a part in them.
 func TestCertain(t *testing.T) {
