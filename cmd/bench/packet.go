@@ -59,11 +59,11 @@ func (s *subject) time(frame []byte) (float64, error) {
 // packetBench holds the programs: ebpftop's are those that it attached, with
 // the maps that it reads.
 type packetBench struct {
-	host, peer *lab.Namespace
-	baselines  *ebpf.Collection
-	turns      turntable
-	subjects   []*subject
-	closers    []func() error
+	host      *lab.Namespace
+	baselines *ebpf.Collection
+	turns     turntable
+	subjects  []*subject
+	closers   []func() error
 }
 
 func measurePackets(ctx context.Context, b *bench) (err error) {
@@ -159,7 +159,8 @@ const (
 	everything    = "ebpftop-everything"
 )
 
-// open attaches ebpftop in three ways, each on a veth of its own.
+// open attaches ebpftop in three ways, each on a TAP of its own: the programs for veths read the
+// skb of a frame, which a frame of a test run has not.
 func (p *packetBench) open(ctx context.Context, b *bench) error {
 	spec, err := baselines.LoadXDP()
 	if err != nil {
@@ -171,11 +172,8 @@ func (p *packetBench) open(ctx context.Context, b *bench) error {
 	if p.host, err = lab.New(); err != nil {
 		return err
 	}
-	if p.peer, err = lab.New(); err != nil {
-		return err
-	}
 	for _, iface := range []string{"proto0", "wire0", "wire1", "all0", "all1"} {
-		if err := lab.QuietVeth(p.host, iface, p.peer, iface); err != nil {
+		if err := p.host.AddTap(iface); err != nil {
 			return err
 		}
 	}
@@ -217,14 +215,14 @@ func (p *packetBench) addBaseline(iface, name string) error {
 
 // attach attaches a program until the end, and returns to what.
 func (p *packetBench) attach(iface string, program *ebpf.Program) (ifindex int, err error) {
-	if err := lab.QuietVeth(p.host, iface, p.peer, iface); err != nil {
+	if err := p.host.AddTap(iface); err != nil {
 		return 0, err
 	}
-	veth, err := p.host.Link(iface)
+	tap, err := p.host.Link(iface)
 	if err != nil {
 		return 0, err
 	}
-	ifindex = veth.Attrs().Index
+	ifindex = tap.Attrs().Index
 	return ifindex, p.host.Do(func() error {
 		attached, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: ifindex, Flags: link.XDPDriverMode})
 		if err != nil {
@@ -295,9 +293,6 @@ func (p *packetBench) close() error {
 	p.turns.close()
 	if p.host != nil {
 		errs = append(errs, disconnectAll(p.host), p.host.Close())
-	}
-	if p.peer != nil {
-		errs = append(errs, p.peer.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -93,6 +93,17 @@ func addVeth(index int, a *Namespace, nameA string, b *Namespace, nameB string) 
 	return nil
 }
 
+// AddTap makes a TAP interface, whose far end is a file that nobody opens, and sets it up. Its
+// native XDP is that of hardware: what a program is given has nothing beside it.
+func (n *Namespace) AddTap(name string) error {
+	tap := &netlink.Tuntap{LinkAttrs: netlink.NewLinkAttrs(), Mode: netlink.TUNTAP_MODE_TAP, Flags: netlink.TUNTAP_NO_PI}
+	tap.Name = name
+	if err := n.Do(func() error { return netlink.LinkAdd(tap) }); err != nil {
+		return fmt.Errorf("make TAP interface %s: %w", name, err)
+	}
+	return n.setUp(name)
+}
+
 // AddBridge makes a bridge without spanning tree, connects the ports, which
 // are interfaces of the namespace, and sets the bridge up.
 func (n *Namespace) AddBridge(name string, ports ...string) error {
