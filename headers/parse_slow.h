@@ -77,68 +77,84 @@ static __always_inline __u32 extension_length(const struct extension_header *ext
 	return (extension->length + 1) * 8;
 }
 
-/* Steps over the IPv6 extension headers at offset. What a fragment after the
- * first holds is not a header, so there the walk ends. */
-static __always_inline union walk
-walk_extensions(const struct buffer *b, __u32 limit, __u32 offset, __u8 protocol)
+/* Whether the walk goes on. What a fragment after the first holds is not a header. */
+static __always_inline bool is_at_extension(union walk w)
 {
-	union walk w = { .next = protocol };
+	return is_extension(w.next) && !w.is_later_fragment && !w.malformed && !w.unreadable;
+}
 
-	offset &= OFFSET_MASK;
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
-		struct extension_header extension;
-		__u32 length;
+/* Steps over the IPv6 extension header that w is at, or does nothing if the walk is over. */
+static __always_inline union walk
+step_over_extension(const struct buffer *b, __u32 limit, union walk w)
+{
+	__u32 offset = w.offset & OFFSET_MASK;
+	struct extension_header extension;
+	__u32 length;
 
-		if (!is_extension(w.next) || w.is_later_fragment)
-			break;
-		w.malformed = offset + sizeof(extension) > limit;
-		if (w.malformed)
-			break;
-		w.unreadable = !buffer_load(b, offset, &extension, sizeof(extension));
-		if (w.unreadable)
-			break;
-		length = extension_length(&extension, w.next);
-		w.malformed = offset + length > limit ||
-			      (w.next == IPPROTO_AH && length < AUTHENTICATION_HEADER_MIN);
-		if (w.malformed)
-			break;
-		if (w.next == IPPROTO_FRAGMENT) {
-			__u16 flags = bpf_ntohs(extension.offset_flags);
+	if (!is_at_extension(w))
+		return w;
+	w.malformed = offset + sizeof(extension) > limit;
+	if (w.malformed)
+		return w;
+	w.unreadable = !buffer_load(b, offset, &extension, sizeof(extension));
+	if (w.unreadable)
+		return w;
+	length = extension_length(&extension, w.next);
+	w.malformed = offset + length > limit ||
+		      (w.next == IPPROTO_AH && length < AUTHENTICATION_HEADER_MIN);
+	if (w.malformed)
+		return w;
+	if (w.next == IPPROTO_FRAGMENT) {
+		__u16 flags = bpf_ntohs(extension.offset_flags);
 
-			w.is_fragment |= !!(flags & (IPV6_OFFSET_MASK | IPV6_MORE_FRAGMENTS));
-			w.is_later_fragment = !!(flags & IPV6_OFFSET_MASK);
-		}
-		w.next = extension.next;
-		offset = (offset + length) & OFFSET_MASK;
+		w.is_fragment |= !!(flags & (IPV6_OFFSET_MASK | IPV6_MORE_FRAGMENTS));
+		w.is_later_fragment = !!(flags & IPV6_OFFSET_MASK);
 	}
-	w.offset = offset;
+	w.next = extension.next;
+	w.offset = (offset + length) & OFFSET_MASK;
 	return w;
 }
 
-/* The walks as global functions, one for each kind of buffer. They take two numbers
- * in one, because a function takes five arguments at most. */
+/* The walks as global functions, one for each kind of buffer, and the step, so that it is
+ * verified once and not once for each header. They take two numbers in one, because a
+ * function takes five arguments at most. */
 #define TWO(high, low) ((__u64)(high) << 32 | (__u32)(low))
 
-#define DEFINE_WALKS(name, made_of, parameters...)                                              \
-	__noinline __u64 walk_tags_##name(parameters, __u64 limit_offset, __u64 tags_ethertype) \
-	{                                                                                       \
-		const struct buffer b = made_of;                                                \
-                                                                                                \
-		return walk_tags(&b, limit_offset >> 32, limit_offset, tags_ethertype >> 32,    \
-				 tags_ethertype)                                                \
-			.all;                                                                   \
-	}                                                                                       \
-	__noinline __u64 walk_extensions_##name(parameters, __u64 limit_offset, __u32 protocol) \
-	{                                                                                       \
-		const struct buffer b = made_of;                                                \
-                                                                                                \
-		return walk_extensions(&b, limit_offset >> 32, limit_offset, protocol).all;     \
+#define DEFINE_WALKS(name, made_of, passed, parameters...)                                       \
+	__noinline __u64 walk_tags_##name(parameters, __u64 limit_offset, __u64 tags_ethertype)  \
+	{                                                                                        \
+		const struct buffer b = made_of;                                                 \
+                                                                                                 \
+		return walk_tags(&b, limit_offset >> 32, limit_offset, tags_ethertype >> 32,     \
+				 tags_ethertype)                                                 \
+			.all;                                                                    \
+	}                                                                                        \
+	__noinline __u64 step_over_extension_##name(parameters, __u32 limit, __u64 walked)       \
+	{                                                                                        \
+		const struct buffer b = made_of;                                                 \
+		union walk w = { .all = walked };                                                \
+                                                                                                 \
+		return step_over_extension(&b, limit, w).all;                                    \
+	}                                                                                        \
+	__noinline __u64 walk_extensions_##name(parameters, __u64 limit_offset, __u32 protocol)  \
+	{                                                                                        \
+		union walk w = { .next = (__u8)protocol, .offset = limit_offset & OFFSET_MASK }; \
+		__u64 before;                                                                    \
+                                                                                                 \
+		for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {                                \
+			before = w.all;                                                          \
+			w.all = step_over_extension_##name(passed, limit_offset >> 32, before);  \
+			if (w.all == before)                                                     \
+				break;                                                           \
+		}                                                                                \
+		return w.all;                                                                    \
 	}
 
-DEFINE_WALKS(xdp, loads_xdp(ctx), struct xdp_md *ctx)
-DEFINE_WALKS(tc, loads_tc(ctx), struct __sk_buff *ctx)
-DEFINE_WALKS(kernel, loads_kernel(data, end), __u64 data, __u64 end)
+#define DATA_AND_END data, end
+
+DEFINE_WALKS(xdp, loads_xdp(ctx), ctx, struct xdp_md *ctx)
+DEFINE_WALKS(tc, loads_tc(ctx), ctx, struct __sk_buff *ctx)
+DEFINE_WALKS(kernel, loads_kernel(data, end), DATA_AND_END, __u64 data, __u64 end)
 
 static __always_inline union walk
 buffer_walk_tags(const struct buffer *b, __u32 limit, __u32 offset, __u32 tags, __u16 ethertype)
