@@ -15,7 +15,7 @@ import (
 func (c *connector) reserve(j *attachJob) error {
 	j.try = []Datapath{TC}
 	j.ingress.isOf(describe(j.device))
-	return c.errTaken(j.device)
+	return c.errTaken(j.device, nil)
 }
 
 // errRing fails if what enters would come round to where it entered.
@@ -39,7 +39,7 @@ func (c *connector) choose(j *attachJob) error {
 	}
 	p.isOf(from)
 	if !p.attached.any() {
-		if err := c.errTaken(j.device); err != nil {
+		if err := c.errTaken(j.device, nil); err != nil {
 			return err
 		}
 	}
@@ -76,14 +76,19 @@ func (c *connector) errTakenMeanwhile(j *attachJob) error {
 	if err != nil {
 		return fmt.Errorf("look at %s again: %w", j.ingress.name(), err)
 	}
-	return c.errTaken(device)
+	return c.errTaken(device, j.program)
 }
 
 // errTaken returns ErrTaken, wrapped, if the device is in a pair of another set of pairs,
-// or will be in one again when a trial ends.
-func (c *connector) errTaken(device netlink.Link) error {
-	ingresses, err := findIngresses(device, c.lookAt)
+// or will be in one again when a trial ends. It does not look at attached, a program of this
+// set, because that may take another process: nil is none.
+func (c *connector) errTaken(device netlink.Link, attached *ebpf.Program) error {
+	lookAt, err := c.lookAt.but(attached)
 	if err != nil {
+		return err
+	}
+	ingresses, err := findIngresses(device, lookAt)
+	if err != nil || len(ingresses) == 0 {
 		return err
 	}
 	own, err := mapID(c.set.control.m)

@@ -21,6 +21,24 @@ import (
 // os.ErrPermission, wrapped, if the program may not be looked at.
 type LookAt func(ebpf.ProgramID) (Program, error)
 
+// but is without a program, which it says nothing of. It changes nothing if that is nil.
+func (lookAt LookAt) but(program *ebpf.Program) (LookAt, error) {
+	if program == nil {
+		return lookAt, nil
+	}
+	info, err := program.Info()
+	if err != nil {
+		return nil, fmt.Errorf("ask for a program of ours: %w", err)
+	}
+	own, _ := info.ID() // known since Linux 4.13
+	return func(id ebpf.ProgramID) (Program, error) {
+		if id == own {
+			return Program{Name: info.Name}, nil
+		}
+		return lookAt(id)
+	}, nil
+}
+
 // Program describes a program in the kernel.
 type Program struct {
 	Name    string

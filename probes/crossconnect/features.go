@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -51,9 +52,25 @@ func (h genlHeader) Serialize() []byte { return h[:] }
 // redirectsPages tells whether XDP redirects frames of several pages: since
 // Linux 6.3 (xdp_do_redirect() in net/core/filter.c), which has this family too.
 var redirectsPages = sync.OnceValue(func() bool {
-	_, err := netlink.GenlFamilyGet(netdevFamily)
+	_, err := netdev()
 	return !errors.Is(err, unix.ENOENT)
 })
+
+// netdevID caches the number of the family, which is that of the kernel as long as it runs; 0
+// is not known yet.
+var netdevID atomic.Uint32
+
+func netdev() (id uint16, err error) {
+	if id := netdevID.Load(); id != 0 {
+		return uint16(id), nil
+	}
+	family, err := netlink.GenlFamilyGet(netdevFamily)
+	if err != nil {
+		return 0, err
+	}
+	netdevID.Store(uint32(family.ID))
+	return family.ID, nil
+}
 
 // showsNotes tells whether native XDP of a veth shows what is noted beside a frame, so that
 // our program can fill it in. Ask only where there is a veth, because its driver says so.
@@ -62,14 +79,14 @@ var showsNotes = sync.OnceValue(func() bool { return kernel.VethSkbOffset() != 0
 // xdpFeatures asks what the driver of an interface can do. Kernels before Linux
 // 6.3 do not know: known is false.
 func xdpFeatures(ifindex int) (features driverFeatures, known bool, err error) {
-	family, err := netlink.GenlFamilyGet(netdevFamily)
+	family, err := netdev()
 	if errors.Is(err, unix.ENOENT) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("look up netlink family %s: %w", netdevFamily, err)
 	}
-	request := nl.NewNetlinkRequest(int(family.ID), unix.NLM_F_ACK)
+	request := nl.NewNetlinkRequest(int(family), unix.NLM_F_ACK)
 	request.AddData(genlHeader{netdevCmdDevGet, 1})
 	request.AddData(nl.NewRtAttr(netdevAttrIfindex, nl.Uint32Attr(uint32(ifindex))))
 	replies, err := request.Execute(unix.NETLINK_GENERIC, 0)
