@@ -35,6 +35,7 @@ var suites = []struct {
 	{"Growth", measureGrowth},
 	{"Scale", measureScale},
 	{"ScaleConnections", measureConnections},
+	{"ScalePairs", measurePairs},
 }
 
 // bench is a run.
@@ -57,8 +58,8 @@ func run(args []string, out, errOut io.Writer) int {
 	program := flags.String("ebpftop", "./ebpftop", "the program to measure")
 	tests := flags.String("tests", ".", "where ui.test, live.test and packets.test are, go test -c")
 	rounds := flags.Int("rounds", 5, "rounds that take turns")
-	only := flags.String("run", "", "suites whose name matches: packet, trace, wire, events, screen, growth, scale, scaleconnections")
-	interfaces := flags.Int("interfaces", slices.Max(scaleCounts), "scale: this many at most")
+	only := flags.String("run", "", "suites whose name matches: packet, trace, wire, events, screen, growth, scale, scaleconnections, scalepairs")
+	interfaces := flags.Int("interfaces", slices.Max(scaleCounts), "scale, scalepairs: this many at most")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}

@@ -35,6 +35,9 @@ var scaleCounts = []int{2, 10, goalCount, 300, 1000}
 // hooks are compared.
 const goalCount = 110
 
+// tcCount is the most that --hook tc is measured with.
+const tcCount = 300
+
 // scaleGoal is the most that ebpftop is to take at its default hook, 0 if there is no
 // goal.
 func scaleGoal(figure string, count int) float64 {
@@ -71,7 +74,7 @@ func scaleSubjects(b *bench, count int) (subjects []*scaleSubject) {
 		subjects = append(subjects, &scaleSubject{program, args, make(screenValues)})
 	}
 	add("ebpftop")
-	if count == goalCount {
+	if count >= goalCount && count <= tcCount {
 		add("ebpftop-tc", "--hook", "tc")
 	}
 	return subjects
