@@ -29,6 +29,7 @@ type beside struct {
 	stops      *os.File          // where the supervisor is told that the process group is to stop
 	saver      *saver.Saver      // nil until it is started, and if noSaver says why not
 	noSaver    error
+	expedite   *supervise.Expedite
 	leavesRoot bool // when it is confined
 }
 
@@ -42,10 +43,11 @@ const (
 
 // The descriptors of the sockets that the supervisor hands on.
 const (
-	firstExtra       = 3 // of exec.Cmd.ExtraFiles
-	stopsDescriptor  = firstExtra
-	keeperDescriptor = firstExtra + 1
-	linksDescriptor  = firstExtra + 2
+	firstExtra         = 3 // of exec.Cmd.ExtraFiles
+	stopsDescriptor    = firstExtra
+	keeperDescriptor   = firstExtra + 1
+	linksDescriptor    = firstExtra + 2
+	expediteDescriptor = firstExtra + 3
 )
 
 // ownCommand runs a subcommand of this very program.
@@ -69,7 +71,7 @@ func withBeside(ctx context.Context, file linksfile.File, fn func(*beside) error
 
 func (b *beside) start(ctx context.Context, file linksfile.File) error {
 	supervisor := ownCommand(superviseCommand, fmt.Sprintf("--%s=%d", stopFlag, syscall.Getpgrp()))
-	supervisor.ExtraFiles = make([]*os.File, 3) // nil: none
+	supervisor.ExtraFiles = make([]*os.File, 4) // nil: none
 	// Once it has them, they are its own: this process is told by their end that it has ended.
 	defer func() {
 		for _, file := range supervisor.ExtraFiles {
@@ -79,6 +81,9 @@ func (b *beside) start(ctx context.Context, file linksfile.File) error {
 	var err error
 	if supervisor.ExtraFiles[stopsDescriptor-firstExtra], b.stops, err = os.Pipe(); err != nil {
 		return fmt.Errorf("open a pipe to the supervisor: %w", err)
+	}
+	if b.expedite, supervisor.ExtraFiles[expediteDescriptor-firstExtra], err = supervise.NewExpedite(); err != nil {
+		return err
 	}
 	b.leavesRoot = confine.MayLeaveRoot()
 	if b.leavesRoot && crossconnect.MakePinRoot() == nil {
@@ -126,7 +131,7 @@ func (b *beside) close() error {
 	if b.keeper != nil {
 		errs = append(errs, b.keeper.Close())
 	}
-	return errors.Join(append(errs, b.links.Close(), b.saver.Close(), b.inspector.Close())...)
+	return errors.Join(append(errs, b.expedite.Close(), b.links.Close(), b.saver.Close(), b.inspector.Close())...)
 }
 
 // besideCommand is for ebpftop itself, as a process at the side of another.
@@ -150,6 +155,7 @@ func newSuperviseCommand() *cobra.Command {
 	var file linksfile.File
 	var group int
 	cmd := besideCommand(superviseCommand, func(*cobra.Command) error {
+		expediter := supervise.OpenExpediter(handedOn(expediteDescriptor))
 		if err := confine.Process(confine.Needs{Capabilities: confine.Supervising, StayRoot: true, PassedOn: true}); err != nil {
 			return err
 		}
@@ -162,6 +168,9 @@ func newSuperviseCommand() *cobra.Command {
 				AtStart: true,
 				Killed:  func() error { return inspect.WriteKilled(os.Stdout) },
 			},
+		}
+		if expediter != nil {
+			tasks = append(tasks, expediter)
 		}
 		if keeps {
 			socket := handedOn(keeperDescriptor)

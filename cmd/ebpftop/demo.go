@@ -48,7 +48,7 @@ No packet leaves the lab, nothing remains of it. Programs are the whole host's.`
 				defer cancel()
 			}
 			return withBeside(ctx, linksfile.File{}, func(b *beside) error {
-				opts.Inspector, opts.Confine = b.inspector, b.confineDemo
+				opts.Inspector, opts.Expedite, opts.Confine = b.inspector, b.expedite.Begin, b.confineDemo
 				return runDemo(ctx, func(ctx context.Context) error {
 					if asJSON {
 						return runStats(ctx, opts, 0, cmd.OutOrStdout(), selection{}, new(jsonPrinter).print)

@@ -43,7 +43,7 @@ func newRootCommand() *cobra.Command {
 				return err
 			}
 			return withBeside(cmd.Context(), links, func(b *beside) error {
-				opts.Inspector, opts.Confine, opts.Links = b.inspector, b.confineWatching, b.links
+				opts.Inspector, opts.Expedite, opts.Confine, opts.Links = b.inspector, b.expedite.Begin, b.confineWatching, b.links
 				opts.AllowLinks = guard.arm(b.inspector.Sessions).check
 				return runDashboard(cmd.Context(), &watch, opts, b, forbidden)
 			})

@@ -56,7 +56,7 @@ func newStatsCommand() *cobra.Command {
 				return err
 			}
 			return withBeside(cmd.Context(), linksfile.File{}, func(b *beside) error {
-				opts.Inspector, opts.Confine = b.inspector, b.confineWatching
+				opts.Inspector, opts.Expedite, opts.Confine = b.inspector, b.expedite.Begin, b.confineWatching
 				write := noteUnwatched(cmd.ErrOrStderr(), write)
 				return runStats(cmd.Context(), opts, count, cmd.OutOrStdout(), selected, write)
 			})

@@ -63,7 +63,7 @@ goes on. SIGHUP has it read the file again.
 					return err
 				}
 				defer func() { err = errors.Join(err, pairs.Close()) }()
-				pairs.LookAt, pairs.Stop = b.inspector.LookAt, cmd.Context().Done()
+				pairs.LookAt, pairs.Stop, pairs.Expedite = b.inspector.LookAt, cmd.Context().Done(), b.expedite.Begin
 				guard.arm(b.inspector.Sessions)
 				if err := b.confineWatching(); err != nil {
 					return err

@@ -54,6 +54,7 @@ func (c *connector) realize() error {
 // be done becomes the problem of the ingress, whose pair then waits.
 func (c *connector) connect() {
 	jobs := c.jobs()
+	defer c.set.expediteFor(len(jobs))()
 	c.load(jobs)
 	for _, j := range jobs {
 		<-j.loaded

@@ -23,6 +23,19 @@ type kernelSet struct {
 	promiscuity  promiscuity
 	revision     uint64         // of what was read of a kept set
 	overtaken    map[place]bool // where programs of others were ahead once
+	expedite     func() (end func())
+}
+
+// manyPrograms are so many to attach or detach that it is worth to expedite.
+const manyPrograms = 8
+
+// expediteFor is to be called before that many programs are attached or detached, and what it
+// returns after that.
+func (k *kernelSet) expediteFor(programs int) (end func()) {
+	if programs < manyPrograms || k.expedite == nil {
+		return func() {}
+	}
+	return k.expedite()
 }
 
 func newKernelSet(pins pins) kernelSet {
@@ -160,6 +173,7 @@ func (k *kernelSet) clear(generation int) error {
 
 // prune removes what a generation does not need.
 func (k *kernelSet) prune(generation int) error {
+	defer k.expediteFor(k.superfluous(generation))()
 	var errs []error
 	k.ingresses = slices.DeleteFunc(k.ingresses, func(p *ingress) bool {
 		if isThere(p.plan(generation)) {
@@ -173,6 +187,16 @@ func (k *kernelSet) prune(generation int) error {
 	return errors.Join(errs...)
 }
 
+// superfluous is how many ingresses a generation does not need.
+func (k *kernelSet) superfluous(generation int) (count int) {
+	for _, p := range k.ingresses {
+		if !isThere(p.plan(generation)) {
+			count++
+		}
+	}
+	return count
+}
+
 // restoreDevice gives a device back as it was.
 func (k *kernelSet) restoreDevice(p *ingress) error {
 	return errors.Join(k.promiscuity.leave(p), k.redirects.forget(p.ifindex()))
@@ -180,6 +204,9 @@ func (k *kernelSet) restoreDevice(p *ingress) error {
 
 // release lets go of everything; what is kept stays.
 func (k *kernelSet) release() error {
+	if !k.isKept() {
+		defer k.expediteFor(len(k.ingresses))()
+	}
 	var errs []error
 	for _, p := range k.ingresses {
 		if k.isKept() {

@@ -21,6 +21,10 @@ type PairSet struct {
 	// LookAt returns what the programs on an interface are, because that may be in a
 	// pair of another set. It is LookAtProgram unless set.
 	LookAt LookAt
+	// Expedite is called before the set attaches or detaches many programs, and what it
+	// returns after that: each takes the kernel a grace period of RCU on tcx, and other
+	// things wait meanwhile. It may be nil.
+	Expedite func() (end func())
 	// Patience is how long to wait for another process that changes cross-connects.
 	// With 0, there is no wait. Closing Stop ends the wait early; Stop may be nil.
 	Patience time.Duration
@@ -49,7 +53,14 @@ func newPairSet(pins pins) (*PairSet, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
 	}
-	return &PairSet{LookAt: LookAtProgram, Patience: Patience(ErrLocked), inKernel: newKernelSet(pins)}, nil
+	s := &PairSet{LookAt: LookAtProgram, Patience: Patience(ErrLocked), inKernel: newKernelSet(pins)}
+	s.inKernel.expedite = func() func() {
+		if s.Expedite == nil {
+			return func() {}
+		}
+		return s.Expedite()
+	}
+	return s, nil
 }
 
 // Set replaces the pairs of the set by others: by all of them, or it returns an error

@@ -62,6 +62,9 @@ type Options struct {
 	// Confine, if not nil, takes from the process what it needs no more once the programs are
 	// loaded. What is read and attached comes after that.
 	Confine func() error
+	// Expedite, if not nil, is called before many programs are attached or detached, and what
+	// it returns after that.
+	Expedite func() (end func())
 	// Links is a file of cross-connects to follow, nil if there is none.
 	Links *linksfile.Remote
 	// AllowLinks, if not nil, may refuse to replace the pairs of that file by others.

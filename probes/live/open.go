@@ -79,7 +79,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 		}
 	}
 	yield := func(ifindex int) bool { return l.interfaces.YieldXDP(ifindex) }
-	if l.pairs, err = newPairManager(yield, l.inspector); err != nil {
+	if l.pairs, err = newPairManager(yield, l.inspector, opts.Expedite); err != nil {
 		return e, err
 	}
 	l.pairs.allowLinks = opts.AllowLinks
@@ -91,6 +91,7 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 	l.interfaces.RTNL = socket
 	l.interfaces.LookAt = l.inspector.LookAt
 	l.interfaces.XDPIngresses = l.pairs.xdpIngresses
+	l.interfaces.Queue.Expedite = opts.Expedite
 	if len(opts.Namespaces) == 0 {
 		err = l.interfaces.Check(links) // else one can be in another namespace
 	}

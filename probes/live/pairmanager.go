@@ -60,7 +60,8 @@ type pairSets struct {
 
 // newPairManager opens both sets of pairs. yield makes the caller's own XDP program give
 // way on an interface, and returns whether it did. inspector looks at programs of others.
-func newPairManager(yield func(ifindex int) bool, inspector *inspect.Inspector) (r *pairManager, err error) {
+// expedite is Options.Expedite.
+func newPairManager(yield func(ifindex int) bool, inspector *inspect.Inspector, expedite func() func()) (r *pairManager, err error) {
 	r = &pairManager{others: crossconnect.NewOthers(inspector.IngressReader())}
 	if r.own, err = crossconnect.New(); err != nil {
 		return nil, err
@@ -70,6 +71,7 @@ func newPairManager(yield func(ifindex int) bool, inspector *inspect.Inspector) 
 	}
 	r.own.YieldXDP, r.kept.YieldXDP = yield, yield
 	r.own.LookAt, r.kept.LookAt = inspector.LookAt, inspector.LookAt
+	r.own.Expedite, r.kept.Expedite = expedite, expedite
 	return r, nil
 }
 

@@ -36,15 +36,22 @@ const (
 	attachBurst = 2
 	// attachFew are so few that nobody has to wait for them.
 	attachFew = 4
+	// attachMany are so many that it is worth to expedite.
+	attachMany = 8
 	// lockedPause is how long to wait for another process before a job is tried again.
 	lockedPause = 500 * time.Millisecond
 )
 
 // AttachQueue holds the interfaces that are still to be attached. Attaching one by tc
-// takes the kernel some ten milliseconds, during which nobody else can change a network
-// interface (RTNL). So after a burst, the queue pauses after each for as long as that
+// takes the kernel some ten milliseconds, unless expedited, during which nobody else can
+// change a network interface (RTNL). So after a burst, the queue pauses after each for as long as that
 // took: others get the lock at once half of the time.
 type AttachQueue struct {
+	// Expedite is called before many programs are attached or detached, and what it returns
+	// after that. It may be nil.
+	Expedite func() (end func())
+
+	end    func() // of what is expedited now, or nil
 	jobs   []attachJob
 	locked []attachJob // to be tried again
 	done   int         // since the queue was empty
@@ -83,6 +90,7 @@ func (q *AttachQueue) Next() (wait time.Duration, more bool) {
 		if isShort = job.isShort(); isShort {
 			job.run()
 		} else {
+			q.expedite(len(q.jobs) + 1)
 			wait = q.pause.after(job.run)
 		}
 		if job.isLocked() {
@@ -90,14 +98,37 @@ func (q *AttachQueue) Next() (wait time.Duration, more bool) {
 			q.locked = append(q.locked, job)
 		}
 	}
+	if len(q.jobs) == 0 {
+		q.expedited()
+	}
 	switch {
 	case !q.IsWaiting():
-		*q = AttachQueue{}
+		q.clear()
 		return 0, false
 	case len(q.jobs) == 0:
 		return lockedPause, true
 	}
 	return wait, true
+}
+
+// expedite is for so many interfaces, until expedited is called.
+func (q *AttachQueue) expedite(count int) {
+	if count >= attachMany && q.end == nil && q.Expedite != nil {
+		q.end = q.Expedite()
+	}
+}
+
+func (q *AttachQueue) expedited() {
+	if q.end != nil {
+		q.end()
+		q.end = nil
+	}
+}
+
+// clear forgets all jobs.
+func (q *AttachQueue) clear() {
+	q.expedited()
+	*q = AttachQueue{Expedite: q.Expedite}
 }
 
 // Few attaches to the interfaces that are waiting if they are few.

@@ -260,10 +260,12 @@ func (i *Interfaces) unwatch(ifindex int, w *watched) error {
 }
 
 // Close detaches from all interfaces. It tells detaching, if that is not nil, how many
-// are left, since to leave one by tc takes the kernel some ten milliseconds.
+// are left, since to leave one by tc takes the kernel some ten milliseconds, unless expedited.
 func (i *Interfaces) Close(detaching func(left int)) error {
 	i.RTNL.Close()
-	i.Queue = AttachQueue{}
+	i.Queue.clear()
+	i.Queue.expedite(i.attached())
+	defer i.Queue.expedited()
 	var errs []error
 	var pause rtnlPause
 	for ifindex, w := range i.byIndex {
@@ -277,6 +279,16 @@ func (i *Interfaces) Close(detaching func(left int)) error {
 		time.Sleep(pause.after(func() { errs = append(errs, i.unwatch(ifindex, w)) }))
 	}
 	return errors.Join(errs...)
+}
+
+// attached is how many interfaces have programs of ours.
+func (i *Interfaces) attached() (count int) {
+	for _, w := range i.byIndex {
+		if w.probe != nil && len(w.probe.links) > 0 {
+			count++
+		}
+	}
+	return count
 }
 
 // Poll describes every watched interface, and what was counted on it; Totals what was

@@ -31,7 +31,7 @@ type Server struct {
 	Killed func() error
 }
 
-// Task is a *Server or a *Stopper.
+// Task is a *Server, a *Stopper or an *Expediter.
 type Task interface{ run() error }
 
 // Supervise carries out tasks until nobody is at the other end of their In any more. Because
