@@ -40,7 +40,7 @@ endif
 slowest = ^Test(WhoOwnsWhat|FromBefore|AcceptedByAWorker|PassedOn|SameTuple|SharedPort|TakenOver)$$
 race: ## run the tests of what goroutines share under the race detector (needs gcc)
 	CGO_ENABLED=1 go test -race -count=1 -skip '$(slowest)' ./ui/snapshot ./ui/terminal ./probes/inspect \
-		./probes/live ./probes/crossconnect/linksfile
+		./probes/live ./probes/crossconnect/linksfile ./probes/internal/kernel
 
 # For hours: an hour's soak, floods of a minute, 500 processes killed, and at each
 # system call (needs strace), 1,000 interfaces and reloads, 5 million frames, and each fuzz

@@ -29,7 +29,6 @@ func newLoader() (*loader, error) {
 		return nil, fmt.Errorf("read the cross-connect programs: %w", err)
 	}
 	bpf.NameVariables(spec)
-	kernel.ForgoRefused(spec)
 	frags := hasXDPHelper(asm.FnXdpGetBuffLen)
 	if frags {
 		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h

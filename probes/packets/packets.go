@@ -128,7 +128,6 @@ func (p *Program) configure(o Options) error {
 		bitmap[port>>3] |= 1 << (port & 7)
 	}
 	bpf.NameVariables(spec)
-	kernel.ForgoRefused(spec)
 	frags := features.HaveProgramHelper(ebpf.XDP, asm.FnXdpGetBuffLen) == nil
 	if frags {
 		const xdpHasFrags = 1 << 5 // BPF_F_XDP_HAS_FRAGS in linux/bpf.h

@@ -17,8 +17,9 @@ var types struct {
 	mu    sync.Mutex
 	cache weak.Pointer[btf.Cache]
 
-	// A cache is not safe for concurrent use, and loading reads it.
-	loading sync.Mutex
+	// Whoever reads a module's types holds modules alone: they lead to the kernel's, which are
+	// then read without their lock (inflateType() in cilium/ebpf's btf/unmarshal.go).
+	modules sync.RWMutex
 }
 
 func cachedTypes() *btf.Cache {
@@ -39,16 +40,48 @@ func KeepTypes() (release func()) {
 	return func() { runtime.KeepAlive(cache) }
 }
 
-// Load loads a collection, with maps that are there in the place of those of spec. One
-// is loaded at a time.
+// Load loads a collection, with maps that are there in the place of those of spec. Several can
+// be loaded at a time, so that the kernel verifies programs on all CPUs. It has the programs of
+// spec do without the functions that the kernel does not let them call. It returns
+// ebpf.ErrNotSupported, wrapped, if the kernel has not what a program is for.
+//
+// The types of modules are left alone: to read those of all of them is what takes the longest
+// where there are many.
 func Load(spec *ebpf.CollectionSpec, replacements map[string]*ebpf.Map, options ebpf.ProgramOptions) (*ebpf.Collection, error) {
-	types.loading.Lock()
-	defer types.loading.Unlock()
+	types.modules.RLock()
+	defer types.modules.RUnlock()
+	cache := cachedTypes()
+	if kernel, err := cache.Kernel(); err == nil { // else what needs no types is loaded all the same
+		forgoRefused(spec)
+		if err := hasTargets(kernel, spec); err != nil {
+			return nil, err
+		}
+		options.KernelTypes = kernel
+	}
 	return ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
 		MapReplacements: replacements,
 		Programs:        options,
-		Cache:           cachedTypes(),
+		Cache:           cache,
 	})
+}
+
+// hasTargets fails if the kernel has not the tracepoints and iterators that programs are for.
+func hasTargets(kernel *btf.Spec, spec *ebpf.CollectionSpec) error {
+	for _, program := range spec.Programs {
+		var prefix string
+		switch program.AttachType {
+		case ebpf.AttachTraceRawTp:
+			prefix = "btf_trace_"
+		case ebpf.AttachTraceIter:
+			prefix = "bpf_iter_"
+		default:
+			continue
+		}
+		if _, err := kernel.AnyTypesByName(prefix + program.AttachTo); err != nil {
+			return fmt.Errorf("%w: no %s, which the program %s is for", ebpf.ErrNotSupported, program.AttachTo, program.Name)
+		}
+	}
+	return nil
 }
 
 // EnumNames returns the names of the values of an enum of the kernel.
@@ -79,8 +112,6 @@ func TracepointArguments(name string) (int, error) {
 }
 
 func typeByName(name string, to any) error {
-	types.loading.Lock()
-	defer types.loading.Unlock()
 	kernel, err := cachedTypes().Kernel()
 	if err != nil {
 		return err
@@ -90,8 +121,6 @@ func typeByName(name string, to any) error {
 
 // functionID looks a function of the kernel up among its types.
 func functionID(name string) (btf.TypeID, error) {
-	types.loading.Lock()
-	defer types.loading.Unlock()
 	kernel, err := cachedTypes().Kernel()
 	if err != nil {
 		return 0, err

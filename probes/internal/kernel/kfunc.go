@@ -16,13 +16,15 @@ const (
 	DynptrFromSkb       = "bpf_dynptr_from_skb"
 )
 
-// ForgoRefused has the programs of spec, which is not loaded yet, do without the
-// functions that the kernel has and lets no program call: where it has no JIT compiler,
-// or that is switched off (add_kfunc_call() in kernel/bpf/verifier.c). Loading sees to
-// kernels that do not have a function.
-func ForgoRefused(spec *ebpf.CollectionSpec) {
+// forgoRefused has the programs of spec, which is not loaded yet, do without the functions that
+// the kernel has not, or lets no program call: where it has no JIT compiler, or that is switched
+// off (add_kfunc_call() in kernel/bpf/verifier.c).
+func forgoRefused(spec *ebpf.CollectionSpec) {
 	if !callable() {
 		Forgo(spec, castToKernelContext, ReadOnlyCast)
+	}
+	if !HasFunction(DynptrFromSkb) {
+		Forgo(spec, DynptrFromSkb)
 	}
 }
 

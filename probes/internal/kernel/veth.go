@@ -1,17 +1,31 @@
 package kernel
 
-import "github.com/cilium/ebpf/btf"
+import (
+	"sync/atomic"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+// vethSkbOffset is 0 as long as it is not known.
+var vethSkbOffset atomic.Uint32
 
 // VethSkbOffset is where the skb of a frame is from the struct xdp_buff on that native XDP
 // of a veth sees: veth_xdp_buff.skb in drivers/net/veth.c. It is 0 where there is none
-// (before Linux 6.3), the kernel does not describe it, or lets no program read it. The driver may be a module that
-// comes with the first veth.
+// (before Linux 6.3), the kernel does not describe it, or lets no program read it. The driver may
+// be a module that comes with the first veth.
 func VethSkbOffset() uint32 {
 	if !callable() {
 		return 0
 	}
-	types.loading.Lock()
-	defer types.loading.Unlock()
+	if offset := vethSkbOffset.Load(); offset != 0 {
+		return offset
+	}
+	offset := findVethSkbOffset()
+	vethSkbOffset.Store(offset)
+	return offset
+}
+
+func findVethSkbOffset() uint32 {
 	spec, err := cachedTypes().Kernel()
 	if err != nil {
 		return 0
@@ -19,6 +33,8 @@ func VethSkbOffset() uint32 {
 	if offset := skbOffset(spec); offset != 0 {
 		return offset
 	}
+	types.modules.Lock()
+	defer types.modules.Unlock()
 	spec, err = cachedTypes().Module("veth")
 	if err != nil {
 		return 0
