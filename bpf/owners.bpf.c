@@ -161,7 +161,8 @@ static __always_inline bool tuple_of(struct socket_tuple *t, struct sock *sk)
 }
 
 /* The same of a TCP socket that can be read by instructions: a fifth of the time. */
-static __always_inline bool stream_tuple(struct socket_tuple *t, struct sock *sk)
+static __always_inline bool
+stream_tuple(struct socket_tuple *t, struct sock *sk, __u32 network_namespace)
 {
 	const struct sock_common *c = &sk->__sk_common;
 
@@ -180,7 +181,7 @@ static __always_inline bool stream_tuple(struct socket_tuple *t, struct sock *sk
 	}
 	t->local_port = BPF_CORE_READ((struct inet_sock *)sk, inet_sport);
 	t->remote_port = c->skc_dport;
-	t->network_namespace = c->skc_net.net->ns.inum;
+	t->network_namespace = network_namespace;
 	t->protocol = IPPROTO_TCP;
 	return t->local_port;
 }
@@ -218,13 +219,13 @@ static __always_inline void tell(struct sock *sk, const struct owned *o, __u32 b
  * queued already is changed in place, unless it is the last: user space may be taking it out
  * at this moment, and then what is written is lost until there is another one.
  */
-static __always_inline void
-tell_stream(struct sock *sk, const struct owned *o, __u32 before, __u32 state)
+static __always_inline void tell_stream(struct sock *sk, __u32 network_namespace,
+					const struct owned *o, __u32 before, __u32 state)
 {
 	struct owner_change *queued;
 	struct socket_tuple tuple;
 
-	if (!stream_tuple(&tuple, sk))
+	if (!stream_tuple(&tuple, sk, network_namespace))
 		return;
 	if (o) /* one after another may use a tuple before user space has looked */
 		tuple.distinct = o->since;
@@ -303,6 +304,9 @@ int stream_state(__u64 *ctx) /* TP_PROTO(sk, oldstate, newstate) */
 {
 	struct sock *sk = (struct sock *)ctx[0];
 	__u32 before = ctx[1], state = ctx[2];
+	/* Here, because it takes the verifier two milliseconds for each path that leads to it:
+	 * it looks the type of a pointer up by name, among all there are. */
+	__u32 network_namespace = sk->__sk_common.skc_net.net->ns.inum;
 	struct owned *o;
 
 	if (sk->sk_protocol != IPPROTO_TCP)
@@ -328,7 +332,7 @@ int stream_state(__u64 *ctx) /* TP_PROTO(sk, oldstate, newstate) */
 	/* Only close() and shutdown() lead to these (tcp_close_state() in net/ipv4/tcp.c). */
 	if (state == TCP_FIN_WAIT1 || state == TCP_LAST_ACK)
 		o = stream_closed(sk, o);
-	tell_stream(sk, o, before, state);
+	tell_stream(sk, network_namespace, o, before, state);
 	if (state == TCP_CLOSE)
 		forget_stream(sk);
 	return 0;
