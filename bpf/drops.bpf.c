@@ -71,6 +71,12 @@ struct {
 #define AF_INET6 10
 #define AF_PACKET 17
 
+/*
+ * Pointers of the kernel's are followed by helpers here. Because instructions that follow one
+ * have the verifier look its type up by name among all there are, which takes two milliseconds
+ * for each path that leads there, they are for what is done for each frame.
+ */
+
 /* What a dropped packet was, as far as it can be read. */
 struct dropped {
 	struct frame frame;
@@ -154,7 +160,7 @@ announce(const struct drop_key *key, const struct dropped *d, const struct bpf_p
 	if (d)
 		copy_packet(e, d);
 	if (program)
-		bpf_probe_read_kernel_str(e->program, sizeof(e->program), program->aux->name);
+		BPF_CORE_READ_STR_INTO(&e->program, program, aux, name);
 	bpf_ringbuf_submit(e, wakeup_at_half());
 }
 
@@ -192,14 +198,14 @@ find_place(const struct sk_buff *skb, struct sock *receiver, struct drop_key *ke
 		return false; /* no packet: what the kernel itself made, and did not use */
 	key->ifindex = dev ? dev->ifindex : 0;
 	if (key->ifindex) {
-		key->network_namespace = dev->nd_net.net->ns.inum;
+		key->network_namespace = BPF_CORE_READ(dev, nd_net.net, ns.inum);
 		return true;
 	}
 	key->ifindex = skb->skb_iif;
 	if (sk) { /* which may be of netlink, or a Unix socket */
 		__u16 family = sk->__sk_common.skc_family;
 
-		key->network_namespace = sk->__sk_common.skc_net.net->ns.inum;
+		key->network_namespace = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 		return family == AF_INET || family == AF_INET6 || family == AF_PACKET;
 	}
 	dst = (void *)(skb->_skb_refdst & ~7UL);
@@ -371,11 +377,13 @@ static __always_inline int dropped_xdp(const struct net_device *dev, const struc
 {
 	struct drop_key key = { .source = source, .reason = reason };
 
-	key.network_namespace = dev->nd_net.net->ns.inum;
-	if (!packets || key.network_namespace != network_namespace)
+	if (!packets)
+		return 0;
+	key.network_namespace = BPF_CORE_READ(dev, nd_net.net, ns.inum);
+	if (key.network_namespace != network_namespace)
 		return 0;
 	/* Of generic XDP, kfree_skb tells. */
-	if (program && dev->xdp_prog == program)
+	if (program && BPF_CORE_READ(dev, xdp_prog) == program)
 		return 0;
 	key.ifindex = dev->ifindex;
 	if (source == DROP_XDP_EXCEPTION) {
@@ -385,7 +393,7 @@ static __always_inline int dropped_xdp(const struct net_device *dev, const struc
 			*e = (struct xdp_exception){ bpf_jiffies64(), key.ifindex, 0 };
 	}
 	if (program)
-		key.place = program->aux->id;
+		key.place = BPF_CORE_READ(program, aux, id);
 	count(&key, packets, NULL, program);
 	return 0;
 }
