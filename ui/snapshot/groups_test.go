@@ -86,3 +86,20 @@ func TestReusedPID(t *testing.T) {
 		t.Errorf("%+v", groups)
 	}
 }
+
+// BenchmarkLedger takes in a full table of connections that ended at once, each of another
+// remote address, as in a flood.
+func BenchmarkLedger(b *testing.B) {
+	s := probes.Sample{Ended: make([]probes.Connection, 65536)}
+	for i := range s.Ended {
+		remote := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		s.Ended[i] = probes.Connection{
+			Protocol: "udp", Interface: "eth0", OwnerReason: probes.OwnerForwarded,
+			Local: probes.Endpoint(netip.MustParseAddrPort("192.0.2.1:53")), Remote: probes.Endpoint(netip.AddrPortFrom(remote, 1024)),
+		}
+	}
+	ledger := NewLedger(Groupings...)
+	for b.Loop() {
+		ledger.Take(&s)
+	}
+}
