@@ -14,13 +14,13 @@ import (
 )
 
 type CrossConnectsCrossConnect struct {
-	_           structs.HostLayout
-	Owner       CrossConnectsProcess
-	Watcher     CrossConnectsProcess
-	Promiscuous uint32
-	Ifindex     uint32
-	Name        [16]uint8
-	Plans       [2]CrossConnectsCrossConnectPlan
+	_       structs.HostLayout
+	Owner   CrossConnectsProcess
+	Watcher CrossConnectsProcess
+	Ifindex uint32
+	Padding uint32
+	Name    [16]uint8
+	Plans   [2]CrossConnectsCrossConnectPlan
 }
 
 type CrossConnectsCrossConnectPlan struct {

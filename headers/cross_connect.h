@@ -60,8 +60,8 @@ struct process {
 struct cross_connect {
 	struct process owner; /* that it ends with; none: kept */
 	struct process watcher; /* whose program also counts */
-	__u32 promiscuous; /* ifindex of what was made so by us, to be undone; 0: nothing */
 	__u32 ifindex; /* of the ingress interface, 0: missing */
+	__u32 padding;
 	__u8 name[INTERFACE_NAME_BYTES]; /* of the ingress interface */
 	struct cross_connect_plan plans[GENERATIONS];
 };

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/bpf"
+	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
 
 // hooks are what can serve the datapath tc, whatever the kernel.
@@ -176,6 +177,31 @@ func TestPromiscuityOfOthersStays(t *testing.T) {
 	b.expectPromiscuity(1, 1)
 	b.set(w)
 	b.expectPromiscuity(1, 0)
+}
+
+// TestPinsRemovedByHand removes the pins of a kept pair, with which its tcx programs go. Whoever
+// changes anything next gives promiscuity back, and leaves that of others alone.
+func TestPinsRemovedByHand(t *testing.T) {
+	b := newBench(t, 4)
+	if !attach.HasTCX() {
+		t.Skip("filters stay: TestUnpinnedAreRemoved")
+	}
+	w := b.kept()
+	b.set(w, pair(0, 1))
+	root := string(w.inKernel.pins)
+	b.do(w.Close)
+	b.check(os.RemoveAll(root))
+	b.expectAttached()
+	b.expectPromiscuity(1, 1, 0, 0)
+	again := b.kept()
+	b.set(again, pair(2, 3))
+	b.expectPromiscuity(0, 0, 1, 1)
+	for i := range 2 {
+		if names := b.link(near(i)).Attrs().AltNames; len(names) != 0 {
+			t.Errorf("p%d is noted still: %q", i, names)
+		}
+	}
+	b.set(again)
 }
 
 // TestHalfMadePort finds what a process leaves that is killed between two pins.

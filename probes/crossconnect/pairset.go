@@ -262,7 +262,7 @@ func (s *PairSet) changeWithin(patience time.Duration, fn func(*change) error) (
 	if err := c.catchUp(); err != nil {
 		return err
 	}
-	return errors.Join(fn(c), c.set.announce(), c.set.removeStray(), c.set.removeIfEmpty())
+	return errors.Join(c.endStrayPromiscuity(), fn(c), c.set.announce(), c.set.removeStray(), c.set.removeIfEmpty())
 }
 
 // look calls fn with what there is now.

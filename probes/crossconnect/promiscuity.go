@@ -3,11 +3,12 @@ package crossconnect
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"github.com/ebpftop/ebpftop/bpf"
 )
 
 // promiscuity makes interfaces take frames for any MAC address, as long as they
@@ -71,56 +72,83 @@ func (s *socketPromiscuity) Close() error {
 	return unix.Close(fd)
 }
 
-// flagPromiscuity stays without a process: it sets the interface's own flag,
-// and the ingress's record says so. A device that moves to another network namespace
-// takes the flag along, and is still noted when it is back.
+// flagPromiscuity stays without a process: it sets the interface's own flag. What says so is an
+// alternative name of the interface, which whoever lists interfaces sees: it goes where the device
+// goes, and stays if somebody removes the pins.
 type flagPromiscuity struct{}
 
-func (flagPromiscuity) enter(p *ingress, device netlink.Link) error {
+// promiscuousNote is what these names begin with. In one network namespace no two may be the
+// same, or a device could not be moved there.
+const promiscuousNote = "promiscuous-by-ebpftop-"
+
+func (flagPromiscuity) enter(_ *ingress, device netlink.Link) error {
 	if device.Attrs().RawFlags&unix.IFF_PROMISC != 0 {
 		return nil // by us, or by somebody who wants it to stay
 	}
-	// Noted first: a process that is killed in between leaves nothing that
-	// nobody knows of.
-	p.record.Promiscuous = uint32(device.Attrs().Index)
-	err := p.write()
+	// Noted first: a process that is killed in between leaves nothing that nobody knows of.
+	note := fmt.Sprintf("%s%08x", promiscuousNote, rand.Uint32())
+	err := netlink.LinkAddAltName(device, note)
 	if err == nil {
-		err = netlink.SetPromiscOn(device)
+		if err = netlink.SetPromiscOn(device); err != nil {
+			err = errors.Join(err, netlink.LinkDelAltName(device, note))
+		}
 	}
 	if err != nil {
-		p.record.Promiscuous = 0
-		return errors.Join(fmt.Errorf("make %s promiscuous: %w", device.Attrs().Name, err), p.write())
+		return fmt.Errorf("make %s promiscuous: %w", device.Attrs().Name, err)
 	}
 	return nil
 }
 
 func (flagPromiscuity) leave(p *ingress) error {
-	if p.record.Promiscuous == 0 {
+	if p.ifindex() == 0 {
 		return nil
 	}
-	// Another device may have its ifindex meanwhile.
-	if isHome, err := p.maps.devices.isHome(); err != nil || !isHome {
-		return err
-	}
-	isGone, err := setPromiscOff(&p.record)
-	if err != nil || isGone {
-		return err
-	}
-	p.record.Promiscuous = 0
-	return p.write()
-}
-
-// setPromiscOff takes back the flag that a record notes, unless the device is gone.
-func setPromiscOff(record *bpf.CrossConnectsCrossConnect) (isGone bool, err error) {
-	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: int(record.Promiscuous)}}
-	err = netlink.SetPromiscOff(device)
-	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) {
-		return true, nil
+	device, err := netlink.LinkByIndex(p.ifindex())
+	if _, isMissing := errors.AsType[netlink.LinkNotFoundError](err); isMissing {
+		return nil // it takes the note along
 	}
 	if err != nil {
-		return false, fmt.Errorf("end promiscuous mode of %s: %w", text(record.Name), err)
+		return fmt.Errorf("end promiscuous mode of %s: %w", p.name(), err)
 	}
-	return false, nil
+	return endPromiscuity(device)
 }
 
+// endPromiscuity takes back the flag that a note on a device tells of, if there is one.
+func endPromiscuity(device netlink.Link) error {
+	note := slices.IndexFunc(device.Attrs().AltNames, isPromiscuousNote)
+	if note < 0 {
+		return nil
+	}
+	err := netlink.SetPromiscOff(device)
+	if err == nil {
+		err = netlink.LinkDelAltName(device, device.Attrs().AltNames[note])
+	}
+	if err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) { // else it has gone
+		return fmt.Errorf("end promiscuous mode of %s: %w", device.Attrs().Name, err)
+	}
+	return nil
+}
+
+func isPromiscuousNote(name string) bool { return strings.HasPrefix(name, promiscuousNote) }
+
 func (flagPromiscuity) Close() error { return nil }
+
+// endStrayPromiscuity takes back what the pair of a device has left that is kept no more, because
+// somebody removed its pins, or the device was away when it was disconnected.
+func (c *change) endStrayPromiscuity() error {
+	if !c.set.isKept() {
+		return nil
+	}
+	var errs []error
+	for name, device := range c.links {
+		if !slices.ContainsFunc(device.Attrs().AltNames, isPromiscuousNote) || c.set.ingresses.haveDevice(device.Attrs().Index) {
+			continue
+		}
+		if unpinned, err := c.sweep().find(name); err != nil || unpinned != nil {
+			errs = append(errs, err) // nil: its filter redirects still
+			continue
+		}
+		errs = append(errs, endPromiscuity(device))
+	}
+	return errors.Join(errs...)
+}

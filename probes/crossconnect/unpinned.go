@@ -9,7 +9,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 
-	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/internal/attach"
 )
@@ -53,8 +52,8 @@ func (s *sweep) remove(name, peer string) (bool, error) {
 
 // unpinned is a filter of a kept ingress that has no pins.
 type unpinned struct {
+	device netlink.Link
 	filter *netlink.BpfFilter
-	record bpf.CrossConnectsCrossConnect
 	peer   string // empty if it was not connected
 }
 
@@ -80,7 +79,7 @@ func (s *sweep) find(name string) (*unpinned, error) {
 		}
 		if ingress != nil {
 			plan := &ingress.Record.Plans[ingress.Current.activeGeneration(s.now)]
-			return &unpinned{filter: filter, record: ingress.Record, peer: text(plan.Peer)}, nil
+			return &unpinned{device, filter, text(plan.Peer)}, nil
 		}
 	}
 	return nil, nil
@@ -100,12 +99,7 @@ func (s *sweep) keptIngressOf(id ebpf.ProgramID) (*KernelIngress, error) {
 }
 
 func (u *unpinned) remove() error {
-	err := attach.RemoveFilter(u.filter)
-	if u.record.Promiscuous != 0 && u.record.Promiscuous == u.record.Ifindex {
-		_, errPromisc := setPromiscOff(&u.record)
-		err = errors.Join(err, errPromisc)
-	}
-	return err
+	return errors.Join(attach.RemoveFilter(u.filter), endPromiscuity(u.device))
 }
 
 // makeRoom removes filters without pins from the interfaces of plans. The links of the
