@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,7 +25,8 @@ type namespaces struct {
 	packets *packets.Program
 
 	watched map[uint32]*namespace // by inode number
-	listed  time.Time
+	listed  time.Time             // when the last list of them was there
+	took    time.Duration         // to make it
 }
 
 // namespace is one of them.
@@ -32,6 +34,7 @@ type namespace struct {
 	peers.Namespace
 	interfaces *packets.Interfaces
 	links      []netlink.Link // of the last look
+	asked      time.Time      // when that was
 
 	addresses      map[int][]netip.Prefix // by ifindex
 	addressesTime  time.Time              // of these
@@ -45,6 +48,7 @@ const addressAge = 5 * time.Second
 // ask asks for what changes without our doing. What cannot be asked any more is gone: its
 // interfaces are, and the next list of namespaces has it no more.
 func (n *namespace) ask(finder *peers.Finder, now time.Time) {
+	n.asked = now
 	n.links, _ = finder.Links(n.Namespace)
 	if now.Sub(n.addressesTime) >= addressAge || len(n.links) != n.addressesLinks {
 		n.addresses, _ = finder.Addresses(n.Namespace)
@@ -52,9 +56,18 @@ func (n *namespace) ask(finder *peers.Finder, now time.Time) {
 	}
 }
 
-// listPause is how long namespaces are taken to be as they were. New ones are noticed within
-// it, and new interfaces in them with each sample.
-const listPause = time.Second
+// Because any user may make namespaces, thousands of them must not hold up a sample.
+const (
+	// listPause is how long namespaces are taken to be as they were. New ones are noticed
+	// within it, and new interfaces in them with each sample.
+	listPause = time.Second
+	// listShare is the part of the time that the list of them may take: longer lists are made
+	// less often.
+	listShare = 20
+	// askTime is how long namespaces are asked at each sample. It is enough for some hundreds;
+	// the others wait for the next samples.
+	askTime = 100 * time.Millisecond
+)
 
 // count is how many interfaces there are in them now.
 func (n *namespaces) count() (interfaces int) {
@@ -84,9 +97,10 @@ func (n *namespaces) reconcile(now time.Time) error {
 	if len(n.wanted) == 0 {
 		return nil
 	}
-	if now.Sub(n.listed) >= listPause {
-		n.listed = now
+	if now.Sub(n.listed) >= max(listPause, listShare*n.took) {
+		begun := time.Now()
 		found, _, err := n.finder.Namespaces(n.wanted)
+		n.listed, n.took = now, time.Since(begun)
 		if err != nil {
 			return err
 		}
@@ -94,11 +108,25 @@ func (n *namespaces) reconcile(now time.Time) error {
 			return err
 		}
 	}
-	var errs []error
-	for _, one := range n.watched {
+	return n.inTurn(askTime, func(one *namespace) error {
 		one.ask(n.finder, now)
-		errs = append(errs, one.interfaces.Reconcile(one.links))
+		err := one.interfaces.Reconcile(one.links)
 		one.interfaces.Queue.All() // takes microseconds, since nothing is attached to them
+		return err
+	})
+}
+
+// inTurn calls ask for one namespace after the other, first for those that wait the longest, at
+// least for one, until it took as long as patience.
+func (n *namespaces) inTurn(patience time.Duration, ask func(*namespace) error) error {
+	waiting := slices.SortedFunc(maps.Values(n.watched), func(a, b *namespace) int { return a.asked.Compare(b.asked) })
+	var errs []error
+	begun := time.Now()
+	for i, one := range waiting {
+		if i > 0 && time.Since(begun) >= patience {
+			break
+		}
+		errs = append(errs, ask(one))
 	}
 	return errors.Join(errs...)
 }
