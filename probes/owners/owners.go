@@ -30,10 +30,11 @@ type Probe struct {
 	owners  ownerSet
 	begun   uint64 // ns, CLOCK_MONOTONIC: what came to be before is known by surveys alone
 
-	survey, listing pace
-	surveys         uint32
-	changes         changeReader
-	lostChanges     uint64 // that the kernel had no room for
+	survey, listing, measuring pace
+	surveys                    uint32
+	changes                    changeReader
+	reports                    []bpf.OwnersStreamReport // of the last time, to be used again
+	lostChanges                uint64                   // that the kernel had no room for
 
 	joiner joiner
 	places map[uint32]place // of network namespaces, by inode
@@ -135,7 +136,7 @@ func (p *Probe) list() error {
 }
 
 func runIterator(iterator *link.Iter) error {
-	reader, err := iterator.Open()
+	reader, err := kernel.OpenIterator(iterator)
 	if err != nil {
 		return fmt.Errorf("look at sockets: %w", err)
 	}

@@ -96,7 +96,7 @@ func (t tenant) speaksBefore(other tenant) bool {
 
 // read takes the kernel's list.
 func (h *hostnames) read() error {
-	from, err := h.iterator.Open()
+	from, err := kernel.OpenIterator(h.iterator)
 	if err != nil {
 		return err
 	}
