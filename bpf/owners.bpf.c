@@ -14,6 +14,9 @@
  *   files of all processes.
  *
  * Which process closes a socket can be seen, too: it is the one that has it in the end.
+ *
+ * How well TCP connections do: an iterator over the sockets with storage, now and then, and
+ * when they are closed.
  */
 #include <stdbool.h>
 
@@ -186,9 +189,21 @@ stream_tuple(struct socket_tuple *t, struct sock *sk, __u32 network_namespace)
 	return t->local_port;
 }
 
+static __always_inline struct stream_quality quality_of(struct sock *sk)
+{
+	struct tcp_sock *tp = (struct tcp_sock *)sk;
+
+	return (struct stream_quality){
+		.rtt = BPF_CORE_READ(tp, srtt_us) >> 3,
+		.retransmits = BPF_CORE_READ(tp, total_retrans),
+		.cwnd = BPF_CORE_READ(tp, snd_cwnd),
+		.unacked = BPF_CORE_READ(tp, packets_out),
+	};
+}
+
 /* Queues a change. */
-static __always_inline void
-put_change(const struct socket_tuple *tuple, const struct owned *o, __u32 before, __u32 state)
+static __always_inline void put_change(struct sock *sk, const struct socket_tuple *tuple,
+				       const struct owned *o, __u32 before, __u32 state)
 {
 	struct owner_change change = {
 		.time = bpf_ktime_get_ns(),
@@ -198,6 +213,8 @@ put_change(const struct socket_tuple *tuple, const struct owned *o, __u32 before
 
 	if (o)
 		change.owned = *o;
+	if (state == TCP_CLOSE && tuple->protocol == IPPROTO_TCP)
+		change.quality = quality_of(sk);
 	if (bpf_map_update_elem(&owner_changes, tuple, &change, BPF_ANY))
 		__sync_fetch_and_add(&changes_lost, 1);
 }
@@ -211,7 +228,7 @@ static __always_inline void tell(struct sock *sk, const struct owned *o, __u32 b
 		return;
 	if (tuple.protocol != IPPROTO_TCP)
 		tuple.distinct = address_of(sk) >> 6 ^ o->since;
-	put_change(&tuple, o, before, state);
+	put_change(sk, &tuple, o, before, state);
 }
 
 /*
@@ -238,7 +255,7 @@ static __always_inline void tell_stream(struct sock *sk, __u32 network_namespace
 		queued->state = state;
 		return;
 	}
-	put_change(&tuple, o, before, state);
+	put_change(sk, &tuple, o, before, state);
 }
 
 static __always_inline void note_current(struct owned *o)
@@ -373,6 +390,30 @@ int datagram_list(struct bpf_iter__bpf_sk_storage_map *ctx)
 
 	if (sk && o)
 		tell(sk, o, 0, 0);
+	return 0;
+}
+
+/* Not inlined, so that struct stream_report is among the types that bpf2go finds. It returns
+ * false for a socket without a connection. */
+static __noinline bool describe_stream(struct stream_report *r, struct sock *sk)
+{
+	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+
+	if (state == TCP_CLOSE || state == TCP_LISTEN || !tuple_of(&r->tuple, sk))
+		return false;
+	r->quality = quality_of(sk);
+	return true;
+}
+
+/* Tells how well an open TCP connection does. */
+SEC("iter/bpf_sk_storage_map")
+int stream_list(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct stream_report report = {};
+	struct sock *sk = ctx->sk;
+
+	if (sk && ctx->value && describe_stream(&report, sk))
+		bpf_seq_write(ctx->meta->seq, &report, sizeof(report));
 	return 0;
 }
 

@@ -41,11 +41,12 @@ type OwnersOwned struct {
 }
 
 type OwnersOwnerChange struct {
-	_      structs.HostLayout
-	Owned  OwnersOwned
-	Time   uint64
-	State  uint32
-	Before uint32
+	_       structs.HostLayout
+	Owned   OwnersOwned
+	Quality OwnersStreamQuality
+	Time    uint64
+	State   uint32
+	Before  uint32
 }
 
 type OwnersProcess struct {
@@ -70,6 +71,20 @@ type OwnersSocketTuple struct {
 	Distinct         uint32
 }
 
+type OwnersStreamQuality struct {
+	_           structs.HostLayout
+	Rtt         uint32
+	Retransmits uint32
+	Cwnd        uint32
+	Unacked     uint32
+}
+
+type OwnersStreamReport struct {
+	_       structs.HostLayout
+	Tuple   OwnersSocketTuple
+	Quality OwnersStreamQuality
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -86,6 +101,7 @@ const (
 	OwnersProgDatagramList     = "datagram_list"
 	OwnersProgDatagramReleased = "datagram_released"
 	OwnersProgSocketSurvey     = "socket_survey"
+	OwnersProgStreamList       = "stream_list"
 	OwnersProgStreamState      = "stream_state"
 	OwnersVarChangesLost       = "changes_lost"
 	OwnersVarHasStorage        = "has_storage"
@@ -138,6 +154,7 @@ type OwnersProgramSpecs struct {
 	DatagramList     *ebpf.ProgramSpec `ebpf:"datagram_list"`
 	DatagramReleased *ebpf.ProgramSpec `ebpf:"datagram_released"`
 	SocketSurvey     *ebpf.ProgramSpec `ebpf:"socket_survey"`
+	StreamList       *ebpf.ProgramSpec `ebpf:"stream_list"`
 	StreamState      *ebpf.ProgramSpec `ebpf:"stream_state"`
 }
 
@@ -224,6 +241,7 @@ type OwnersPrograms struct {
 	DatagramList     *ebpf.Program `ebpf:"datagram_list"`
 	DatagramReleased *ebpf.Program `ebpf:"datagram_released"`
 	SocketSurvey     *ebpf.Program `ebpf:"socket_survey"`
+	StreamList       *ebpf.Program `ebpf:"stream_list"`
 	StreamState      *ebpf.Program `ebpf:"stream_state"`
 }
 
@@ -233,6 +251,7 @@ func (p *OwnersPrograms) Close() error {
 		p.DatagramList,
 		p.DatagramReleased,
 		p.SocketSurvey,
+		p.StreamList,
 		p.StreamState,
 	)
 }

@@ -129,6 +129,12 @@ struct sock {
 	__u16 sk_protocol;
 } CORE;
 
+struct tcp_sock {
+	__u32 srtt_us; /* eighths of a microsecond */
+	__u32 total_retrans;
+	__u32 snd_cwnd, packets_out; /* segments */
+} CORE;
+
 struct inet_sock {
 	__be16 inet_sport; /* stays when a socket is closed */
 } CORE;

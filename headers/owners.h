@@ -43,8 +43,23 @@ struct socket_tuple {
 	__u32 distinct; /* tells sockets apart that share all this, at once or one after another */
 };
 
+/* How well a TCP connection does, as this end sees it. */
+struct stream_quality {
+	__u32 rtt; /* us, smoothed; 0: not measured */
+	__u32 retransmits; /* segments that were sent again, since the start */
+	__u32 cwnd; /* segments that may be under way */
+	__u32 unacked; /* segments that are */
+};
+
+/* What an iterator tells of a TCP connection. No padding. */
+struct stream_report {
+	struct socket_tuple tuple;
+	struct stream_quality quality;
+};
+
 struct owner_change {
 	struct owned owned;
+	struct stream_quality quality; /* of TCP that is closed */
 	__u64 time; /* ns, CLOCK_MONOTONIC */
 	__u32 state,
 		before; /* of TCP: TCP_* in the kernel's include/net/tcp_states.h; others: closed, or 0 */

@@ -309,6 +309,9 @@ type Connection struct {
 	TXFlags   TCPFlags  `json:"tx_tcp_flags"`
 
 	State State `json:"state"` // of TCP: that of the socket, or else by the flags seen
+	// Quality is what the socket knows of a TCP connection; nil where there is none, or it was
+	// not asked yet. Connections may share what it points to with earlier samples.
+	*Quality
 	// Owner has the socket at the local end; nil if that is not known, ambiguous if
 	// several may: see OwnerReason.
 	// Connections share it.
@@ -316,6 +319,17 @@ type Connection struct {
 	Owner       *Owner      `json:"owner"`
 	ClosedAt    time.Time   `json:"closed_at,omitzero"` // zero unless State is StateClosed
 }
+
+// Quality is how well a TCP connection does, as the end sees it that has the socket.
+type Quality struct {
+	RTT         uint32 `json:"rtt_us"`      // us, smoothed by the kernel; 0: not measured
+	Retransmits uint32 `json:"retransmits"` // segments that were sent again, since the start
+	Cwnd        uint32 `json:"cwnd"`        // segments that may be under way
+	Unacked     uint32 `json:"unacked"`     // segments that are
+}
+
+// RoundTrip is the round-trip time, 0 if it was not measured.
+func (q *Quality) RoundTrip() time.Duration { return time.Duration(q.RTT) * time.Microsecond }
 
 // Passes tells whether an interface is on the path.
 func (c *Connection) Passes(iface string) bool {

@@ -121,6 +121,8 @@ func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 		{title: "remote", width: remote, grow: 8, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Remote) }},
 		{title: "rx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.RXBPS })},
 		{title: "tx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.TXBPS })},
+		{title: "rtt", width: 5, right: true, drop: 5, cell: roundTrip},
+		{title: "retrans", width: 7, right: true, drop: 7, cell: retransmits},
 		{title: "rx B", width: 6, right: true, drop: 8, cell: amounts(func(c *probes.Connection) uint64 { return c.RXBytes })},
 		{title: "tx B", width: 6, right: true, drop: 8, cell: amounts(func(c *probes.Connection) uint64 { return c.TXBytes })},
 		{title: "age", width: 3, right: true, drop: 7, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
@@ -236,7 +238,7 @@ func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
 		if !c.ClosedAt.IsZero() {
 			said += ", closed " + short(p.now.Sub(c.ClosedAt)) + " ago"
 		}
-		pairs = append(pairs, [2]string{"TCP", said})
+		pairs = append(append(pairs, [2]string{"TCP", said}), describeQuality(c)...)
 	}
 	return pairs
 }

@@ -40,6 +40,7 @@ func groupColumns(by snapshot.GroupBy) []column[snapshot.Group] {
 		{title: "ended", width: 6, right: true, drop: 3, cell: faint(func(g *snapshot.Group) string { return strconv.FormatUint(g.ConnectionsEnded, 10) })},
 		{title: "rx", width: 8, right: true, isRate: true, cell: rates(func(g *snapshot.Group) float64 { return g.RXBPS })},
 		{title: "tx", width: 8, right: true, isRate: true, cell: rates(func(g *snapshot.Group) float64 { return g.TXBPS })},
+		{title: "retrans", width: 7, right: true, drop: 4, cell: func(at slot, g *snapshot.Group) cell { return again(at, g.Retransmits) }},
 		{title: "rx B", width: 6, right: true, drop: 2, cell: amounts(func(g *snapshot.Group) uint64 { return g.RXBytes })},
 		{title: "tx B", width: 6, right: true, drop: 2, cell: amounts(func(g *snapshot.Group) uint64 { return g.TXBytes })},
 	}
@@ -57,6 +58,7 @@ func describeGroup(a area, g *snapshot.Group) [][2]string {
 		{"connections", count(uint64(g.Connections)) + ", " + count(g.ConnectionsEnded) + " ended"},
 		{"received", totals(s, "", g.RXPackets, g.RXBytes) + ", now " + s.units.rate(g.RXBPS)},
 		{"sent", totals(s, "", g.TXPackets, g.TXBytes) + ", now " + s.units.rate(g.TXBPS)},
+		{"sent again", count(g.Retransmits) + " segments, of TCP whose socket is here"},
 	}
 	if g.By == snapshot.ByOwner && g.Owner != nil {
 		pairs = append(describeOwner(s, g.Owner, probes.NoReason), pairs[1:]...)

@@ -127,6 +127,8 @@ func TestKeysSort(t *testing.T) {
 	u.press("s")
 	u.waitForText("newest first")
 	u.press("s")
+	u.waitForText("slowest first")
+	u.press("s")
 	u.waitForText("busiest first")
 	u.waitFor("rates in order", func(screen string) bool {
 		return strings.Count(screen, " now ") >= 10

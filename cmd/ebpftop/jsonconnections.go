@@ -57,6 +57,12 @@ func appendConnection(b []byte, c *probes.Connection, names jsonStrings) []byte 
 	b = strconv.AppendUint(append(b, `,"rx_tcp_flags":`...), uint64(c.RXFlags), 10)
 	b = strconv.AppendUint(append(b, `,"tx_tcp_flags":`...), uint64(c.TXFlags), 10)
 	b = append(append(b, `,"state":`...), names.orNull(c.State.String())...)
+	if q := c.Quality; q != nil {
+		b = strconv.AppendUint(append(b, `,"rtt_us":`...), uint64(q.RTT), 10)
+		b = strconv.AppendUint(append(b, `,"retransmits":`...), uint64(q.Retransmits), 10)
+		b = strconv.AppendUint(append(b, `,"cwnd":`...), uint64(q.Cwnd), 10)
+		b = strconv.AppendUint(append(b, `,"unacked":`...), uint64(q.Unacked), 10)
+	}
 	b = append(append(b, `,"owner":`...), names.ofOwner(c.Owner)...)
 	b = append(append(b, `,"owner_reason":`...), names.orNull(c.OwnerReason.String())...)
 	if c.ClosedAt.IsZero() {

@@ -27,6 +27,7 @@ func TestConnectionsJSON(t *testing.T) {
 	}
 	names := []string{"eth0", "web\"\\", "\x1b[31m\u202e", "caf\u00e9", "<&>", "\xff\x00"}
 	owners := []*probes.Owner{nil, {PID: 1, Comm: names[2], Container: "<&>"}, {User: names[5], Certainty: probes.Opened, Started: time.Unix(1, 2)}}
+	qualities := []*probes.Quality{nil, {}, {RTT: 1<<32 - 1, Retransmits: 3, Cwnd: 10, Unacked: 7}}
 	closed := []time.Time{{}, time.Unix(1<<31, 5)}
 	rows := []probes.Connection{}
 	for range 1000 {
@@ -36,7 +37,7 @@ func TestConnectionsJSON(t *testing.T) {
 			RXBPS: rate(), TXBPS: rate(), FirstSeen: time.Unix(r.Int64N(1<<33), r.Int64N(1e9)), LastSeen: time.Unix(r.Int64N(1<<33), 0).UTC(),
 			RXFlags: probes.TCPFlags(r.Uint32()), TXFlags: probes.TCPFlags(r.Uint32()),
 			State: probes.State(r.IntN(int(probes.StateClosing) + 1)), OwnerReason: probes.OwnerReason(r.IntN(int(probes.OwnerInSeveralNamespaces) + 1)),
-			Owner: owners[r.IntN(len(owners))], ClosedAt: closed[r.IntN(len(closed))],
+			Owner: owners[r.IntN(len(owners))], Quality: qualities[r.IntN(len(qualities))], ClosedAt: closed[r.IntN(len(closed))],
 		})
 	}
 	for _, rows := range [][]probes.Connection{{}, rows} {

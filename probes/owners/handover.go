@@ -25,6 +25,9 @@ func (p *Probe) replace(known *joined, before *probes.Connection, by joined, h h
 	}
 	if before != nil {
 		ended := *before
+		if known.socket != nil && known.socket.quality != nil {
+			ended.Quality = known.socket.quality // its last one
+		}
 		// Frames of the new one were counted before its socket was known.
 		last := p.clock.Stamp(before.LastSeen)
 		if last > 0 && h.since <= last+slack && ended.Owner != nil && !isSame {

@@ -24,6 +24,7 @@ type hooks struct {
 	links     []link.Link
 	survey    *link.Iter
 	datagrams *link.Iter
+	streams   *link.Iter // nil before Linux 5.11, where there is no list of them
 
 	hasStorage  bool // for tracing programs: a survey need not tell twice of a socket
 	seesClosing bool // of sockets that are not TCP
@@ -69,7 +70,12 @@ func attachTracing(spec *ebpf.CollectionSpec) (h *hooks, err error) {
 	if h.survey, err = h.iterate(collection.Programs[bpf.OwnersProgSocketSurvey], nil); err != nil {
 		return h, err
 	}
-	h.datagrams, err = h.iterate(collection.Programs[bpf.OwnersProgDatagramList], h.maps[bpf.OwnersMapDatagramOwners])
+	if h.datagrams, err = h.iterate(collection.Programs[bpf.OwnersProgDatagramList], h.maps[bpf.OwnersMapDatagramOwners]); err != nil {
+		return h, err
+	}
+	if hasStorage {
+		h.streams, err = h.iterate(collection.Programs[bpf.OwnersProgStreamList], h.maps[bpf.OwnersMapStreamOwners])
+	}
 	return h, err
 }
 
@@ -100,7 +106,11 @@ func loadTracing(spec *ebpf.CollectionSpec, hasStorage bool) (*ebpf.Collection, 
 		spec.Maps[bpf.OwnersMapOwnersByAddress].MaxEntries = 1
 		spec.Maps[bpf.OwnersMapListeners].MaxEntries = 1
 	}
-	keepPrograms(spec, []string{bpf.OwnersProgStreamState, bpf.OwnersProgSocketSurvey, bpf.OwnersProgDatagramList})
+	programs := []string{bpf.OwnersProgStreamState, bpf.OwnersProgSocketSurvey, bpf.OwnersProgDatagramList}
+	if hasStorage {
+		programs = append(programs, bpf.OwnersProgStreamList)
+	}
+	keepPrograms(spec, programs)
 	// Of what may be refused, no log: for that, all is verified once more.
 	collection, err := kernel.Load(spec, nil, ebpf.ProgramOptions{LogDisabled: hasStorage})
 	if err != nil {

@@ -113,6 +113,11 @@ func (p *Probe) Join(rows, passages []probes.Connection, host *Host) (ended []pr
 			return nil, err
 		}
 	}
+	if p.hooks != nil {
+		if err := p.measure(); err != nil {
+			return nil, err
+		}
+	}
 	for i := range rows {
 		p.describe(&rows[i], j.listed[i])
 	}
@@ -155,7 +160,11 @@ func (p *Probe) meet(rows []probes.Connection) (wanted []int32) {
 		known.poll, known.row = j.poll, int32(i)
 		j.listed = append(j.listed, known)
 		if before != nil && packetsOf(c) < packetsOf(before)+known.earlier.packets() { // the kernel made the row anew
-			j.ended = append(j.ended, *before)
+			ended := *before
+			if known.socket != nil && known.socket.ended == 0 {
+				ended.Quality = nil // the new row has it
+			}
+			j.ended = append(j.ended, ended)
 			*known = joined{poll: j.poll, row: int32(i), rowBefore: known.rowBefore}
 			before = nil
 		}
@@ -366,6 +375,7 @@ func (p *Probe) describeState(c *probes.Connection, known *joined) {
 	if known.atRemote {
 		received = c.TXFlags
 	}
+	c.Quality = s.quality
 	ended := p.clock.Wall(s.ended)
 	c.State = streamState(s, received, p.now.Sub(ended))
 	if c.State == probes.StateClosed {

@@ -35,6 +35,7 @@ type socket struct {
 	state, before probes.State       // of TCP
 	why           probes.OwnerReason // that there is no owner
 	owner         *probes.Owner      // nil: see why
+	quality       *probes.Quality    // of TCP, nil: not asked yet
 
 	since uint64  // ns, CLOCK_MONOTONIC; 0: before our start
 	ended uint64  // ns, CLOCK_MONOTONIC; 0: open
@@ -77,11 +78,13 @@ func (t *socketTable) apply(key *bpf.OwnersSocketTuple, change *bpf.OwnersOwnerC
 		state: probes.State(change.State), before: probes.State(change.Before),
 		distinct: key.Distinct, told: change.Time, seen: t.poll,
 	}
-	isClosed := fresh.state == probes.StateClosed
-	if isClosed {
+	if fresh.state == probes.StateClosed {
 		fresh.ended = change.Time
 	}
 	if key.Protocol == protocolTCP {
+		if fresh.ended != 0 {
+			fresh.quality = newQuality(&change.Quality)
+		}
 		t.putStream(fresh, change.Owned.Process.Pid != 0)
 		return
 	}
@@ -107,6 +110,7 @@ func (t *socketTable) putStream(fresh socket, isKnown bool) {
 		t.addStream(hash, fresh)
 	case at.since == fresh.since:
 		fresh.next, fresh.rivals, fresh.had, fresh.handed = at.next, at.rivals, at.had, at.handed
+		fresh.quality = cmp.Or(fresh.quality, at.quality)
 		*at = fresh
 		t.noteClosed(at)
 	case fresh.told < at.told: // changes come in no order

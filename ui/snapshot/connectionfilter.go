@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
 )
@@ -35,6 +36,18 @@ var connectionKind = kind[*probes.Connection]{text: connectionText, names: condi
 		return append(ofOwner(c, func(o *probes.Owner) string { return o.Container }), ofOwner(c, func(o *probes.Owner) string { return o.Hostname })...)
 	}),
 	"rate": over(func(c *probes.Connection) float64 { return c.RXBPS + c.TXBPS }),
+	"rtt": longer(func(c *probes.Connection) time.Duration {
+		if c.Quality == nil {
+			return 0
+		}
+		return c.Quality.RoundTrip()
+	}),
+	"retrans": over(func(c *probes.Connection) float64 {
+		if c.Quality == nil {
+			return 0
+		}
+		return float64(c.Retransmits)
+	}),
 }}
 
 // ofOwner is what the owner of a connection is called, nothing if it has none.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A filter is words with blanks between. A row passes it if it passes each of them:
@@ -17,6 +18,7 @@ import (
 //	NAME:VALUE what is called so is VALUE, see the names of a kind of rows
 //	:443       the same as port:443
 //	rate>1M    it has more than that
+//	rtt>100ms  it takes longer than that
 //	!WORD      it does not pass the word
 
 // filter is what rows of one kind have to pass.
@@ -208,5 +210,16 @@ func over[R any](number func(R) float64) func(string) (func(R) bool, error) {
 			return nil, errors.New("use a number such as 500, 10k or 1.5M")
 		}
 		return func(row R) bool { return number(row) > least*factor }, nil
+	}
+}
+
+// longer is a condition that a time is longer than the value.
+func longer[R any](length func(R) time.Duration) func(string) (func(R) bool, error) {
+	return func(value string) (func(R) bool, error) {
+		least, err := time.ParseDuration(value)
+		if err != nil || least < 0 {
+			return nil, errors.New("use a time such as 100ms or 1.5s")
+		}
+		return func(row R) bool { return length(row) > least }, nil
 	}
 }

@@ -27,7 +27,7 @@ func TestFilterNames(t *testing.T) {
 		Interface: "veth3", Path: []string{"veth3", "cni0", "eth0"}, Protocol: "tcp", State: probes.StateEstablished,
 		Local:  probes.Endpoint(netip.MustParseAddrPort("10.1.2.3:443")),
 		Remote: probes.Endpoint(netip.MustParseAddrPort("[2001:db8::7]:53012")),
-		RXBPS:  2e6, TXBPS: 1e5,
+		RXBPS:  2e6, TXBPS: 1e5, Quality: &probes.Quality{RTT: 120_000, Retransmits: 2},
 		Owner: &probes.Owner{PID: 812, UID: 33, User: "www-data", Comm: "Nginx", Unit: "nginx.service", Container: "3f1b2c", Hostname: "web-0"},
 	}}
 	for filter, want := range map[string]bool{
@@ -38,6 +38,7 @@ func TestFilterNames(t *testing.T) {
 		"proc:ngi": true, "proc:curl": false, "user:www-data": true, "user:33": true, "user:3": false, "pid:812": true, "pid:81": false,
 		"unit:nginx": true, "container:web": true, "container:3f1b": true,
 		"rate>1M": true, "rate>2.1M": false, "rate>2099k": true, "rate>0": true,
+		"rtt>100ms": true, "rtt>0.2s": false, "!rtt>200ms": true, "retrans>1": true, "retrans>2": false,
 		":443 !proc:nginx": false, ":443 proc:nginx rate>1M !state:closed": true,
 		"port:": true, "rate>": true, "2001:db8": true, // being typed; part of an address
 	} {
@@ -49,7 +50,10 @@ func TestFilterNames(t *testing.T) {
 		}
 	}
 	// Nothing is known of the owner of others: they are not those of any, and not of none.
-	conns[0].Owner = nil
+	conns[0].Owner, conns[0].Quality = nil, nil
+	if len(matchingConnections(conns, "rtt>0s")) != 0 {
+		t.Error("a connection whose round-trip time is not known")
+	}
 	if len(matchingConnections(conns, "user:root")) != 0 || len(matchingConnections(conns, "!user:root")) != 1 {
 		t.Error("a connection without owner")
 	}
@@ -58,7 +62,8 @@ func TestFilterNames(t *testing.T) {
 func TestFilterErrors(t *testing.T) {
 	for filter, want := range map[string]string{
 		"prot:udp": "prot: is not known: did you mean proto?", "prto:udp": "did you mean proto?", "hosts:10.0.0.1": "did you mean host?",
-		"rtt>100ms": "rtt: is not known: use container, host, iface,", "zzz:1": "use container", "!stat:x": "did you mean state?",
+		"rttt>100ms": "rttt: is not known: did you mean rtt?", "lag>1s": "lag: is not known: use container, host, iface,",
+		"rtt>fast": "use a time such as 100ms or 1.5s", "rtt>-1s": "use a time", "rtt>100": "use a time", "zzz:1": "use container", "!stat:x": "did you mean state?",
 		"port:http": `port "http": use a number from 1 to 65535`, "port:0": "use a number", "port:70000": "use a number",
 		"host:web": "use an address, or a network such as 10.0.0.0/8", "host:10.0.0.0/33": "use an address",
 		"rate>fast": "use a number such as 500, 10k or 1.5M", "rate>-1": "use a number", "rate>nan": "use a number", "iface:[": "a bracket is not closed",

@@ -65,6 +65,8 @@ type Group struct {
 	RXBPS float64 `json:"rx_bps"` // bits per second
 	TXBPS float64 `json:"tx_bps"`
 
+	Retransmits uint64 `json:"retransmits"` // of TCP connections whose socket is known
+
 	ID    GroupKey      `json:"-"` // by which it is found again
 	Owner *probes.Owner `json:"-"` // of one of the connections
 }
@@ -140,6 +142,9 @@ func (g *Group) add(c *probes.Connection) {
 	g.RXBytes += c.RXBytes
 	g.TXPackets += c.TXPackets
 	g.TXBytes += c.TXBytes
+	if c.Quality != nil {
+		g.Retransmits += uint64(c.Retransmits)
+	}
 	if g.Owner == nil {
 		g.Owner = c.Owner
 	}

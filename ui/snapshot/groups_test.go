@@ -19,7 +19,7 @@ func TestLedger(t *testing.T) {
 	}
 	ledger := NewLedger(Groupings...)
 	var s probes.Sample
-	var want, wantEnded uint64
+	var want, wantEnded, wantAgain uint64
 	for range 200 {
 		s.Ended = nil
 		rows := s.Connections
@@ -33,6 +33,15 @@ func TestLedger(t *testing.T) {
 			more := r.Uint64N(1000)
 			c.RXBytes += more
 			want += more
+			if r.IntN(3) == 0 {
+				again := uint32(r.UintN(10))
+				if c.Quality != nil {
+					again += c.Retransmits
+					wantAgain -= uint64(c.Retransmits)
+				}
+				c.Quality = &probes.Quality{Retransmits: again}
+				wantAgain += uint64(again)
+			}
 			c.Owner = owners[r.IntN(len(owners))] // another one was found out to have it
 			s.Connections = append(s.Connections, c)
 		}
@@ -45,15 +54,17 @@ func TestLedger(t *testing.T) {
 		}
 		ledger.Take(&s)
 		for _, by := range Groupings {
-			var bytes, ended uint64
+			var bytes, ended, again uint64
 			listed := 0
 			for _, g := range ledger.Groups(by, &s) {
 				bytes += g.RXBytes
 				ended += g.ConnectionsEnded
+				again += g.Retransmits
 				listed += g.Connections
 			}
-			if bytes != want || ended != wantEnded || listed != len(s.Connections) {
-				t.Fatalf("by %s: %d bytes, %d ended, %d listed; want %d, %d, %d", by, bytes, ended, listed, want, wantEnded, len(s.Connections))
+			if bytes != want || ended != wantEnded || listed != len(s.Connections) || again != wantAgain {
+				t.Fatalf("by %s: %d bytes, %d ended, %d listed, %d sent again; want %d, %d, %d, %d",
+					by, bytes, ended, listed, again, want, wantEnded, len(s.Connections), wantAgain)
 			}
 		}
 	}

@@ -16,10 +16,11 @@ type Order int
 const (
 	Busiest Order = iota
 	Newest
+	Slowest // by round-trip time
 )
 
 // Orders are what they are called, as ones of Rows.By.
-var Orders = []string{Newest: "newest first", Busiest: "busiest first"}
+var Orders = []string{Newest: "newest first", Busiest: "busiest first", Slowest: "slowest first"}
 
 // ranking puts the connections of one sample in order, without touching the
 // sample.
@@ -35,7 +36,12 @@ func (r *ranking) compare(a, b int32) int {
 		a, b = b, a
 	}
 	x, y := &r.conns[a], &r.conns[b]
-	if r.by == Busiest {
+	switch r.by {
+	case Slowest:
+		if c := cmp.Compare(roundTrip(y), roundTrip(x)); c != 0 {
+			return c
+		}
+	case Busiest:
 		if c := cmp.Compare(y.RXBPS+y.TXBPS, x.RXBPS+x.TXBPS); c != 0 {
 			return c
 		}
@@ -47,6 +53,13 @@ func (r *ranking) compare(a, b int32) int {
 		return c
 	}
 	return compareKeys(x, y)
+}
+
+func roundTrip(c *probes.Connection) uint32 {
+	if c.Quality == nil {
+		return 0
+	}
+	return c.RTT
 }
 
 func compareKeys(x, y *probes.Connection) int {

@@ -14,7 +14,7 @@ func TestFirstRows(t *testing.T) {
 	for i := range s.Connections {
 		s.Connections[i].RXBPS = float64(i % 50)
 	}
-	for _, by := range []Order{Newest, Busiest} {
+	for _, by := range []Order{Newest, Busiest, Slowest} {
 		r := ranking{conns: s.Connections, by: by}
 		all := matchingConnections(s.Connections, "")
 		want := slices.Clone(all)

@@ -183,6 +183,7 @@ func (b *baseline) groupsSince(groups []Group) []Group {
 			less(&g.RXBytes, before.RXBytes)
 			less(&g.TXPackets, before.TXPackets)
 			less(&g.TXBytes, before.TXBytes)
+			less(&g.Retransmits, before.Retransmits)
 		}
 		out[i] = g
 	}

@@ -180,6 +180,9 @@ func livelyConnections(n int, now time.Time) (all []probes.Connection, fresh uin
 		}
 		if c.Protocol == "tcp" {
 			c.State = []probes.State{probes.StateEstablished, probes.StateEstablished, probes.StateTimeWait, probes.StateCloseWait}[i%4]
+			if c.Owner != nil {
+				c.Quality = &probes.Quality{RTT: uint32(180 + i*i*1543%900_000), Retransmits: uint32(i % 4 / 3 * (1 + i%13)), Cwnd: uint32(10 + i%7), Unacked: uint32(i % 3)}
+			}
 		}
 		all = append(all, c)
 		if now.Sub(first) < Interval {
