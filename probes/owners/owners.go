@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -34,6 +35,7 @@ type Probe struct {
 	surveys                    uint32
 	changes                    changeReader
 	reports                    []bpf.OwnersStreamReport // of the last time, to be used again
+	tooMany                    bool                     // files or sockets, at the last look at all of them
 	lostChanges                uint64                   // that the kernel had no room for
 
 	joiner joiner
@@ -101,7 +103,12 @@ func newProbe(clock *kernel.Clock, attach func(*ebpf.CollectionSpec) (*hooks, er
 }
 
 // Problem says why owners are not known, or not all of them; empty if nothing is missing.
-func (p *Probe) Problem() string { return p.problem }
+func (p *Probe) Problem() string {
+	if p.tooMany {
+		return strings.TrimPrefix(p.problem+"; ", "; ") + "so many files are open that not all were looked at: what was opened before the start, or passed on, may have no owner"
+	}
+	return p.problem
+}
 
 // look finds out who has which sockets.
 func (p *Probe) look() error {
@@ -110,7 +117,7 @@ func (p *Probe) look() error {
 		if err := p.hooks.variables[bpf.OwnersVarSurvey].Set(p.surveys + 1); err != nil {
 			return fmt.Errorf("number the survey of sockets: %w", err)
 		}
-		return runIterator(p.hooks.survey)
+		return p.runIterator(p.hooks.survey)
 	})
 }
 
@@ -124,23 +131,27 @@ func (p *Probe) list() error {
 				return err
 			}
 		}
-		return runIterator(p.hooks.datagrams)
+		return p.runIterator(p.hooks.datagrams)
 	})
 	if err == nil {
 		err = p.read()
 	}
-	if err == nil {
+	if err == nil && !p.tooMany {
 		p.sockets.endUnseen(uint64(kernel.Monotonic()))
 	}
 	return err
 }
 
-func runIterator(iterator *link.Iter) error {
+// runIterator has a program look at all files or sockets. That there are too many is no error.
+func (p *Probe) runIterator(iterator *link.Iter) error {
 	reader, err := kernel.OpenIterator(iterator)
 	if err != nil {
 		return fmt.Errorf("look at sockets: %w", err)
 	}
 	_, err = io.Copy(io.Discard, reader)
+	if p.tooMany = errors.Is(err, kernel.ErrTooMany); p.tooMany {
+		err = nil
+	}
 	if err := errors.Join(err, reader.Close()); err != nil {
 		return fmt.Errorf("look at sockets: %w", err)
 	}

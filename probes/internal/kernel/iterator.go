@@ -3,33 +3,44 @@ package kernel
 import (
 	"errors"
 	"io"
+	"time"
 
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
-// OpenIterator has a BPF iterator begin anew. Reading runs its program.
+// iteratorPatience is how long an iterator may take: of files, that is enough for three million.
+// Whoever may open files without end must not hold up who counts.
+const iteratorPatience = 200 * time.Millisecond
+
+// ErrTooMany is for an iterator that did not come to its end, because there are too many objects.
+var ErrTooMany = errors.New("too many to look at all of them")
+
+// OpenIterator has a BPF iterator begin anew. Reading runs its program. It returns ErrTooMany if
+// that takes longer than 0.2 s.
 func OpenIterator(iterator *link.Iter) (io.ReadCloser, error) {
 	file, err := iterator.Open()
 	if err != nil {
 		return nil, err
 	}
-	return againReader{file}, nil
+	return boundedReader{file, time.Now().Add(iteratorPatience)}, nil
 }
 
-// againReader reads again where the kernel says so: it went through a million objects of which
+// boundedReader reads again where the kernel says so: it went through a million objects of which
 // the program wrote nothing, or the program could not run (bpf_seq_read() in
 // kernel/bpf/bpf_iter.c). It then goes on where it was.
-type againReader struct{ io.ReadCloser }
+type boundedReader struct {
+	io.ReadCloser
+	deadline time.Time
+}
 
-// mostAgain bounds the reads in a row that bring nothing: a thousand million objects.
-const mostAgain = 1000
-
-func (r againReader) Read(to []byte) (n int, err error) {
-	for range mostAgain {
+func (r boundedReader) Read(to []byte) (n int, err error) {
+	for {
+		if !time.Now().Before(r.deadline) {
+			return 0, ErrTooMany
+		}
 		if n, err = r.ReadCloser.Read(to); !errors.Is(err, unix.EAGAIN) {
-			break
+			return n, err
 		}
 	}
-	return n, err
 }

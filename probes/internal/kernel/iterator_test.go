@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,11 +32,11 @@ func (s *stubborn) Close() error { return nil }
 
 // TestIteratorGoesOn reads on where the kernel says that there is more, but not for ever.
 func TestIteratorGoesOn(t *testing.T) {
-	text, err := io.ReadAll(againReader{&stubborn{times: 3, left: 3, pieces: []string{"ab", "c"}}})
+	text, err := io.ReadAll(boundedReader{&stubborn{times: 3, left: 3, pieces: []string{"ab", "c"}}, time.Now().Add(time.Hour)})
 	if string(text) != "abc" || err != nil {
 		t.Errorf("%q, %v", text, err)
 	}
-	if _, err := io.ReadAll(againReader{&stubborn{left: 1 << 30}}); !errors.Is(err, unix.EAGAIN) {
+	if _, err := io.ReadAll(boundedReader{&stubborn{left: 1 << 60}, time.Now().Add(time.Millisecond)}); !errors.Is(err, ErrTooMany) {
 		t.Errorf("error %v", err)
 	}
 }
