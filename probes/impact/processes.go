@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -70,29 +71,64 @@ func sshAmong(processes []string) []string {
 	return found
 }
 
+// lookPatience is how long the descriptors of processes may be looked at: any user may have
+// processes that are called ssh, with descriptors without end. It is a variable for tests.
+var lookPatience = 2 * time.Second
+
 // socketsOf lists the inodes of the sockets that the processes hold: their
 // descriptors link to "socket:[12345]", proc_pid_fd(5). It fails if it may not look at
-// those of a process.
-func socketsOf(processes []string) (inodes []uint32, err error) {
-	for _, process := range processes {
-		folder := filepath.Join(process, "fd")
-		descriptors, errList := os.ReadDir(folder) // or it has ended
-		if errors.Is(errList, os.ErrPermission) {
-			err = fmt.Errorf("the sockets of process %s are not to be seen", filepath.Base(process))
+// those of a process, or that takes too long. Those of root come first, which serve sessions.
+func socketsOf(processes []string) (inodes map[uint32]bool, err error) {
+	inodes = make(map[uint32]bool)
+	deadline := time.Now().Add(lookPatience)
+	for _, process := range rootsFirst(processes) {
+		if errProcess := addSockets(inodes, process, deadline); errProcess != nil {
+			err = errProcess
+		}
+	}
+	return inodes, err
+}
+
+func rootsFirst(processes []string) []string {
+	isRoots := func(process string) bool {
+		var stat unix.Stat_t
+		return unix.Stat(process, &stat) == nil && stat.Uid == 0
+	}
+	roots := slices.DeleteFunc(slices.Clone(processes), func(process string) bool { return !isRoots(process) })
+	return append(roots, slices.DeleteFunc(slices.Clone(processes), isRoots)...)
+}
+
+// addSockets adds the inodes of one process's sockets.
+func addSockets(inodes map[uint32]bool, process string, deadline time.Time) (err error) {
+	folder := filepath.Join(process, "fd")
+	open, errOpen := os.Open(folder) // or it has ended
+	if errors.Is(errOpen, os.ErrPermission) {
+		return fmt.Errorf("the sockets of process %s are not to be seen", filepath.Base(process))
+	}
+	if errOpen != nil {
+		return nil
+	}
+	defer open.Close()
+	for {
+		descriptors, errList := open.Readdirnames(256)
+		if errList != nil {
+			return err // there are no more, or it has ended
+		}
+		if !time.Now().Before(deadline) {
+			return errors.New("processes called ssh have so many descriptors open that not all were looked at")
 		}
 		for _, descriptor := range descriptors {
-			target, errRead := os.Readlink(filepath.Join(folder, descriptor.Name())) // may be closed by now
+			target, errRead := os.Readlink(filepath.Join(folder, descriptor)) // may be closed by now
 			if errors.Is(errRead, os.ErrPermission) {
 				err = fmt.Errorf("the sockets of process %s are not to be seen", filepath.Base(process))
 			}
 			number, isSocket := strings.CutPrefix(target, "socket:[")
 			inode, errParse := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 32)
 			if isSocket && errParse == nil {
-				inodes = append(inodes, uint32(inode))
+				inodes[uint32(inode)] = true
 			}
 		}
 	}
-	return inodes, err
 }
 
 // onConsole tells whether the process is at a terminal of the machine itself,

@@ -77,10 +77,10 @@ func establishedTCP() ([]*netlink.Socket, error) {
 }
 
 // connectionsOf picks the connections whose inodes are among sockets.
-func connectionsOf(sockets []uint32, connections []*netlink.Socket) Sessions {
+func connectionsOf(sockets map[uint32]bool, connections []*netlink.Socket) Sessions {
 	var found Sessions
 	for _, c := range connections {
-		if slices.Contains(sockets, c.INode) {
+		if sockets[c.INode] {
 			found = append(found, Session{Client: c.ID.Destination, Server: c.ID.Source, Scope: int(c.ID.Interface)})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/creack/pty"
@@ -210,6 +211,16 @@ func TestEstablishedTCP(t *testing.T) {
 		}
 		return err
 	}))
+}
+
+// TestTooManyDescriptors does not look at descriptors without end: the session is then not known.
+func TestTooManyDescriptors(t *testing.T) {
+	patience := lookPatience
+	defer func() { lookPatience = patience }()
+	lookPatience = 0
+	if _, err := socketsOf([]string{"/proc/self"}); err == nil || !strings.Contains(err.Error(), "not all were looked at") {
+		t.Errorf("error %v", err)
+	}
 }
 
 // TestIsConsole has the numbers of terminals, as in proc_pid_stat(5).
