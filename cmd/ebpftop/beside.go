@@ -142,12 +142,23 @@ func besideCommand(name string, run func(*cobra.Command) error) *cobra.Command {
 		Args:   noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			const kinds = os.ModeNamedPipe | os.ModeSocket
-			if stat, err := os.Stdin.Stat(); err != nil || stat.Mode()&kinds == 0 {
+			if stat, err := os.Stdin.Stat(); err != nil || stat.Mode()&kinds == 0 || !isAskedByRoot() {
 				return wrongUse(fmt.Errorf("%s is for ebpftop itself, which starts it when there is something to ask", name))
 			}
 			return run(cmd)
 		},
 	}
+}
+
+// isAskedByRoot tells whether a process of root's made the pipe or socket on standard input, which
+// is then root's, too. Others could have root's process open files for them, whom sudo lets run
+// ebpftop and nothing else. A process that is not root's opens nothing that its user may not.
+func isAskedByRoot() bool {
+	if os.Geteuid() != 0 {
+		return true
+	}
+	var input unix.Stat_t
+	return unix.Fstat(int(os.Stdin.Fd()), &input) == nil && input.Uid == 0
 }
 
 func newSuperviseCommand() *cobra.Command {

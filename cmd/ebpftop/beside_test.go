@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/lab"
@@ -209,4 +211,49 @@ func errNamespaceIsThere(folders []string) error {
 		}
 	}
 	return nil
+}
+
+// TestHelpersAnswerNobody starts those that work for ebpftop for another user, as root: they open
+// nothing for him.
+func TestHelpersAnswerNobody(t *testing.T) {
+	folder := t.TempDir()
+	for _, args := range [][]string{
+		{followCommand, "--file=/etc/passwd"}, {saveCommand}, {keepCommand}, {inspectCommand}, {superviseCommand},
+	} {
+		ends := socketsOfNobody(t)
+		cmd := ebpftop(t, args...)
+		cmd.Dir, cmd.Stdin = folder, ends[1]
+		err := cmd.Run()
+		if status := status(t, err); status != 2 {
+			t.Errorf("%s ends with status %d", args[0], status)
+		}
+		_ = ends[1].Close() // or the other one is never at its end
+		if n, err := unix.Read(int(ends[0].Fd()), make([]byte, 1024)); n > 0 {
+			t.Errorf("%s says %d bytes, %v", args[0], n, err)
+		}
+		_ = ends[0].Close()
+	}
+	if made, err := os.ReadDir(folder); err != nil || len(made) > 0 {
+		t.Errorf("made %v, %v", made, err)
+	}
+}
+
+// socketsOfNobody are connected with each other, and made by another user than root.
+func socketsOfNobody(t *testing.T) (ends [2]*os.File) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const same = ^uintptr(0)
+	setUser := func(uid uintptr) { // of this thread alone
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, same, uid, same); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	setUser(nobody)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	setUser(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [2]*os.File{os.NewFile(uintptr(pair[0]), "socket"), os.NewFile(uintptr(pair[1]), "socket")}
 }
