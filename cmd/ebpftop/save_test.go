@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,5 +71,30 @@ func TestSave(t *testing.T) {
 	s.press("w")
 	s.awaitLine("not saved", "start ebpftop again")
 	s.press("q")
+	s.ended(0)
+}
+
+// TestSaverStopped quits though the process that makes files was stopped by its user.
+func TestSaverStopped(t *testing.T) {
+	b := newBench(t, 2)
+	cmd := ebpftop(t)
+	cmd.Env = append(cmd.Env, screenEnvironment...)
+	s := openScreen(t, b.hub, cmd)
+	s.awaitLine("hooks")
+	savers := saversOf(t, s.cmd.Process.Pid)
+	if len(savers) != 1 {
+		t.Fatalf("the savers %v, want one", savers)
+	}
+	awaitConfined(t, savers[0])
+	b.check(syscall.Kill(savers[0], syscall.SIGSTOP))
+	s.press("q")
+	b.await(func() error { // it has ended, though standard error has not, which the other one has, too
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+		if err == nil && !strings.Contains(string(stat), ") Z ") {
+			err = errors.New("it goes on")
+		}
+		return err
+	})
+	b.check(syscall.Kill(savers[0], syscall.SIGKILL))
 	s.ended(0)
 }
