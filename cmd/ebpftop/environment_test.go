@@ -16,7 +16,7 @@ import (
 func TestHostileEnvironment(t *testing.T) {
 	host := labtest.Namespace(t)
 	file := newLinksFile(t, "sw0: {peer: sw1, wait: true}")
-	for _, args := range [][]string{
+	for i, args := range [][]string{
 		{"--version"}, {"version"}, {"help"}, {"doctor"}, {"stats", "--count", "1"}, {"demo", "--duration", "1s"},
 		{"xconnect", "list"}, {"xconnect", "confirm"}, {"xconnect", "rollback"}, {"xconnect", "status"},
 		{"xconnect", "apply", "-f", file.path}, {"xconnect", "del", "sw0"},
@@ -25,6 +25,9 @@ func TestHostileEnvironment(t *testing.T) {
 		d := newHostileDirectory(t)
 		cmd := ebpftop(t, args...)
 		cmd.Env = append(cmd.Env, d.environment()...)
+		if i%2 == 1 {
+			cmd.Env = append(cmd.Env, "TZ=../../../../../.."+string(d)+"/zone") // from /usr/share/zoneinfo on
+		}
 		s := openScreen(t, host, cmd)
 		select {
 		case <-s.exited: // some are refused

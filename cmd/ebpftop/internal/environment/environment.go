@@ -62,7 +62,15 @@ func isKnown(name string) bool {
 // isPath tells whether a time zone is a file of the user's choice, and not one of the
 // system's by its name.
 func isPath(zone string) bool {
-	return zone != "" && (zone[0] == '/' || len(zone) > 1 && zone[:2] == ":/")
+	if zone != "" && (zone[0] == '/' || len(zone) > 1 && zone[:2] == ":/") {
+		return true
+	}
+	for i := range len(zone) - 1 {
+		if zone[i:i+2] == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // cut splits NAME=VALUE.
