@@ -2,37 +2,93 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// unreadPatience is how long a pipe that nobody reads may delay the end of the command.
+// unreadPatience is how long a pipe or socket that nobody reads may delay the end of the command.
 const unreadPatience = time.Second
 
-// endable returns a writer for what is written to out. If out is a full pipe and the
+// endable returns a writer for what is written to out. If out is a full pipe or socket and the
 // command is to end, writing fails with os.ErrDeadlineExceeded after a while. Otherwise
 // SIGTERM would not end it.
 func endable(ctx context.Context, out io.Writer) io.Writer {
-	pipe, ok := out.(*os.File)
+	file, ok := out.(*os.File)
 	if !ok {
 		return out
 	}
 	var stat unix.Stat_t
-	if err := unix.Fstat(int(pipe.Fd()), &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return out // whoever writes to a terminal looks after it, and a file never waits
+	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
+		return out
 	}
+	switch stat.Mode & unix.S_IFMT {
+	case unix.S_IFIFO:
+		return endablePipe(ctx, file)
+	case unix.S_IFSOCK:
+		return &endableSocket{ctx: ctx, socket: file}
+	}
+	return out // whoever writes to a terminal looks after it, and a file never waits
+}
+
+func endablePipe(ctx context.Context, pipe *os.File) io.Writer {
 	// Opened anew, because O_NONBLOCK on what was inherited would hold for all who have it.
 	again, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", pipe.Fd()), os.O_WRONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return out // another user's: as good as it gets
+		return pipe // another user's: as good as it gets
 	}
 	context.AfterFunc(ctx, func() {
 		// Fails if it was closed, and nothing is written any more.
 		_ = again.SetWriteDeadline(time.Now().Add(unreadPatience))
 	})
 	return again
+}
+
+// endableSocket writes to a socket, which cannot be opened anew.
+type endableSocket struct {
+	ctx    context.Context
+	socket *os.File
+}
+
+func (e *endableSocket) Write(p []byte) (written int, err error) {
+	var deadline time.Time // zero while the command is not to end
+	for written < len(p) {
+		n, err := e.send(p[written:])
+		switch {
+		case err == nil:
+			written += n
+			continue
+		case errors.Is(err, unix.EINTR):
+			continue
+		case !errors.Is(err, unix.EAGAIN):
+			return written, fmt.Errorf("write to %s: %w", e.socket.Name(), err)
+		}
+		if e.ctx.Err() != nil && deadline.IsZero() {
+			deadline = time.Now().Add(unreadPatience)
+		}
+		if !deadline.IsZero() && !time.Now().Before(deadline) {
+			return written, fmt.Errorf("write to %s: %w", e.socket.Name(), os.ErrDeadlineExceeded)
+		}
+		room := []unix.PollFd{{Fd: int32(e.socket.Fd()), Events: unix.POLLOUT}}
+		if _, err := unix.Poll(room, 100); err != nil && !errors.Is(err, unix.EINTR) {
+			return written, fmt.Errorf("wait for %s: %w", e.socket.Name(), err)
+		}
+	}
+	return written, nil
+}
+
+// send writes what there is room for. Because unix.Send does not say how much that was, and the
+// call that unix.SendmsgN makes is not among those of most commands, it makes its own.
+func (e *endableSocket) send(p []byte) (n int, err error) {
+	sent, _, errno := unix.Syscall6(unix.SYS_SENDTO, e.socket.Fd(), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(sent), nil
 }

@@ -12,18 +12,28 @@ import (
 
 // TestFullPipeEnds starts commands that write to a pipe which is full, and which nobody
 // reads: SIGTERM ends them.
-func TestFullPipeEnds(t *testing.T) {
+func TestFullPipeEnds(t *testing.T) { endsThoughUnread(t, os.Pipe) }
+
+// TestFullSocketEnds is TestFullPipeEnds for a socket, as the journal has one.
+func TestFullSocketEnds(t *testing.T) {
+	endsThoughUnread(t, func() (read, write *os.File, err error) {
+		ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		return os.NewFile(uintptr(ends[0]), "socket"), os.NewFile(uintptr(ends[1]), "socket"), err
+	})
+}
+
+func endsThoughUnread(t *testing.T, open func() (read, write *os.File, err error)) {
 	b := newBench(t, 2)
 	for _, args := range [][]string{
 		{"--help"}, {"version"}, {"doctor"}, {"stats"}, {"stats", "--json"}, {"stats", "--events"},
 		{"xconnect", "list"}, {"xconnect", "status"}, {"xconnect", "add", "sw0", "nowhere0"},
 	} {
-		read, full, err := os.Pipe()
+		read, full, err := open()
 		b.check(err)
 		defer read.Close()
 		fill(t, full)
 		cmd := ebpftop(t, args...)
-		cmd.Stdout, cmd.Stderr = full, full
+		cmd.Stdout, cmd.Stderr = full, full // which makes it block
 		b.check(b.hub.Start(cmd))
 		b.check(full.Close())
 		ended := make(chan struct{})
@@ -51,7 +61,7 @@ func TestFullPipeEnds(t *testing.T) {
 	b.awaitBare(b.hub, port(0), port(1))
 }
 
-// fill writes to a pipe until it takes no more.
+// fill writes to a pipe or socket until it takes no more.
 func fill(t *testing.T, pipe *os.File) {
 	t.Helper()
 	connection, err := pipe.SyscallConn()
