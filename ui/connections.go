@@ -218,17 +218,17 @@ func (p *connectionsPane) info(a area) string {
 }
 
 // describe is all that is known of one connection.
-func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
+func (p *connectionsPane) describe(a area, c *probes.Connection) []fact {
 	s := a.styleSet
 	by := []string{c.Interface}
 	if len(c.Path) > 1 {
 		by = c.Path
 	}
-	pairs := [][2]string{
-		{"connection", s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + strings.Join(by, " > "))},
-		{"received", totals(s, "", c.RXPackets, c.RXBytes) + ", now " + s.units.rate(c.RXBPS)},
-		{"sent", totals(s, "", c.TXPackets, c.TXBytes) + ", now " + s.units.rate(c.TXBPS)},
-		{"seen", "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},
+	pairs := []fact{
+		{name: "connection", value: s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + strings.Join(by, " > "))},
+		{name: "received", value: totals(s, "", c.RXPackets, c.RXBytes) + ", now " + s.units.rate(c.RXBPS)},
+		{name: "sent", value: totals(s, "", c.TXPackets, c.TXBytes) + ", now " + s.units.rate(c.TXBPS)},
+		{name: "seen", value: "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},
 	}
 	pairs = slices.Insert(pairs, 1, describeOwner(s, c.Owner, c.OwnerReason)...)
 	if c.Protocol == "tcp" {
@@ -236,7 +236,7 @@ func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
 		if !c.ClosedAt.IsZero() {
 			said += ", closed " + short(p.now.Sub(c.ClosedAt)) + " ago"
 		}
-		pairs = append(pairs, [2]string{"TCP", said})
+		pairs = append(pairs, fact{name: "TCP", value: said})
 	}
 	return pairs
 }
@@ -246,4 +246,15 @@ func (p *connectionsPane) copy(s *styleSet) copied {
 		return p.sums.copy(s, groupColumns(p.by), func(g *snapshot.Group) any { return g })
 	}
 	return p.list.copy(s, p.columns(copyWidth), func(c *probes.Connection) any { return c })
+}
+
+func (p *connectionsPane) Subject() (subject snapshot.Subject) {
+	if p.by != snapshot.ByNothing {
+		if g := p.sums.selected(); g != nil {
+			subject = snapshot.Subject{Kind: snapshot.OfGroup, By: g.By, Group: g.ID}
+		}
+	} else if c := p.list.selected(); c != nil {
+		subject = snapshot.ConnectionSubject(c)
+	}
+	return subject
 }

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 // crossConnectsPane lists the pairs of interfaces that are connected, all
@@ -15,20 +16,14 @@ import (
 type crossConnectsPane struct {
 	keys    keyMap
 	dialogs *pairDialogs
-	list    list[pairKey, probes.CrossConnect]
+	list    list[snapshot.PairKey, probes.CrossConnect]
 	general []remark // what is wrong, but with no pair
 	unknown bool     // there may be pairs that are not listed
 }
 
-// pairKey identifies a row. A trial that replaces a pair has two of its name.
-type pairKey struct {
-	a, b    string
-	removed bool
-}
-
 func newCrossConnectsPane(keys keyMap, d *pairDialogs) *crossConnectsPane {
-	return &crossConnectsPane{keys: keys, dialogs: d, list: list[pairKey, probes.CrossConnect]{
-		key:         func(c *probes.CrossConnect) pairKey { return pairKey{c.A, c.B, c.Removed} },
+	return &crossConnectsPane{keys: keys, dialogs: d, list: list[snapshot.PairKey, probes.CrossConnect]{
+		key:         snapshot.PairKeyOf,
 		describe:    describePair,
 		detailsRoom: mostOf,
 		headingFrom: 2,
@@ -182,11 +177,11 @@ func (p *crossConnectsPane) troubled() *probes.CrossConnect {
 }
 
 // describePair is all that is known of one pair.
-func describePair(a area, c *probes.CrossConnect) [][2]string {
+func describePair(a area, c *probes.CrossConnect) []fact {
 	s := a.styleSet
-	out := [][2]string{{"pair", s.Escape(pairName(c) + ", " + pairState(c) + ", " + fate(c))}}
+	out := []fact{{name: "pair", value: s.Escape(pairName(c) + ", " + pairState(c) + ", " + fate(c))}}
 	if c.Reason != "" {
-		out = append(out, [2]string{"reason", s.Escape(c.Reason)})
+		out = append(out, fact{name: "reason", value: s.Escape(c.Reason)})
 	}
 	out = append(out, wayDetails(s, c.A+" to "+c.B, &c.AToB)...)
 	if c.A != c.B {
@@ -195,7 +190,7 @@ func describePair(a area, c *probes.CrossConnect) [][2]string {
 	return out
 }
 
-func wayDetails(s *styleSet, name string, w *probes.Leg) [][2]string {
+func wayDetails(s *styleSet, name string, w *probes.Leg) []fact {
 	by := "no datapath"
 	if w.Datapath != "" {
 		by = "by " + string(w.Datapath)
@@ -210,12 +205,19 @@ func wayDetails(s *styleSet, name string, w *probes.Leg) [][2]string {
 			lost += ": " + w.DropReason
 		}
 	}
-	return [][2]string{
-		{s.Escape(name), s.Escape(by) + ", now " + siUnit(w.PPS, "pps") + ", " + s.units.rate(w.BPS)},
-		{"", s.Escape(fmt.Sprintf("%s packets in (%s), %s out, %s", count(w.Packets), s.units.size(w.Bytes), count(w.Out()), lost))},
+	return []fact{
+		{name: s.Escape(name), value: s.Escape(by) + ", now " + siUnit(w.PPS, "pps") + ", " + s.units.rate(w.BPS)},
+		{value: s.Escape(fmt.Sprintf("%s packets in (%s), %s out, %s", count(w.Packets), s.units.size(w.Bytes), count(w.Out()), lost))},
 	}
 }
 
 func (p *crossConnectsPane) copy(s *styleSet) copied {
 	return p.list.copy(s, p.columns(copyWidth), func(c *probes.CrossConnect) any { return c })
+}
+
+func (p *crossConnectsPane) Subject() (subject snapshot.Subject) {
+	if c := p.list.selected(); c != nil {
+		subject = snapshot.Subject{Kind: snapshot.OfPair, Pair: snapshot.PairKeyOf(c)}
+	}
+	return subject
 }

@@ -28,8 +28,11 @@ func (m *model) lines() []string {
 	}
 	body := h - len(out) - footerLines
 	panes := m.body
-	if m.help {
+	switch {
+	case m.help:
 		panes = m.helpPane
+	case m.details.top() != nil:
+		panes = m.detailPane
 	}
 	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
 	letters := m.dialogs.open == nil && !m.typing()
@@ -47,6 +50,11 @@ func tooSmall(w, h int) []string {
 }
 
 func (m *model) helpPane(w, h int) []string { return helpPane(&m.styles, m.keys, w, h) }
+
+func (m *model) detailPane(w, h int) []string {
+	a := area{Width: w - 2, Height: h - 2, styleSet: &m.styles, Focused: m.dialogs.open == nil, Zoomed: true}
+	return bordered(m.details.View(a), a, w, h)
+}
 
 func (m *model) body(w, h int) []string {
 	places := arrange(w, h, m.focus, m.zoomed, len(m.shown.Interfaces), len(m.shown.CrossConnects))

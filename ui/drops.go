@@ -111,7 +111,7 @@ func (p *dropsPane) info(a area) string {
 }
 
 // describe is all that is known of one row, and the latest packets.
-func (p *dropsPane) describe(a area, d *probes.Drop) [][2]string {
+func (p *dropsPane) describe(a area, d *probes.Drop) []fact {
 	s := a.styleSet
 	what := d.Reason + " on " + d.Interface + ", " + d.Protocol + ": " + count(d.Packets) + " packets"
 	if by := dropper(d); by != "" {
@@ -124,10 +124,10 @@ func (p *dropsPane) describe(a area, d *probes.Drop) [][2]string {
 	if p.shown.Unknown != "" {
 		meaning += " The kernel tells of no other drops: " + p.shown.Unknown
 	}
-	out := [][2]string{{"dropped", s.Escape(what)}, {"meaning", s.Escape(meaning)}}
+	out := []fact{{name: "dropped", value: s.Escape(what)}, {name: "meaning", value: s.Escape(meaning)}}
 	name := "latest"
 	for i := range d.Latest {
-		out = append(out, [2]string{name, s.Escape(p.packet(&d.Latest[i]))})
+		out = append(out, fact{name, s.Escape(p.packet(&d.Latest[i])), snapshot.OwnerSubject(d.Latest[i].Owner)})
 		name = ""
 	}
 	return out
@@ -152,4 +152,11 @@ func (p *dropsPane) packet(d *probes.DroppedPacket) string {
 
 func (p *dropsPane) copy(s *styleSet) copied {
 	return p.list.copy(s, p.columns(), func(d *probes.Drop) any { return d })
+}
+
+func (p *dropsPane) Subject() (subject snapshot.Subject) {
+	if d := p.list.selected(); d != nil {
+		subject = snapshot.Subject{Kind: snapshot.OfDrop, Number: d.ID}
+	}
+	return subject
 }

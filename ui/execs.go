@@ -110,7 +110,7 @@ func parent(pid uint32) string {
 }
 
 // describe is all that is known of one program.
-func (p *execsPane) describe(a area, e *snapshot.Exec) [][2]string {
+func (p *execsPane) describe(a area, e *snapshot.Exec) []fact {
 	s := a.styleSet
 	who := s.Escape(e.Comm) + ", pid " + strconv.FormatUint(uint64(e.PID), 10) +
 		", parent " + parent(e.PPID) + ", uid " + strconv.FormatUint(uint64(e.UID), 10) +
@@ -119,16 +119,16 @@ func (p *execsPane) describe(a area, e *snapshot.Exec) [][2]string {
 	if p.shown.ArgsLeftOut {
 		command = s.Faint.Paint("not known, because of --no-args")
 	}
-	pairs := [][2]string{
-		{"program", who},
-		{"file", s.Escape(e.Filename)},
-		{"command", command},
+	pairs := []fact{
+		{name: "program", value: who},
+		{name: "file", value: s.Escape(e.Filename)},
+		{name: "command", value: command},
 	}
 	if len(e.Ancestors) > 0 {
-		pairs = append(pairs, [2]string{"started by", s.Escape(chain(e.Ancestors))})
+		pairs = append(pairs, fact{name: "started by", value: s.Escape(chain(e.Ancestors))})
 	}
 	if runs := placeWords(e.Unit, e.Container, e.Pod, e.Hostname, e.Cgroup); runs != "" {
-		pairs = append(pairs, [2]string{"runs in", s.Escape(runs)})
+		pairs = append(pairs, fact{name: "runs in", value: s.Escape(runs)})
 	}
 	return pairs
 }
@@ -144,4 +144,11 @@ func chain(ancestors []probes.Ancestor) string {
 
 func (p *execsPane) copy(s *styleSet) copied {
 	return p.list.copy(s, p.columns(copyWidth), func(e *snapshot.Exec) any { return &e.Exec })
+}
+
+func (p *execsPane) Subject() (subject snapshot.Subject) {
+	if e := p.list.selected(); e != nil {
+		subject = snapshot.Subject{Kind: snapshot.OfExec, Number: e.Number}
+	}
+	return subject
 }

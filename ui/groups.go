@@ -50,13 +50,13 @@ func groupColumns(by snapshot.GroupBy) []column[snapshot.Group] {
 }
 
 // describeGroup is all that is known of a group.
-func describeGroup(a area, g *snapshot.Group) [][2]string {
+func describeGroup(a area, g *snapshot.Group) []fact {
 	s := a.styleSet
-	pairs := [][2]string{
-		{string(g.By), s.Escape(g.Key)},
-		{"connections", count(uint64(g.Connections)) + ", " + count(g.ConnectionsEnded) + " ended"},
-		{"received", totals(s, "", g.RXPackets, g.RXBytes) + ", now " + s.units.rate(g.RXBPS)},
-		{"sent", totals(s, "", g.TXPackets, g.TXBytes) + ", now " + s.units.rate(g.TXBPS)},
+	pairs := []fact{
+		{name: string(g.By), value: s.Escape(g.Key)},
+		{name: "connections", value: count(uint64(g.Connections)) + ", " + count(g.ConnectionsEnded) + " ended"},
+		{name: "received", value: totals(s, "", g.RXPackets, g.RXBytes) + ", now " + s.units.rate(g.RXBPS)},
+		{name: "sent", value: totals(s, "", g.TXPackets, g.TXBytes) + ", now " + s.units.rate(g.TXBPS)},
 	}
 	if g.By == snapshot.ByOwner && g.Owner != nil {
 		pairs = append(describeOwner(s, g.Owner, probes.NoReason), pairs[1:]...)

@@ -47,7 +47,7 @@ func (p *interfacesPane) Keys() []key.Binding {
 	case p.folding != nil:
 		return []key.Binding{p.keys.Open, p.keys.Fold}
 	}
-	return []key.Binding{p.keys.Scope}
+	return []key.Binding{p.keys.Narrow}
 }
 
 // moreKeys are keys for a footer with more room.
@@ -94,9 +94,9 @@ func (p *interfacesPane) press(msg tea.KeyPressMsg) {
 	case row == nil:
 	case key.Matches(msg, p.keys.Open) && p.folding != nil && row.Members != nil:
 		p.folding = p.folding.Toggle(row.Key())
-	case key.Matches(msg, p.keys.Scope) && p.scope == row.Name:
+	case key.Matches(msg, p.keys.Narrow) && p.scope == row.Name:
 		p.scope = ""
-	case key.Matches(msg, p.keys.Scope):
+	case key.Matches(msg, p.keys.Narrow):
 		p.scope, p.scoped = row.Name, row.Key()
 	}
 }
@@ -178,7 +178,7 @@ func stateGlyph(s *styleSet, state string) (string, ink) {
 }
 
 // describeInterface is all that is known of one interface.
-func describeInterface(a area, i *snapshot.Interface) [][2]string {
+func describeInterface(a area, i *snapshot.Interface) []fact {
 	s := a.styleSet
 	addresses := make([]string, len(i.Addresses))
 	for n, address := range i.Addresses {
@@ -192,33 +192,44 @@ func describeInterface(a area, i *snapshot.Interface) [][2]string {
 		hook += ": " + i.HookReason
 	}
 	d := &i.Driver
-	lines := [][2]string{
-		{"interface", s.Escape(fmt.Sprintf("%s (index %d), %s, %s, MTU %d, %s",
+	lines := []fact{
+		{name: "interface", value: s.Escape(fmt.Sprintf("%s (index %d), %s, %s, MTU %d, %s",
 			i.Name, i.Ifindex, orNone(i.Kind), i.State, i.MTU, orNone(i.MAC)))},
-		{"hook", s.Escape(hook)},
-		{"addresses", s.Escape(orNone(strings.Join(addresses, "  ")))},
-		{"counted", totals(s, "received", i.RXPackets, i.RXBytes) + "; " + totals(s, "sent", i.TXPackets, i.TXBytes)},
+		{name: "hook", value: s.Escape(hook)},
+		{name: "addresses", value: s.Escape(orNone(strings.Join(addresses, "  ")))},
+		{name: "counted", value: totals(s, "received", i.RXPackets, i.RXBytes) + "; " + totals(s, "sent", i.TXPackets, i.TXBytes)},
 	}
 	if i.Folded {
 		t := &i.Traffic
-		lines = append(lines, [2]string{"group", totals(s, "received", t.RXPackets, t.RXBytes) + "; " +
+		lines = append(lines, fact{name: "group", value: totals(s, "received", t.RXPackets, t.RXBytes) + "; " +
 			totals(s, "sent", t.TXPackets, t.TXBytes) + s.Escape(", with "+strings.Join(i.Members, " "))})
 	}
 	if i.Master != "" {
-		lines = append(lines, [2]string{"master", s.Escape(i.Master)})
+		lines = append(lines, fact{"master", s.Escape(i.Master), snapshot.NamedInterface(i.Master)})
 	}
 	if i.Peer != nil {
-		lines = append(lines, [2]string{"peer", s.Escape(describePeer(i.Peer))})
+		lines = append(lines, fact{"peer", s.Escape(describePeer(i.Peer)), peerSubject(i)})
 	}
-	lines = append(lines, [][2]string{
-		{"driver rx", totals(s, "", d.RXPackets, d.RXBytes) + ", " + failures(d.RXDropped, d.RXErrors)},
-		{"driver tx", totals(s, "", d.TXPackets, d.TXBytes) + ", " + failures(d.TXDropped, d.TXErrors)},
-		{"others", s.Escape(orNone(strings.Join(i.Foreign, ", ")))},
+	lines = append(lines, []fact{
+		{name: "driver rx", value: totals(s, "", d.RXPackets, d.RXBytes) + ", " + failures(d.RXDropped, d.RXErrors)},
+		{name: "driver tx", value: totals(s, "", d.TXPackets, d.TXBytes) + ", " + failures(d.TXDropped, d.TXErrors)},
+		{name: "others", value: s.Escape(orNone(strings.Join(i.Foreign, ", ")))},
 	}...)
 	if i.Discrepancy != "" {
-		lines = append(lines, [2]string{"unseen", s.Escape(i.Discrepancy)})
+		lines = append(lines, fact{name: "unseen", value: s.Escape(i.Discrepancy)})
 	}
 	return lines
+}
+
+// peerSubject is the peer of an interface, if it is watched.
+func peerSubject(i *snapshot.Interface) (subject snapshot.Subject) {
+	switch key, isWatched := i.Peer.Key(); {
+	case isWatched:
+		subject = snapshot.Subject{Kind: snapshot.OfInterface, Interface: key, Name: i.Peer.Name}
+	case i.Peer.NetNSID == nil && i.NetNS == "":
+		subject = snapshot.NamedInterface(i.Peer.Name)
+	}
+	return subject
 }
 
 // describePeer is all that is known of the other end of a veth.
@@ -266,4 +277,11 @@ func orNone(s string) string {
 
 func (p *interfacesPane) copy(s *styleSet) copied {
 	return p.list.copy(s, p.columns(copyWidth), func(i *snapshot.Interface) any { return i.Interface })
+}
+
+func (p *interfacesPane) Subject() (subject snapshot.Subject) {
+	if i := p.list.selected(); i != nil {
+		subject = snapshot.InterfaceSubject(i.Interface)
+	}
+	return subject
 }

@@ -112,7 +112,7 @@ func TestInterfaceKeys(t *testing.T) {
 	u.press("/", "ETH9")
 	u.waitForText("1 of 6")
 	u.waitForNoText("▾ br0")
-	u.press("\r", "\r")
+	u.press("\r", "n")
 	u.waitForText("Connections of veth9a41c7e")
 	u.press("\x1b")
 	u.waitForText("▾ br0") // the filter is left first, then the interface
@@ -129,7 +129,7 @@ func TestScopeFollows(t *testing.T) {
 	p := shown()
 	show := func(rows ...probes.Interface) { p.Update(snapshotMsg{showing(rows...)}) }
 	show(probes.Interface{Name: "eth0", Ifindex: 2})
-	p.Update(tea.KeyPressMsg{Code: tea.KeyEnter})
+	p.Update(tea.KeyPressMsg{Code: 'n', Text: "n"})
 	for _, step := range []struct {
 		rows []probes.Interface
 		want string

@@ -43,7 +43,7 @@ func TestKeysFocus(t *testing.T) {
 	u.waitForFocus("Connections")
 	u.waitForText("s sort")
 	u.press("1")
-	u.waitForText("enter narrow")
+	u.waitForText("enter open  n narrow")
 }
 
 func TestKeysZoom(t *testing.T) {
@@ -154,7 +154,7 @@ func TestKeysFilter(t *testing.T) {
 func TestKeysScope(t *testing.T) {
 	u := start(t, 120, 40)
 	u.feed(livelySamples(9)...)
-	u.press("j", "\r")
+	u.press("j", "n")
 	u.waitForText("Protocols of eth0")
 	u.waitForText("Connections of eth0")
 	u.press("\x1b")

@@ -14,7 +14,7 @@ type list[K comparable, R any] struct {
 	key         func(*R) K                   // by which a row is found again
 	find        func(K) (int, bool)          // where a row is now; nil goes through the rows
 	newestFirst bool                         // rows are the oldest first, and shown the other way round
-	describe    func(area, *R) [][2]string   // names and values of all that is known of a row
+	describe    func(area, *R) []fact        // all that is known of a row
 	detailsRoom func(height int) (lines int) // what describe may take of a zoomed pane
 	headingFrom int                          // height from which there is room for a heading
 	orders      []string                     // what the orders of its rows are called; nil: there is one

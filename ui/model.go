@@ -22,6 +22,7 @@ type model struct {
 	interfaces  *interfacesPane
 	connections *connectionsPane
 	dialogs     *pairDialogs
+	details     detailPages
 
 	snapshots latest.Box[*snapshot.Snapshot]
 	queries   latest.Box[snapshot.Query]
@@ -68,14 +69,16 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 		done:        done,
 		stopWarning: opts.StopWarning,
 	}
+	execs, drops := newExecsPane(keys, opts.Location), newDropsPane(keys, opts.Location)
 	m.panes = [paneCount]pane{
 		interfacesAt:    m.interfaces,
 		protocolsAt:     newProtocolsPane(keys),
 		connectionsAt:   m.connections,
-		execsAt:         newExecsPane(keys, opts.Location),
-		dropsAt:         newDropsPane(keys, opts.Location),
+		execsAt:         execs,
+		dropsAt:         drops,
 		crossConnectsAt: newCrossConnectsPane(keys, m.dialogs),
 	}
+	m.details = detailPages{keys: keys, teller: teller{connections: m.connections, execs: execs, drops: drops, zone: opts.Location}}
 	return m
 }
 
@@ -105,6 +108,7 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 		for _, p := range m.panes {
 			cmds = append(cmds, p.Update(msg))
 		}
+		m.details.show(msg)
 		cmd = tea.Batch(cmds...)
 	case tea.PasteMsg:
 		if m.dialogs.open != nil {
@@ -157,7 +161,7 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Confirm):
 		return m.dialogs.confirm()
 	case key.Matches(msg, k.Connect):
-		m.focus, m.help = crossConnectsAt, false
+		m.focus, m.help, m.details.open = crossConnectsAt, false, nil
 		return m.dialogs.connect()
 	case key.Matches(msg, k.Help):
 		m.help = !m.help
@@ -181,7 +185,10 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		return m.setInterval(slower(m.header.every))
 	case key.Matches(msg, k.Faster):
 		return m.setInterval(faster(m.header.every))
-	case !m.help:
+	case m.help:
+	case m.details.top() != nil && m.details.press(msg):
+	case m.details.top() != nil && !key.Matches(msg, k.Pane):
+	default:
 		return m.pressPane(msg)
 	}
 	return nil
@@ -197,8 +204,10 @@ func (m *model) pressPane(msg tea.KeyPressMsg) tea.Cmd {
 		m.focus = (m.focus + paneCount - 1) % paneCount
 	case key.Matches(msg, k.Pane):
 		if n := int(msg.String()[0] - '1'); n < paneCount {
-			m.focus = n
+			m.focus, m.details.open = n, nil
 		}
+	case key.Matches(msg, k.Detail):
+		m.details.enter(m.panes[m.focus].Subject())
 	case key.Matches(msg, k.Zoom):
 		m.zoomed = !m.zoomed
 	case key.Matches(msg, k.Filter):
@@ -230,6 +239,7 @@ func (m *model) back() {
 	switch {
 	case m.help:
 		m.help = false
+	case m.details.back():
 	case f != nil && f.back():
 	case m.zoomed:
 		m.zoomed = false
@@ -242,7 +252,7 @@ func (m *model) back() {
 
 // ask tells the presenter what to show, where that has changed.
 func (m *model) ask() {
-	q := snapshot.Query{Paused: m.header.paused, Since: m.since}
+	q := snapshot.Query{Paused: m.header.paused, Since: m.since, Detail: m.details.subject()}
 	m.interfaces.ask(&q)
 	m.connections.ask(&q)
 	if q != m.asked {
@@ -262,6 +272,9 @@ func (m *model) keysNow() []key.Binding {
 	case m.help:
 		return []key.Binding{k.Back, k.Pause, k.Quit, k.Interval}
 	}
+	if m.details.top() != nil {
+		return append(m.details.Keys(), k.Pause, k.Help, k.Quit, k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
+	}
 	zoom, pause := k.Zoom, k.Pause
 	if m.zoomed {
 		zoom.SetHelp(zoom.Help().Key, "unzoom")
@@ -272,6 +285,9 @@ func (m *model) keysNow() []key.Binding {
 	keys := slices.Clone(m.panes[m.focus].Keys())
 	if m.connections.list.filtered() || m.interfaces.list.filtered() || m.interfaces.scope != "" {
 		keys = append(keys, k.Back)
+	}
+	if m.panes[m.focus].Subject().Kind != snapshot.OfNothing {
+		keys = append([]key.Binding{k.Detail}, keys...)
 	}
 	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
 	keys = append(append(keys, m.dialogs.Keys()...), k.Interval, k.Save, k.CopyText, k.Units, k.Reset)

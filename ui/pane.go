@@ -19,6 +19,8 @@ type pane interface {
 	// View draws at most area.Height lines of at most area.Width cells, and
 	// what stands in the upper edge of its border.
 	View(area area) view
+	// Subject is what is selected, for its detail; nothing if no row is.
+	Subject() snapshot.Subject
 	// Keys are those the pane answers to, for the footer.
 	Keys() []key.Binding
 }

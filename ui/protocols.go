@@ -104,15 +104,18 @@ func (p *protocolsPane) View(a area) view {
 	return v
 }
 
+// chart draws one with a scale of its own.
+func (p *protocolsPane) chart(a area, what string, values []float64, height int) []string {
+	return chart(a, what, values, roundUp(highest(values[max(0, len(values)-(a.Width-2)):])), height)
+}
+
 // minChart is the height below which a chart is not worth its place.
 const minChart = 5
 
-// chart draws the traffic in one direction over time, for places where the
-// table leaves room.
-func (p *protocolsPane) chart(a area, what string, values []float64, height int) []string {
+// chart draws traffic over time, up to top, for places where the table leaves room.
+func chart(a area, what string, values []float64, top float64, height int) []string {
 	s := a.styleSet
 	values = values[max(0, len(values)-(a.Width-2)):]
-	top := roundUp(highest(values))
 	label := what + ", last " + (snapshot.HistoryStep * time.Duration(len(values))).String()
 	scale := s.units.rate(top)
 	out := []string{" " + s.Faint.Paint(label+blanks(a.Width-2-cells(label)-cells(scale))+scale)}
@@ -132,4 +135,11 @@ func share(s *styleSet, v float64) cell {
 
 func (p *protocolsPane) copy(s *styleSet) copied {
 	return p.list.copy(s, p.columns(s, true), func(r *snapshot.Protocol) any { return r })
+}
+
+func (p *protocolsPane) Subject() (subject snapshot.Subject) {
+	if r := p.list.selected(); r != nil {
+		subject = snapshot.ProtocolSubject(r.Name)
+	}
+	return subject
 }

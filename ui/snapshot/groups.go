@@ -145,6 +145,14 @@ func (g *Group) add(c *probes.Connection) {
 	}
 }
 
+// addListed adds one that is listed now.
+func (g *Group) addListed(c *probes.Connection) {
+	g.add(c)
+	g.Connections++
+	g.RXBPS += c.RXBPS
+	g.TXBPS += c.TXBPS
+}
+
 // restKey is the group of what ended while there were too many groups.
 var restKey = GroupKey{name: "others, ended"}
 
@@ -203,10 +211,7 @@ func (l *Ledger) Groups(by GroupBy, s *probes.Sample) []Group {
 			sum = &Group{}
 			sums[key] = sum
 		}
-		sum.add(c)
-		sum.Connections++
-		sum.RXBPS += c.RXBPS
-		sum.TXBPS += c.TXBPS
+		sum.addListed(c)
 	}
 	groups := make([]Group, 0, len(sums))
 	for key, sum := range sums {

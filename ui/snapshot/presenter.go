@@ -40,6 +40,7 @@ type Presenter struct {
 	drops     probes.Drops                     // of shown, ranked
 	log       execLog
 	ledger    *Ledger
+	trails    trails
 	frozen    map[GroupBy][]Group // nil unless paused
 	ended     bool
 	built     time.Time
@@ -159,6 +160,7 @@ func (p *Presenter) record(s *probes.Sample) {
 	// interfaces' sake.
 	p.history.add(seriesKey{"", execSeries}, s.Execs.PerSecond, s.Interval)
 	p.history.add(seriesKey{"", dropSeries}, s.Drops.PerSecond, s.Interval)
+	p.trails.record(s, p.history)
 	p.recordProtocols(s.Totals.Protocols, s.Interval)
 	p.recordProtocols(s.Protocols, s.Interval)
 }
@@ -181,6 +183,7 @@ func (p *Presenter) recordProtocols(rows []probes.Protocol, interval time.Durati
 func (p *Presenter) Ask(q Query) {
 	old := p.query
 	p.query = q
+	p.trails.want(q.Detail, p.history)
 	if p.shown == nil {
 		return
 	}
@@ -206,6 +209,9 @@ func (p *Presenter) Ask(q Query) {
 	}
 	if q.IsFolded() != old.IsFolded() {
 		p.ranked = p.rank(p.shown)
+	}
+	if q.Detail != old.Detail || q.Since != old.Since || q.Scope != old.Scope {
+		p.snapshot.Detail = p.detail()
 	}
 	if !q.sameInterfaces(p.snapshot.InterfaceRows.Query) {
 		p.snapshot.InterfaceRows = selectInterfaces(p.ranked, q)
@@ -273,6 +279,9 @@ func (p *Presenter) Publish() {
 	p.snapshot.OthersUnknown, p.snapshot.InspectorNews = p.sample.OthersUnknown, p.sample.InspectorNews
 	p.snapshot.KeptUnknown = p.sample.KeptUnknown
 	p.snapshot.PairsTime = p.sample.Time
+	if p.query.Detail.Kind == OfPair { // also while paused
+		p.snapshot.Detail = p.detail()
+	}
 	p.snapshot.Ended = p.ended
 	out := p.snapshot
 	p.Snapshots.Put(&out)
@@ -309,5 +318,6 @@ func (p *Presenter) build() {
 		Drops:         Drops{Drops: p.drops, History: p.history.values(seriesKey{"", dropSeries})},
 		Lost:          s.Lost,
 		Self:          p.self,
+		Detail:        p.detail(),
 	}
 }

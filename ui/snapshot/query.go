@@ -13,8 +13,9 @@ type Query struct {
 	Need        int      // rows of the connection table, from the first
 	Page        int      // rows the pane shows
 	Pin         ConnectionKey
-	Pinned      bool // find the row of Pin
-	PinAt       int  // where it is to stay among the busiest
+	Pinned      bool    // find the row of Pin
+	Detail      Subject // what more is to be known of
+	PinAt       int     // where it is to stay among the busiest
 }
 
 // sameConnections reports whether rows chosen for o serve q as well. Where the cursor

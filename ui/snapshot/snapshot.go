@@ -21,6 +21,7 @@ type Snapshot struct {
 	Protocols     Protocols
 	Connections   Connections
 	Noticed       Noticed
+	Detail        *Detail // of what the query says; nil: of nothing
 	Groups        []Group // by what the query says; the busiest first
 	// OwnersProblem is as in probes.Sample.
 	OwnersProblem string
