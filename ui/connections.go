@@ -171,10 +171,7 @@ func (p *connectionsPane) idle(at slot, c *probes.Connection) cell {
 }
 
 func (p *connectionsPane) View(a area) view {
-	v := view{Title: p.Name(), Info: p.info(a)}
-	if scope := p.shown.Query.Scope; scope != "" {
-		v.Title += " of " + a.styleSet.Escape(scope)
-	}
+	v := view{Title: titled(a, p.Name(), p.shown.Narrowed), Info: p.info(a)}
 	v.Lines = p.list.filterLine(a.styleSet)
 	switch {
 	case p.by != snapshot.ByNothing:
@@ -186,7 +183,7 @@ func (p *connectionsPane) View(a area) view {
 		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, append(p.noticedLines(a), p.list.details(a, nil)...))
 		v.Scroll = p.list.scroll()
 	case p.list.fresh:
-		v.Lines = append(v.Lines, empty(a, p.nothing())...)
+		v.Lines = append(v.Lines, empty(a, a.styleSet.Escape(p.nothing()))...)
 	}
 	return v
 }
@@ -198,7 +195,7 @@ func (p *connectionsPane) nothing() string {
 	case p.list.filtered():
 		return "no connection matches the filter"
 	default:
-		return "no connections on this interface yet"
+		return "no connections of " + p.shown.Narrowed + " now"
 	}
 }
 
@@ -211,7 +208,7 @@ func (p *connectionsPane) info(a area) string {
 	if p.shown.Matching != p.shown.Total {
 		text = count(uint64(p.shown.Matching)) + " of " + text
 	}
-	if a.Width >= 60 {
+	if a.Width >= 60 && p.shown.Narrowed == "" {
 		text += s.glyphs.Separator + strings.TrimSpace(siColumn(p.shown.PerSecond)) + " new/s"
 	}
 	return s.Faint.Paint(text+s.glyphs.Separator) + p.list.order()
@@ -257,4 +254,15 @@ func (p *connectionsPane) Subject() (subject snapshot.Subject) {
 		subject = snapshot.ConnectionSubject(c)
 	}
 	return subject
+}
+
+func (p *connectionsPane) Selected() *snapshot.Detail {
+	if p.by != snapshot.ByNothing {
+		if g := p.sums.selected(); g != nil {
+			return &snapshot.Detail{Group: g}
+		}
+	} else if c := p.list.selected(); c != nil {
+		return &snapshot.Detail{Connection: c}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -18,6 +19,7 @@ type crossConnectsPane struct {
 	dialogs *pairDialogs
 	list    list[snapshot.PairKey, probes.CrossConnect]
 	general []remark // what is wrong, but with no pair
+	hidden  int      // pairs of other interfaces than what is narrowed to
 	unknown bool     // there may be pairs that are not listed
 }
 
@@ -43,7 +45,8 @@ func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.note(msg)
-		p.list.show(msg.CrossConnects, len(msg.CrossConnects))
+		p.list.show(msg.PairRows, len(msg.PairRows))
+		p.hidden = len(msg.CrossConnects) - len(msg.PairRows)
 	case tea.KeyPressMsg:
 		pair := p.list.selected()
 		switch {
@@ -93,7 +96,11 @@ func (p *crossConnectsPane) View(a area) view {
 		v.Lines = append(empty(a, p.nothing(a.Width)), remarks(a, p.problems(s))...)
 		return v
 	}
-	v.Info = s.Faint.Paint(count(uint64(p.list.total)))
+	text := count(uint64(p.list.total))
+	if p.hidden > 0 {
+		text += " of " + count(uint64(p.list.total+p.hidden))
+	}
+	v.Info = s.Faint.Paint(text)
 	if !p.dialogs.possible() {
 		v.Info += s.Faint.Paint(s.glyphs.Separator + "read only")
 	}
@@ -110,6 +117,8 @@ func (p *crossConnectsPane) nothing(width int) string {
 		return "none (read only)"
 	case !p.list.fresh:
 		return "waiting for the first sample"
+	case p.hidden > 0:
+		return "none of " + strconv.Itoa(p.hidden) + " is of what is narrowed to"
 	case p.unknown:
 		invitation = "none of ours: press a to add one"
 	}
@@ -220,4 +229,11 @@ func (p *crossConnectsPane) Subject() (subject snapshot.Subject) {
 		subject = snapshot.Subject{Kind: snapshot.OfPair, Pair: snapshot.PairKeyOf(c)}
 	}
 	return subject
+}
+
+func (p *crossConnectsPane) Selected() *snapshot.Detail {
+	if row := p.list.selected(); row != nil {
+		return &snapshot.Detail{Pair: row}
+	}
+	return nil
 }

@@ -22,6 +22,10 @@ func (m *model) lines() []string {
 	if w < minWidth || h < minHeight {
 		return tooSmall(w, h)
 	}
+	m.header.narrowed = ""
+	if !m.narrowed.isNone() {
+		m.header.narrowed = m.narrowed.subject.String()
+	}
 	out := m.header.lines(&m.styles, &m.shown, w)
 	if w < headWidth || h < headHeight {
 		out = []string{m.header.line(&m.styles, &m.shown, w)}

@@ -77,13 +77,15 @@ func dropper(d *probes.Drop) string {
 }
 
 func (p *dropsPane) View(a area) view {
-	v := view{Title: p.Name()}
+	v := view{Title: titled(a, p.Name(), p.shown.Narrowed)}
 	switch {
 	case !p.list.fresh:
 	case p.shown.LeftOut:
 		v.Lines = empty(a, "not watched, because of --no-drops")
 	case p.list.total == 0 && p.shown.Unknown != "":
 		v.Lines = empty(a, "not available: "+a.styleSet.Escape(p.shown.Unknown))
+	case p.list.total == 0 && p.shown.Narrowed != "":
+		v.Lines = empty(a, "no drops are known to be of "+a.styleSet.Escape(p.shown.Narrowed))
 	case p.list.total == 0:
 		v.Lines = empty(a, "nothing dropped yet")
 	default:
@@ -97,6 +99,9 @@ func (p *dropsPane) View(a area) view {
 // info is the rate, a sparkline and, where there is room, totals.
 func (p *dropsPane) info(a area) string {
 	s := a.styleSet
+	if p.shown.Narrowed != "" {
+		return s.Faint.Paint(count(uint64(len(p.shown.Rows))) + " reasons")
+	}
 	out := s.Faint.Paint(strings.TrimSpace(siColumn(p.shown.PerSecond)) + "/s")
 	if a.Width >= 50 {
 		out = s.Faint.Paint(count(p.shown.Total)+" dropped") + "  " + out
@@ -159,4 +164,11 @@ func (p *dropsPane) Subject() (subject snapshot.Subject) {
 		subject = snapshot.Subject{Kind: snapshot.OfDrop, Number: d.ID}
 	}
 	return subject
+}
+
+func (p *dropsPane) Selected() *snapshot.Detail {
+	if row := p.list.selected(); row != nil {
+		return &snapshot.Detail{Drop: row}
+	}
+	return nil
 }

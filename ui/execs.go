@@ -69,13 +69,15 @@ func (p *execsPane) columns(width int) []column[snapshot.Exec] {
 }
 
 func (p *execsPane) View(a area) view {
-	v := view{Title: p.Name()}
+	v := view{Title: titled(a, p.Name(), p.shown.Narrowed)}
 	switch {
 	case !p.list.fresh:
 	case p.shown.LeftOut:
 		v.Lines = empty(a, "not watched, because of --no-execs")
 	case p.shown.Hook == "":
 		v.Lines = empty(a, "not available: "+a.styleSet.Escape(orNone(p.shown.HookReason)))
+	case p.list.total == 0 && p.shown.Narrowed != "":
+		v.Lines = empty(a, "none of the latest programs is of "+a.styleSet.Escape(p.shown.Narrowed))
 	case p.list.total == 0:
 		v.Info = p.info(a)
 		v.Lines = empty(a, "no programs executed yet")
@@ -90,6 +92,9 @@ func (p *execsPane) View(a area) view {
 // info is rate, sparkline and, where there is room, totals.
 func (p *execsPane) info(a area) string {
 	s := a.styleSet
+	if p.shown.Narrowed != "" {
+		return s.Faint.Paint(count(uint64(len(p.shown.Events))) + " of the latest")
+	}
 	rate := strings.TrimSpace(siColumn(p.shown.PerSecond)) + "/s"
 	line := s.Spark.Paint(blocks(s).line(p.shown.History, min(30, a.Width/4, len(p.shown.History))))
 	if a.Width < 70 {
@@ -151,4 +156,11 @@ func (p *execsPane) Subject() (subject snapshot.Subject) {
 		subject = snapshot.Subject{Kind: snapshot.OfExec, Number: e.Number}
 	}
 	return subject
+}
+
+func (p *execsPane) Selected() *snapshot.Detail {
+	if row := p.list.selected(); row != nil {
+		return &snapshot.Detail{Exec: row}
+	}
+	return nil
 }

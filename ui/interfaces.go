@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -20,8 +19,6 @@ type interfacesPane struct {
 	shown   snapshot.Interfaces
 	folding *snapshot.Folding // nil: a plain list
 	wide    interfaceWidths
-	scope   string              // the interface the other panes are narrowed to
-	scoped  probes.InterfaceKey // by which it is known if it is renamed
 }
 
 // interfaceWidths are the cells of the longest texts that must not be cut.
@@ -47,7 +44,7 @@ func (p *interfacesPane) Keys() []key.Binding {
 	case p.folding != nil:
 		return []key.Binding{p.keys.Open, p.keys.Fold}
 	}
-	return []key.Binding{p.keys.Narrow}
+	return nil
 }
 
 // moreKeys are keys for a footer with more room.
@@ -65,7 +62,7 @@ func (p *interfacesPane) back() bool { return p.list.back() }
 
 // ask puts what this pane wants to see into q.
 func (p *interfacesPane) ask(q *snapshot.Query) {
-	q.Interfaces, q.Folding, q.Scope = p.list.wish(), p.folding, p.scope
+	q.Interfaces, q.Folding = p.list.wish(), p.folding
 }
 
 func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
@@ -74,7 +71,6 @@ func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
 		p.shown = msg.InterfaceRows
 		p.list.show(p.shown.Rows, len(p.shown.Rows))
 		p.measure()
-		p.followScope(msg.Interfaces)
 	case tea.PasteMsg:
 		p.list.typed(msg)
 	case tea.KeyPressMsg:
@@ -94,30 +90,8 @@ func (p *interfacesPane) press(msg tea.KeyPressMsg) {
 	case row == nil:
 	case key.Matches(msg, p.keys.Open) && p.folding != nil && row.Members != nil:
 		p.folding = p.folding.Toggle(row.Key())
-	case key.Matches(msg, p.keys.Narrow) && p.scope == row.Name:
-		p.scope = ""
-	case key.Matches(msg, p.keys.Narrow):
-		p.scope, p.scoped = row.Name, row.Key()
 	}
 }
-
-// followScope follows the interface that the other panes are narrowed to: to another name,
-// or, if it is gone and another one has its name, to that.
-func (p *interfacesPane) followScope(rows []probes.Interface) {
-	if p.scope == "" {
-		return
-	}
-	at := slices.IndexFunc(rows, func(i probes.Interface) bool { return i.Key() == p.scoped })
-	if at < 0 {
-		at = slices.IndexFunc(rows, func(i probes.Interface) bool { return i.Name == p.scope })
-	}
-	if at >= 0 {
-		p.scope, p.scoped = rows[at].Name, rows[at].Key()
-	}
-}
-
-// widen leaves the narrowing to one interface.
-func (p *interfacesPane) widen() { p.scope = "" }
 
 // measure finds out how wide names are.
 func (p *interfacesPane) measure() {
@@ -134,7 +108,7 @@ func (p *interfacesPane) measure() {
 }
 
 func (p *interfacesPane) View(a area) view {
-	v := view{Title: p.Name()}
+	v := view{Title: titled(a, p.Name(), p.shown.Narrowed)}
 	if !p.list.fresh {
 		v.Lines = empty(a, "waiting for the first sample")
 		return v
@@ -147,6 +121,8 @@ func (p *interfacesPane) View(a area) view {
 		v.Scroll = p.list.scroll()
 	case p.shown.Total > 0:
 		v.Lines = append(v.Lines, empty(a, "no interface matches the filter")...)
+	case p.shown.Narrowed != "":
+		v.Lines = empty(a, "no interface has connections of "+a.styleSet.Escape(p.shown.Narrowed)+" now")
 	default:
 		v.Info = ""
 		v.Lines = empty(a, "no interfaces")
@@ -284,4 +260,11 @@ func (p *interfacesPane) Subject() (subject snapshot.Subject) {
 		subject = snapshot.InterfaceSubject(i.Interface)
 	}
 	return subject
+}
+
+func (p *interfacesPane) Selected() *snapshot.Detail {
+	if row := p.list.selected(); row != nil {
+		return &snapshot.Detail{Interface: row}
+	}
+	return nil
 }

@@ -139,7 +139,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Previous, "previous pane")
 	describe(&k.Zoom, "zoom pane")
 	describe(&k.Detail, "all about it")
-	describe(&k.Narrow, "this interface only")
+	describe(&k.Narrow, "only this owner, ...")
 	describe(&k.Sort, "next order of rows")
 	describe(&k.Reverse, "reverse the order")
 	describe(&k.Filter, "filter rows")

@@ -23,6 +23,7 @@ type model struct {
 	connections *connectionsPane
 	dialogs     *pairDialogs
 	details     detailPages
+	narrowed    narrowing
 
 	snapshots latest.Box[*snapshot.Snapshot]
 	queries   latest.Box[snapshot.Query]
@@ -109,6 +110,7 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 			cmds = append(cmds, p.Update(msg))
 		}
 		m.details.show(msg)
+		m.narrowed.follow(msg.Interfaces)
 		cmd = tea.Batch(cmds...)
 	case tea.PasteMsg:
 		if m.dialogs.open != nil {
@@ -143,6 +145,9 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		return m.interrupt()
 	}
 	m.dialogs.interrupted = false
+	if !key.Matches(msg, k.Narrow) {
+		m.narrowed.choices = nil
+	}
 	switch {
 	case key.Matches(msg, k.Stop):
 		m.stop()
@@ -186,6 +191,8 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Faster):
 		return m.setInterval(faster(m.header.every))
 	case m.help:
+	case key.Matches(msg, k.Narrow):
+		m.narrow()
 	case m.details.top() != nil && m.details.press(msg):
 	case m.details.top() != nil && !key.Matches(msg, k.Pane):
 	default:
@@ -246,13 +253,14 @@ func (m *model) back() {
 	case m.connections.back():
 	case m.interfaces.back():
 	default:
-		m.interfaces.widen()
+		m.narrowed = narrowing{}
 	}
 }
 
 // ask tells the presenter what to show, where that has changed.
 func (m *model) ask() {
 	q := snapshot.Query{Paused: m.header.paused, Since: m.since, Detail: m.details.subject()}
+	m.narrowed.ask(&q)
 	m.interfaces.ask(&q)
 	m.connections.ask(&q)
 	if q != m.asked {
@@ -273,7 +281,7 @@ func (m *model) keysNow() []key.Binding {
 		return []key.Binding{k.Back, k.Pause, k.Quit, k.Interval}
 	}
 	if m.details.top() != nil {
-		return append(m.details.Keys(), k.Pause, k.Help, k.Quit, k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
+		return append(m.details.Keys(), k.Narrow, k.Pause, k.Help, k.Quit, k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
 	}
 	zoom, pause := k.Zoom, k.Pause
 	if m.zoomed {
@@ -283,11 +291,11 @@ func (m *model) keysNow() []key.Binding {
 		pause.SetHelp(pause.Help().Key, "resume")
 	}
 	keys := slices.Clone(m.panes[m.focus].Keys())
-	if m.connections.list.filtered() || m.interfaces.list.filtered() || m.interfaces.scope != "" {
+	if m.connections.list.filtered() || m.interfaces.list.filtered() || !m.narrowed.isNone() {
 		keys = append(keys, k.Back)
 	}
 	if m.panes[m.focus].Subject().Kind != snapshot.OfNothing {
-		keys = append([]key.Binding{k.Detail}, keys...)
+		keys = append([]key.Binding{k.Detail, k.Narrow}, keys...)
 	}
 	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
 	keys = append(append(keys, m.dialogs.Keys()...), k.Interval, k.Save, k.CopyText, k.Units, k.Reset)

@@ -21,6 +21,8 @@ type pane interface {
 	View(area area) view
 	// Subject is what is selected, for its detail; nothing if no row is.
 	Subject() snapshot.Subject
+	// Selected is what is selected as far as the row tells, nil if none is.
+	Selected() *snapshot.Detail
 	// Keys are those the pane answers to, for the footer.
 	Keys() []key.Binding
 }
@@ -67,6 +69,14 @@ func (c scroll) has(i, lines int) bool {
 
 // snapshotMsg brings what there is to show.
 type snapshotMsg struct{ *snapshot.Snapshot }
+
+// titled is the name of a pane, and what its rows are narrowed to.
+func titled(a area, name, narrowed string) string {
+	if narrowed != "" {
+		name += " of " + a.styleSet.Escape(narrowed)
+	}
+	return name
+}
 
 // empty returns the text of a pane without rows.
 func empty(a area, text string) []string {

@@ -45,16 +45,19 @@ func (p *protocolsPane) Update(msg tea.Msg) tea.Cmd {
 // columns leave totals to a zoomed pane: they change at every refresh, and say
 // little beside rates.
 func (p *protocolsPane) columns(s *styleSet, zoomed bool) []column[snapshot.Protocol] {
-	total := 0
+	total, pps, history := 0, 6, 7
 	if zoomed {
 		total = 7
+	}
+	if p.shown.OfConnections { // not known of these
+		pps, history = 0, 0
 	}
 	line := p.spark(s)
 	return []column[snapshot.Protocol]{
 		{title: "name", width: 6, grow: 1, limit: 14, cell: func(at slot, r *snapshot.Protocol) cell {
 			return cell{text: r.Name, ink: at.styles.Text}
 		}},
-		{title: "pps", width: 6, right: true, cell: numbers((*snapshot.Protocol).PPS)},
+		{title: "pps", width: pps, right: true, cell: numbers((*snapshot.Protocol).PPS)},
 		{width: 6, grow: 1, limit: 8, right: true, isRate: true, cell: rates((*snapshot.Protocol).BPS)},
 		{title: "rx", width: 8, right: true, isRate: true, drop: 6, cell: rates(func(r *snapshot.Protocol) float64 { return r.RXBPS })},
 		{title: "tx", width: 8, right: true, isRate: true, drop: 6, cell: rates(func(r *snapshot.Protocol) float64 { return r.TXBPS })},
@@ -64,7 +67,7 @@ func (p *protocolsPane) columns(s *styleSet, zoomed bool) []column[snapshot.Prot
 		{title: "share", width: 5, grow: 2, limit: 20, drop: 2, cell: func(at slot, r *snapshot.Protocol) cell {
 			return cell{painted: bar(at.styles, r.Share, at.width, at.selected)}
 		}},
-		{title: "history", width: 7, grow: 3, limit: snapshot.HistoryLength, drop: 1, cell: func(at slot, r *snapshot.Protocol) cell {
+		{title: "history", width: history, grow: 3, limit: snapshot.HistoryLength, drop: 1, cell: func(at slot, r *snapshot.Protocol) cell {
 			text := line.line(r.History, at.width)
 			if !at.selected {
 				text = at.styles.Spark.Paint(text)
@@ -80,13 +83,12 @@ func (p *protocolsPane) View(a area) view {
 	if a.Width < 50 {
 		rate = s.units.shortRate // a column below has the unit
 	}
-	v := view{Title: p.Name(), Info: s.Faint.Paint("rx " + rate(p.shown.RXBPS) + "  tx " + rate(p.shown.TXBPS))}
-	if p.shown.Scope != "" {
-		v.Title += " of " + s.Escape(p.shown.Scope)
-	}
+	v := view{Title: titled(a, p.Name(), p.shown.Narrowed), Info: s.Faint.Paint("rx " + rate(p.shown.RXBPS) + "  tx " + rate(p.shown.TXBPS))}
 	if p.list.total == 0 {
 		v.Info = ""
-		if p.list.fresh {
+		if p.list.fresh && p.shown.OfConnections {
+			v.Lines = empty(a, "no connections of "+s.Escape(p.shown.Narrowed)+" now")
+		} else if p.list.fresh {
 			v.Lines = empty(a, "no packets yet")
 		}
 		return v
@@ -142,4 +144,11 @@ func (p *protocolsPane) Subject() (subject snapshot.Subject) {
 		subject = snapshot.ProtocolSubject(r.Name)
 	}
 	return subject
+}
+
+func (p *protocolsPane) Selected() *snapshot.Detail {
+	if row := p.list.selected(); row != nil {
+		return &snapshot.Detail{Protocol: row}
+	}
+	return nil
 }

@@ -13,7 +13,8 @@ type Interfaces struct {
 	Total    int // interfaces there are
 	Matching int // of these, those that the filter lets through
 	Rows     []Interface
-	Query    Query // what was asked for
+	Query    Query  // what was asked for
+	Narrowed string // what they are narrowed to, "" for nothing
 }
 
 // Interface is a row of the interfaces pane: an interface, or a group that is folded into
@@ -159,6 +160,9 @@ func selectInterfaces(busiest []*probes.Interface, q Query) Interfaces {
 	}
 	rows = interfaceKind.matching(rows, q.Interfaces.Filter)
 	out := Interfaces{Total: len(busiest), Matching: len(rows), Query: q}
+	if q.Narrowable(OfInterface) {
+		out.Narrowed = q.narrowedTo()
+	}
 	if !q.IsFolded() {
 		interfaceKind.sort(rows, q.Interfaces)
 		out.Rows = rows

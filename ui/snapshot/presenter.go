@@ -112,7 +112,7 @@ func (p *Presenter) absorb() {
 // derive is absorb for the sample that is shown already.
 func (p *Presenter) derive() {
 	p.shown, p.stale = p.base.since(p.taken), true
-	p.mixed = p.mixer.mix(p.shown, p.query.Scope)
+	p.mixed = p.mix()
 	p.ranked = p.rank(p.shown)
 	p.drops = p.rankDrops(p.shown)
 	p.smooth(p.shown)
@@ -183,6 +183,7 @@ func (p *Presenter) recordProtocols(rows []probes.Protocol, interval time.Durati
 func (p *Presenter) Ask(q Query) {
 	old := p.query
 	p.query = q
+	p.trails.want(q.Narrow, p.history)
 	p.trails.want(q.Detail, p.history)
 	if p.shown == nil {
 		return
@@ -199,9 +200,12 @@ func (p *Presenter) Ask(q Query) {
 		p.absorb()
 		return
 	}
-	if q.Scope != old.Scope {
-		p.mixed = p.mixer.mix(p.shown, q.Scope)
-		p.snapshot.Protocols = p.mixed.remember(p.history)
+	if q.Scope != old.Scope || q.Narrow != old.Narrow {
+		p.mixed = p.mix()
+		p.snapshot.Protocols = p.remembered()
+		p.snapshot.Execs, p.snapshot.Drops = p.execs(), p.dropped()
+		p.snapshot.InterfaceRows = p.interfaces()
+		p.snapshot.Noticed = notice(p.shown, q)
 	}
 	if !q.sameConnections(p.snapshot.Connections.Query) {
 		p.snapshot.Connections = p.connections(0)
@@ -214,8 +218,13 @@ func (p *Presenter) Ask(q Query) {
 		p.snapshot.Detail = p.detail()
 	}
 	if !q.sameInterfaces(p.snapshot.InterfaceRows.Query) {
-		p.snapshot.InterfaceRows = selectInterfaces(p.ranked, q)
+		p.snapshot.InterfaceRows = p.interfaces()
 	}
+}
+
+// interfaces are the rows of those wanted.
+func (p *Presenter) interfaces() Interfaces {
+	return selectInterfaces(p.narrowInterfaces(p.ranked), p.query)
 }
 
 // connections are those wanted, interval after the sample of the last time.
@@ -276,6 +285,7 @@ func (p *Presenter) Publish() {
 		p.build()
 	}
 	p.snapshot.CrossConnects, p.snapshot.LinksProblem = p.sample.CrossConnects, p.sample.LinksProblem
+	p.snapshot.PairRows = p.narrowPairs(p.sample.CrossConnects)
 	p.snapshot.OthersUnknown, p.snapshot.InspectorNews = p.sample.OthersUnknown, p.sample.InspectorNews
 	p.snapshot.KeptUnknown = p.sample.KeptUnknown
 	p.snapshot.PairsTime = p.sample.Time
@@ -298,24 +308,14 @@ func (p *Presenter) build() {
 		Hooks:         countHooks(s.Interfaces, s.Attaching),
 		Attaching:     s.Attaching,
 		Interfaces:    s.Interfaces,
-		Protocols:     p.mixed.remember(p.history),
+		Protocols:     p.remembered(),
 		Connections:   p.connections(s.Interval),
-		Noticed:       notice(s),
+		Noticed:       notice(s, p.query),
 		Groups:        p.groups(),
-		InterfaceRows: selectInterfaces(p.ranked, p.query),
-		Execs: Execs{
-			LeftOut:     s.Execs.LeftOut,
-			ArgsLeftOut: s.Execs.ArgsLeftOut,
-			Hook:        s.Execs.Hook,
-			HookReason:  s.Execs.HookReason,
-			Total:       s.Execs.Total,
-			Failed:      s.Execs.Failed,
-			PerSecond:   s.Execs.PerSecond,
-			Events:      p.log.latest(),
-			History:     p.history.values(seriesKey{"", execSeries}),
-		},
+		InterfaceRows: p.interfaces(),
+		Execs:         p.execs(),
 		OwnersProblem: s.OwnersProblem,
-		Drops:         Drops{Drops: p.drops, History: p.history.values(seriesKey{"", dropSeries})},
+		Drops:         p.dropped(),
 		Lost:          s.Lost,
 		Self:          p.self,
 		Detail:        p.detail(),

@@ -4,8 +4,9 @@ package snapshot
 // snapshot.
 type Query struct {
 	Paused      bool
-	Since       int    // how often totals were begun anew; 0: they are from the start on
-	Scope       string // protocols and connections of this interface only
+	Since       int     // how often totals were begun anew; 0: they are from the start on
+	Scope       string  // what is of this interface only
+	Narrow      Subject // what is of this group only; Scope is "" then
 	Interfaces  Rows
 	Folding     *Folding // of interfaces; nil: they are a plain list
 	Connections Rows     // By is an Order
@@ -21,7 +22,7 @@ type Query struct {
 // sameConnections reports whether rows chosen for o serve q as well. Where the cursor
 // is matters only at the next sample.
 func (q Query) sameConnections(o Query) bool {
-	return q.Paused == o.Paused && q.Scope == o.Scope && q.Connections == o.Connections &&
+	return q.Paused == o.Paused && q.Scope == o.Scope && q.Narrow == o.Narrow && q.Connections == o.Connections &&
 		q.By == o.By && q.Need <= o.Need
 }
 
