@@ -177,7 +177,9 @@ func (p *connectionsPane) View(a area) view {
 	case p.by != snapshot.ByNothing:
 		v.Title = p.Name() + " by " + string(p.by)
 		v.Info = a.styleSet.Faint.Paint(count(uint64(p.sums.total)))
-		v.Lines = p.sums.lines(a, groupColumns(p.by), nil, p.sums.details(a, nil))
+		if v.Lines = p.sums.lines(a, groupColumns(p.by), nil, p.sums.details(a, nil)); p.sums.total == 0 {
+			v.Lines = empty(a, "no connections to sum up yet; o goes on to other sums")
+		}
 		v.Scroll = p.sums.scroll()
 	case p.list.total > 0:
 		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, append(p.noticedLines(a), p.list.details(a, nil)...))
@@ -191,9 +193,9 @@ func (p *connectionsPane) View(a area) view {
 func (p *connectionsPane) nothing() string {
 	switch {
 	case p.shown.Total == 0:
-		return "no connections yet"
+		return "no connections yet: each is listed here from its first packet on, whoever has it"
 	case p.list.filtered():
-		return "no connection matches the filter"
+		return "no connection of " + count(uint64(p.shown.Total)) + " matches the filter: esc clears it"
 	default:
 		return "no connections of " + p.shown.Narrowed + " now"
 	}

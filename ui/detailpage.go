@@ -203,7 +203,7 @@ func (d *detailPages) View(a area) view {
 	if page.seen == nil {
 		text := "looking ..."
 		if page.isTold {
-			text = "not known: " + absent(page.subject)
+			text = "not known: " + a.styleSet.Escape(absent(page.subject))
 		}
 		v.Lines = empty(a, text)
 		page.links, page.lines = nil, 0

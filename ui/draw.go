@@ -33,13 +33,13 @@ func (m *model) lines() []string {
 	body := h - len(out) - footerLines
 	panes := m.body
 	switch {
-	case m.help:
+	case m.help.isOpen:
 		panes = m.helpPane
 	case m.details.top() != nil:
 		panes = m.detailPane
 	}
 	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
-	letters := m.dialogs.open == nil && !m.typing()
+	letters := m.dialogs.open == nil && !m.typing() && !m.help.isOpen
 	return append(out, footer(&m.styles, m.dialogs.trial.banner(&m.styles, letters), m.keysNow(), w))
 }
 
@@ -53,7 +53,16 @@ func tooSmall(w, h int) []string {
 	return lines
 }
 
-func (m *model) helpPane(w, h int) []string { return helpPane(&m.styles, m.keys, w, h) }
+func (m *model) helpPane(w, h int) []string {
+	name, keys := m.panes[m.focus].Name(), m.keysHere()
+	switch {
+	case m.details.top() != nil:
+		name = "This page"
+	case m.focus == interfacesAt:
+		keys = append(keys, m.interfaces.moreKeys()...)
+	}
+	return m.help.draw(&m.styles, name, keys, w, h)
+}
 
 func (m *model) detailPane(w, h int) []string {
 	a := area{Width: w - 2, Height: h - 2, styleSet: &m.styles, Focused: m.dialogs.open == nil, Zoomed: true}

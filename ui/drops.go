@@ -87,7 +87,7 @@ func (p *dropsPane) View(a area) view {
 	case p.list.total == 0 && p.shown.Narrowed != "":
 		v.Lines = empty(a, "no drops are known to be of "+a.styleSet.Escape(p.shown.Narrowed))
 	case p.list.total == 0:
-		v.Lines = empty(a, "nothing dropped yet")
+		v.Lines = empty(a, "nothing dropped since the start: what the kernel drops is listed here, with the reason")
 	default:
 		v.Info = p.info(a)
 		v.Lines = p.list.lines(a, p.columns(), nil, p.list.details(a, nil))

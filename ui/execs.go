@@ -80,7 +80,7 @@ func (p *execsPane) View(a area) view {
 		v.Lines = empty(a, "none of the latest programs is of "+a.styleSet.Escape(p.shown.Narrowed))
 	case p.list.total == 0:
 		v.Info = p.info(a)
-		v.Lines = empty(a, "no programs executed yet")
+		v.Lines = empty(a, "no program was executed since the start: each is listed here when it is, with who started it")
 	default:
 		v.Info = p.info(a)
 		v.Lines = p.list.lines(a, p.columns(a.Width), nil, p.list.details(a, nil))

@@ -120,12 +120,12 @@ func (p *interfacesPane) View(a area) view {
 		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, p.list.details(a, nil))
 		v.Scroll = p.list.scroll()
 	case p.shown.Total > 0:
-		v.Lines = append(v.Lines, empty(a, "no interface matches the filter")...)
+		v.Lines = append(v.Lines, empty(a, "no interface of "+count(uint64(p.shown.Total))+" matches the filter: esc clears it")...)
 	case p.shown.Narrowed != "":
 		v.Lines = empty(a, "no interface has connections of "+a.styleSet.Escape(p.shown.Narrowed)+" now")
 	default:
 		v.Info = ""
-		v.Lines = empty(a, "no interfaces")
+		v.Lines = empty(a, "no interfaces here: one that appears is listed at once")
 	}
 	return v
 }

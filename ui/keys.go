@@ -15,7 +15,7 @@ type keyMap struct {
 	Group                       key.Binding // connections
 	Accept, Clear               key.Binding // while a filter is typed
 	Older, Newer                key.Binding // filters
-	Back, Help, Quit            key.Binding
+	Back, Help, CloseHelp, Quit key.Binding
 	Save, CopyText, CopyJSON    key.Binding
 	Units, Reset, FromStart     key.Binding
 	Interrupt, Stop, Redraw     key.Binding // also while text is typed
@@ -40,35 +40,36 @@ func defaultKeyMap(ascii bool) keyMap {
 		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
 	}
 	return keyMap{
-		Next:     bind("tab", "next", "tab"),
-		Previous: bind("shift+tab", "previous", "shift+tab"),
-		Pane:     bind("1-6", "go to pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
-		Up:       bind(up, "up", "up", "k"),
-		Down:     bind(down, "down", "down", "j"),
-		PageUp:   bind("pgup", "page up", "pgup", "ctrl+b"),
-		PageDown: bind("pgdn", "page down", "pgdown", "ctrl+f"),
-		Home:     bind("home/g", "first", "home", "g"),
-		End:      bind("end/G", "last", "end", "G"),
-		Zoom:     bind("z", "zoom", "z"),
-		Pause:    bind("space", "pause", "space"),
-		Slower:   bind("+", "longer interval", "+", "="),
-		Faster:   bind("-", "shorter interval", "-", "_"),
-		Interval: bind("+/-", "interval", "+", "-"),
-		Detail:   bind("enter", "open", "enter"),
-		Narrow:   bind("n", "narrow", "n"),
-		Sort:     bind("s", "sort", "s"),
-		Reverse:  bind("S", "reverse", "S"),
-		Filter:   bind("/", "filter", "/"),
-		Fold:     bind("f", "fold", "f"),
-		Open:     bind("o", "open group", "o"),
-		Group:    bind("o", "by owner", "o"),
-		Accept:   bind("enter", "keep filter", "enter"),
-		Clear:    bind("esc", "clear filter", "esc"),
-		Older:    bind(along, "filters before", "up", "ctrl+p"),
-		Newer:    bind("down", "later filter", "down", "ctrl+n"),
-		Back:     bind("esc", "back", "esc"),
-		Help:     bind("?", "keys", "?", "h", "f1"),
-		Quit:     bind("q", "quit", "q"),
+		Next:      bind("tab", "next", "tab"),
+		Previous:  bind("shift+tab", "previous", "shift+tab"),
+		Pane:      bind("1-6", "go to pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+		Up:        bind(up, "up", "up", "k"),
+		Down:      bind(down, "down", "down", "j"),
+		PageUp:    bind("pgup", "page up", "pgup", "ctrl+b"),
+		PageDown:  bind("pgdn", "page down", "pgdown", "ctrl+f"),
+		Home:      bind("home/g", "first", "home", "g"),
+		End:       bind("end/G", "last", "end", "G"),
+		Zoom:      bind("z", "zoom", "z"),
+		Pause:     bind("space", "pause", "space"),
+		Slower:    bind("+", "longer interval", "+", "="),
+		Faster:    bind("-", "shorter interval", "-", "_"),
+		Interval:  bind("+/-", "interval", "+", "-"),
+		Detail:    bind("enter", "open", "enter"),
+		Narrow:    bind("n", "narrow", "n"),
+		Sort:      bind("s", "sort", "s"),
+		Reverse:   bind("S", "reverse", "S"),
+		Filter:    bind("/", "filter", "/"),
+		Fold:      bind("f", "fold", "f"),
+		Open:      bind("o", "open group", "o"),
+		Group:     bind("o", "by owner", "o"),
+		Accept:    bind("enter", "keep filter", "enter"),
+		Clear:     bind("esc", "clear filter", "esc"),
+		Older:     bind(along, "filters before", "up", "ctrl+p"),
+		Newer:     bind("down", "later filter", "down", "ctrl+n"),
+		Back:      bind("esc", "back", "esc"),
+		Help:      bind("?", "keys", "?", "h", "f1"),
+		CloseHelp: bind("?", "close", "?", "f1"), // h is a letter to search by
+		Quit:      bind("q", "quit", "q"),
 
 		Save:      bind("w", "save to a file", "w"),
 		CopyText:  bind("y/Y", "copy row/as JSON", "y"),

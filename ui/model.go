@@ -42,7 +42,7 @@ type model struct {
 	width, height int
 	focus         int
 	zoomed        bool
-	help          bool
+	help          helpScreen
 	resets, since int // as in snapshot.Query
 }
 
@@ -69,6 +69,7 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 		speed:       &speed{source: source},
 		done:        done,
 		stopWarning: opts.StopWarning,
+		help:        helpScreen{keys: keys, search: newInput(opts.ASCII)},
 	}
 	execs, drops := newExecsPane(keys, opts.Location), newDropsPane(keys, opts.Location)
 	m.panes = [paneCount]pane{
@@ -115,6 +116,8 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 	case tea.PasteMsg:
 		if m.dialogs.open != nil {
 			cmd = m.dialogs.Update(msg)
+		} else if m.help.isOpen {
+			m.help.typed(msg)
 		} else if m.typing() {
 			cmd = m.panes[m.focus].Update(msg)
 		}
@@ -157,6 +160,8 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		}
 	case m.dialogs.open != nil:
 		return m.dialogs.Update(msg)
+	case m.help.isOpen:
+		m.help.press(msg)
 	case m.typing() && !key.Matches(msg, k.Clear):
 		return m.panes[m.focus].Update(msg)
 	case key.Matches(msg, k.Quit):
@@ -166,10 +171,10 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Confirm):
 		return m.dialogs.confirm()
 	case key.Matches(msg, k.Connect):
-		m.focus, m.help, m.details.open = crossConnectsAt, false, nil
+		m.focus, m.details.open = crossConnectsAt, nil
 		return m.dialogs.connect()
 	case key.Matches(msg, k.Help):
-		m.help = !m.help
+		m.help.toggle()
 	case key.Matches(msg, k.Back):
 		m.back()
 	case key.Matches(msg, k.Reset):
@@ -182,7 +187,7 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		m.dialogs.news = "units: " + string(m.styles.units)
 	case key.Matches(msg, k.Save):
 		return m.save()
-	case key.Matches(msg, k.CopyText, k.CopyJSON) && !m.help:
+	case key.Matches(msg, k.CopyText, k.CopyJSON):
 		m.copyRow(key.Matches(msg, k.CopyJSON))
 	case key.Matches(msg, k.Pause):
 		m.header.paused = !m.header.paused
@@ -190,7 +195,6 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		return m.setInterval(slower(m.header.every))
 	case key.Matches(msg, k.Faster):
 		return m.setInterval(faster(m.header.every))
-	case m.help:
 	case key.Matches(msg, k.Narrow):
 		m.narrow()
 	case m.details.top() != nil && m.details.press(msg):
@@ -244,8 +248,6 @@ func (m *model) typing() bool {
 func (m *model) back() {
 	f := m.filterable()
 	switch {
-	case m.help:
-		m.help = false
 	case m.details.back():
 	case f != nil && f.back():
 	case m.zoomed:
@@ -275,13 +277,10 @@ func (m *model) keysNow() []key.Binding {
 	switch {
 	case m.dialogs.open != nil:
 		return m.dialogs.Keys()
+	case m.help.isOpen:
+		return m.help.Keys()
 	case m.typing():
 		return m.panes[m.focus].Keys()
-	case m.help:
-		return []key.Binding{k.Back, k.Pause, k.Quit, k.Interval}
-	}
-	if m.details.top() != nil {
-		return append(m.details.Keys(), k.Narrow, k.Pause, k.Help, k.Quit, k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
 	}
 	zoom, pause := k.Zoom, k.Pause
 	if m.zoomed {
@@ -290,17 +289,30 @@ func (m *model) keysNow() []key.Binding {
 	if m.header.paused {
 		pause.SetHelp(pause.Help().Key, "resume")
 	}
-	keys := slices.Clone(m.panes[m.focus].Keys())
+	keys := m.keysHere()
+	if m.details.top() != nil {
+		return append(keys, k.Help, pause, k.Quit, k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
+	}
 	if m.connections.list.filtered() || m.interfaces.list.filtered() || !m.narrowed.isNone() {
 		keys = append(keys, k.Back)
 	}
-	if m.panes[m.focus].Subject().Kind != snapshot.OfNothing {
-		keys = append([]key.Binding{k.Detail, k.Narrow}, keys...)
-	}
-	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
+	keys = append(keys, k.Help, k.Next, zoom, pause, k.Quit)
 	keys = append(append(keys, m.dialogs.Keys()...), k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
 	if m.focus == interfacesAt {
 		keys = append(keys, m.interfaces.moreKeys()...)
+	}
+	return keys
+}
+
+// keysHere are those that work on the page that is open, or in the pane in focus.
+func (m *model) keysHere() []key.Binding {
+	k := &m.keys
+	if m.details.top() != nil {
+		return append(m.details.Keys(), k.Narrow)
+	}
+	keys := slices.Clone(m.panes[m.focus].Keys())
+	if m.panes[m.focus].Subject().Kind != snapshot.OfNothing {
+		keys = append([]key.Binding{k.Detail, k.Narrow}, keys...)
 	}
 	return keys
 }

@@ -34,7 +34,7 @@ func TestNarrow(t *testing.T) {
 			[]string{"of-nginx", "NO_SOCKET"},
 		},
 		{"remote 198.51.100.1", []string{"Interfaces of", "Protocols of", "Connections of", "Drops of"}, []string{"no drops are known to be of remote 198.51.100.1"}},
-		{"veth9a41c7e", []string{"Protocols of", "Connections of", "Drops of"}, []string{"no packets yet"}},
+		{"veth9a41c7e", []string{"Protocols of", "Connections of", "Drops of"}, []string{"no frame passed it yet"}},
 		{"br0", []string{"Protocols of", "Connections of", "Drops of"}, []string{"NOT_SPECIFIED"}},
 		{"eth0", []string{"Protocols of", "Connections of", "Drops of"}, []string{"NO_SOCKET"}},
 		{"protocol tcp", []string{"Interfaces of", "Protocols of", "Connections of", "Drops of"}, []string{"NETFILTER_DROP"}},

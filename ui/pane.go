@@ -78,7 +78,11 @@ func titled(a area, name, narrowed string) string {
 	return name
 }
 
-// empty returns the text of a pane without rows.
+// empty returns the text of a pane without rows: why it has none, and what would fill it.
 func empty(a area, text string) []string {
-	return []string{" " + a.styleSet.Faint.Paint(fit(text, a.Width-2, false, a.styleSet.glyphs.Ellipsis))}
+	lines := wrap(text, max(1, a.Width-2))
+	for i := range lines {
+		lines[i] = " " + a.styleSet.Faint.Paint(lines[i])
+	}
+	return lines[:min(len(lines), max(1, a.Height))]
 }

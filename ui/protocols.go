@@ -89,7 +89,7 @@ func (p *protocolsPane) View(a area) view {
 		if p.list.fresh && p.shown.OfConnections {
 			v.Lines = empty(a, "no connections of "+s.Escape(p.shown.Narrowed)+" now")
 		} else if p.list.fresh {
-			v.Lines = empty(a, "no packets yet")
+			v.Lines = empty(a, p.nothing())
 		}
 		return v
 	}
@@ -109,6 +109,14 @@ func (p *protocolsPane) View(a area) view {
 // chart draws one with a scale of its own.
 func (p *protocolsPane) chart(a area, what string, values []float64, height int) []string {
 	return chart(a, what, values, roundUp(highest(values[max(0, len(values)-(a.Width-2)):])), height)
+}
+
+// nothing says why there are no rows.
+func (p *protocolsPane) nothing() string {
+	if p.shown.Scope != "" {
+		return "no frame passed it yet: what it receives and sends is listed here"
+	}
+	return "no frames counted yet: what the interfaces receive and send is listed here"
 }
 
 // minChart is the height below which a chart is not worth its place.

@@ -82,7 +82,7 @@ func TestScreenStates(t *testing.T) {
 	})
 	t.Run("no drops", func(t *testing.T) {
 		for want, drops := range map[string]probes.Drops{
-			"nothing dropped yet":                 {},
+			"nothing dropped since the start":     {},
 			"not watched, because of --no-drops":  {LeftOut: true},
 			"not available: no BTF in the kernel": {Unknown: "no BTF in the kernel"},
 		} {

@@ -83,6 +83,8 @@ var someKeys = []tea.Key{
 	{Code: 's', Text: "s"},
 	{Code: '/', Text: "/"},
 	{Code: '?', Text: "?", ShiftedCode: '?'},
+	{Code: 'n', Text: "n"},
+	{Code: 'o', Text: "o"},
 	{Code: '1', Text: "1"},
 	{Code: '3', Text: "3"},
 	{Code: '4', Text: "4"},
@@ -185,7 +187,7 @@ func checkScreen(t *testing.T, m *model, ascii bool) {
 		n, wc := ansi.StringWidth(line), ansi.StringWidthWc(line)
 		if n > m.width || (full && n != m.width) || n != wc {
 			t.Errorf("%dx%d focus %d zoomed %v help %v: line %d is %d or %d cells: %q",
-				m.width, m.height, m.focus, m.zoomed, m.help, i, n, wc, line)
+				m.width, m.height, m.focus, m.zoomed, m.help.isOpen, i, n, wc, line)
 		}
 		if bad := fake.Foreign(line, ascii); bad != "" {
 			t.Errorf("line %d holds %s: %q", i, bad, line)

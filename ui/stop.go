@@ -54,6 +54,8 @@ func (m *model) interrupt() tea.Cmd {
 	case d.call != nil: // its end is worth the wait, and that is said
 	case d.open != nil:
 		d.close()
+	case m.help.isOpen && m.help.search.Value() != "":
+		m.help.back()
 	case m.typing():
 		m.filterable().back()
 	default:
