@@ -30,10 +30,10 @@ type connectionsPane struct {
 }
 
 func newConnectionsPane(keys keyMap, ascii bool) *connectionsPane {
-	p := &connectionsPane{keys: keys, sums: newGroupList()}
+	p := &connectionsPane{keys: keys, sums: newGroupList(ascii)}
 	p.list = list[snapshot.ConnectionKey, probes.Connection]{
 		key: snapshot.KeyOf, find: p.find, describe: p.describe, detailsRoom: halfOf,
-		orders: snapshot.Orders, filter: newInput(ascii), check: snapshot.CheckConnections,
+		orders: snapshot.Orders, filter: newInput(ascii), language: snapshot.ConnectionFilter,
 	}
 	return p
 }
@@ -42,17 +42,20 @@ func (p *connectionsPane) Name() string { return "Connections" }
 
 func (p *connectionsPane) Keys() []key.Binding {
 	now := p.list.keysNow(&p.keys)
+	if p.by != snapshot.ByNothing {
+		now = p.sums.keysNow(&p.keys)
+	}
 	if p.typing() {
 		return now
 	}
 	return append([]key.Binding{p.keys.Group}, now...)
 }
 
-func (p *connectionsPane) typing() bool { return p.list.typing() }
+func (p *connectionsPane) typing() bool { return p.list.typing() || p.sums.typing() }
 
 // back gives the filter up, or else the grouping, and says whether there was any.
 func (p *connectionsPane) back() bool {
-	if p.list.back() {
+	if p.by != snapshot.ByNothing && p.sums.back() || p.by == snapshot.ByNothing && p.list.back() {
 		return true
 	}
 	was := p.by != snapshot.ByNothing
@@ -62,7 +65,7 @@ func (p *connectionsPane) back() bool {
 
 // ask adds to q what this pane wants to see.
 func (p *connectionsPane) ask(q *snapshot.Query) {
-	q.Connections, q.By = p.list.wish(), p.by
+	q.Connections, q.By, q.Groups = p.list.wish(), p.by, p.sums.wish()
 	q.Page = max(p.list.cursor.page, 1)
 	q.Need = minRows
 	for q.Need < p.list.cursor.index+2*q.Page {
@@ -89,13 +92,17 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 		p.list.show(p.shown.Rows, p.shown.Matching)
 		p.sums.show(msg.Groups, len(msg.Groups))
 	case tea.PasteMsg:
-		p.list.typed(msg)
+		if p.sums.typing() {
+			p.sums.typed(msg)
+		} else {
+			p.list.typed(msg)
+		}
 	case tea.KeyPressMsg:
 		switch {
 		case !p.typing() && key.Matches(msg, p.keys.Group):
 			p.by = nextGrouping(p.by)
 			p.sums.top()
-		case p.by != snapshot.ByNothing && !p.typing() && !key.Matches(msg, p.keys.Filter, p.keys.Sort, p.keys.Reverse):
+		case p.by != snapshot.ByNothing:
 			p.sums.press(msg, &p.keys)
 		default:
 			p.list.press(msg, &p.keys)
@@ -172,12 +179,20 @@ func (p *connectionsPane) idle(at slot, c *probes.Connection) cell {
 
 func (p *connectionsPane) View(a area) view {
 	v := view{Title: titled(a, p.Name(), p.shown.Narrowed), Info: p.info(a)}
-	v.Lines = p.list.filterLine(a.styleSet)
+	if p.by == snapshot.ByNothing {
+		v.Lines = p.list.filterLine(a)
+	}
 	switch {
 	case p.by != snapshot.ByNothing:
 		v.Title = p.Name() + " by " + string(p.by)
 		v.Info = a.styleSet.Faint.Paint(count(uint64(p.sums.total)))
-		if v.Lines = p.sums.lines(a, groupColumns(p.by), nil, p.sums.details(a, nil)); p.sums.total == 0 {
+		v.Lines = p.sums.filterLine(a)
+		switch {
+		case p.sums.total > 0:
+			v.Lines = p.sums.lines(a, groupColumns(p.by), v.Lines, p.sums.details(a, nil))
+		case p.sums.filtered():
+			v.Lines = append(v.Lines, empty(a, "no sum matches the filter: esc clears it")...)
+		default:
 			v.Lines = empty(a, "no connections to sum up yet; o goes on to other sums")
 		}
 		v.Scroll = p.sums.scroll()
@@ -267,4 +282,8 @@ func (p *connectionsPane) Selected() *snapshot.Detail {
 		return &snapshot.Detail{Connection: c}
 	}
 	return nil
+}
+
+func (p *connectionsPane) filtered() bool {
+	return p.list.filtered() || p.by != snapshot.ByNothing
 }

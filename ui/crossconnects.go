@@ -23,22 +23,25 @@ type crossConnectsPane struct {
 	unknown bool     // there may be pairs that are not listed
 }
 
-func newCrossConnectsPane(keys keyMap, d *pairDialogs) *crossConnectsPane {
+func newCrossConnectsPane(keys keyMap, d *pairDialogs, ascii bool) *crossConnectsPane {
 	return &crossConnectsPane{keys: keys, dialogs: d, list: list[snapshot.PairKey, probes.CrossConnect]{
 		key:         snapshot.PairKeyOf,
 		describe:    describePair,
 		detailsRoom: mostOf,
 		headingFrom: 2,
+		filter:      newInput(ascii),
+		language:    snapshot.PairFilter,
 	}}
 }
 
 func (p *crossConnectsPane) Name() string { return "Cross-connects" }
 
 func (p *crossConnectsPane) Keys() []key.Binding {
-	if p.list.total == 0 {
-		return nil
+	now := p.list.keysNow(&p.keys)
+	if p.list.total == 0 || p.typing() {
+		return now
 	}
-	return []key.Binding{p.keys.Edit, p.keys.Disconnect}
+	return append([]key.Binding{p.keys.Edit, p.keys.Disconnect}, now...)
 }
 
 func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
@@ -47,6 +50,8 @@ func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
 		p.note(msg)
 		p.list.show(msg.PairRows, len(msg.PairRows))
 		p.hidden = len(msg.CrossConnects) - len(msg.PairRows)
+	case tea.PasteMsg:
+		p.list.typed(msg)
 	case tea.KeyPressMsg:
 		pair := p.list.selected()
 		switch {
@@ -93,7 +98,7 @@ func (p *crossConnectsPane) View(a area) view {
 	v := view{Title: p.Name()}
 	s := a.styleSet
 	if p.list.total == 0 {
-		v.Lines = append(empty(a, p.nothing(a.Width)), remarks(a, p.problems(s))...)
+		v.Lines = append(append(p.list.filterLine(a), empty(a, p.nothing(a.Width))...), remarks(a, p.problems(s))...)
 		return v
 	}
 	text := count(uint64(p.list.total))
@@ -104,7 +109,7 @@ func (p *crossConnectsPane) View(a area) view {
 	if !p.dialogs.possible() {
 		v.Info += s.Faint.Paint(s.glyphs.Separator + "read only")
 	}
-	v.Lines = p.list.lines(a, p.columns(a.Width), nil, p.below(a))
+	v.Lines = p.list.lines(a, p.columns(a.Width), p.list.filterLine(a), p.below(a))
 	v.Scroll = p.list.scroll()
 	return v
 }
@@ -117,6 +122,8 @@ func (p *crossConnectsPane) nothing(width int) string {
 		return "none (read only)"
 	case !p.list.fresh:
 		return "waiting for the first sample"
+	case p.hidden > 0 && p.list.filtered():
+		return "no pair of " + strconv.Itoa(p.hidden) + " matches the filter: esc clears it"
 	case p.hidden > 0:
 		return "none of " + strconv.Itoa(p.hidden) + " is of what is narrowed to"
 	case p.unknown:
@@ -237,3 +244,12 @@ func (p *crossConnectsPane) Selected() *snapshot.Detail {
 	}
 	return nil
 }
+
+func (p *crossConnectsPane) filtered() bool { return p.list.filtered() }
+
+func (p *crossConnectsPane) typing() bool { return p.list.typing() }
+
+func (p *crossConnectsPane) back() bool { return p.list.back() }
+
+// ask puts what this pane wants to see into q.
+func (p *crossConnectsPane) ask(q *snapshot.Query) { q.Pairs = p.list.wish() }

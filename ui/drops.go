@@ -21,21 +21,26 @@ type dropsPane struct {
 	lost  uint64 // dropped packets that have no row
 }
 
-func newDropsPane(keys keyMap, zone *time.Location) *dropsPane {
+func newDropsPane(keys keyMap, zone *time.Location, ascii bool) *dropsPane {
 	p := &dropsPane{keys: keys, zone: zone}
-	p.list = list[uint64, probes.Drop]{key: func(d *probes.Drop) uint64 { return d.ID }, describe: p.describe, detailsRoom: mostOf}
+	p.list = list[uint64, probes.Drop]{
+		key: func(d *probes.Drop) uint64 { return d.ID }, describe: p.describe, detailsRoom: mostOf,
+		filter: newInput(ascii), language: snapshot.DropFilter,
+	}
 	return p
 }
 
 func (p *dropsPane) Name() string { return "Drops" }
 
-func (p *dropsPane) Keys() []key.Binding { return nil }
+func (p *dropsPane) Keys() []key.Binding { return p.list.keysNow(&p.keys) }
 
 func (p *dropsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.shown, p.lost = msg.Drops, msg.Lost.Drops
 		p.list.show(p.shown.Rows, len(p.shown.Rows))
+	case tea.PasteMsg:
+		p.list.typed(msg)
 	case tea.KeyPressMsg:
 		p.list.press(msg, &p.keys)
 	}
@@ -84,13 +89,15 @@ func (p *dropsPane) View(a area) view {
 		v.Lines = empty(a, "not watched, because of --no-drops")
 	case p.list.total == 0 && p.shown.Unknown != "":
 		v.Lines = empty(a, "not available: "+a.styleSet.Escape(p.shown.Unknown))
+	case p.list.total == 0 && p.list.filtered():
+		v.Lines = append(p.list.filterLine(a), empty(a, "no reason of "+count(uint64(p.shown.Listed))+" matches the filter: esc clears it")...)
 	case p.list.total == 0 && p.shown.Narrowed != "":
 		v.Lines = empty(a, "no drops are known to be of "+a.styleSet.Escape(p.shown.Narrowed))
 	case p.list.total == 0:
 		v.Lines = empty(a, "nothing dropped since the start: what the kernel drops is listed here, with the reason")
 	default:
 		v.Info = p.info(a)
-		v.Lines = p.list.lines(a, p.columns(), nil, p.list.details(a, nil))
+		v.Lines = p.list.lines(a, p.columns(), p.list.filterLine(a), p.list.details(a, nil))
 		v.Scroll = p.list.scroll()
 	}
 	return v
@@ -99,6 +106,9 @@ func (p *dropsPane) View(a area) view {
 // info is the rate, a sparkline and, where there is room, totals.
 func (p *dropsPane) info(a area) string {
 	s := a.styleSet
+	if p.list.filtered() {
+		return s.Faint.Paint(count(uint64(len(p.shown.Rows))) + " of " + count(uint64(p.shown.Listed)) + " reasons")
+	}
 	if p.shown.Narrowed != "" {
 		return s.Faint.Paint(count(uint64(len(p.shown.Rows))) + " reasons")
 	}
@@ -172,3 +182,12 @@ func (p *dropsPane) Selected() *snapshot.Detail {
 	}
 	return nil
 }
+
+func (p *dropsPane) filtered() bool { return p.list.filtered() }
+
+func (p *dropsPane) typing() bool { return p.list.typing() }
+
+func (p *dropsPane) back() bool { return p.list.back() }
+
+// ask puts what this pane wants to see into q.
+func (p *dropsPane) ask(q *snapshot.Query) { q.Drops = p.list.wish() }

@@ -20,24 +20,27 @@ type execsPane struct {
 	shown snapshot.Execs
 }
 
-func newExecsPane(keys keyMap, zone *time.Location) *execsPane {
+func newExecsPane(keys keyMap, zone *time.Location, ascii bool) *execsPane {
 	p := &execsPane{keys: keys, zone: zone}
 	p.list = list[uint64, snapshot.Exec]{
 		key:         func(e *snapshot.Exec) uint64 { return e.Number },
 		newestFirst: true, describe: p.describe, detailsRoom: halfOf,
+		filter: newInput(ascii), language: snapshot.ExecFilter,
 	}
 	return p
 }
 
 func (p *execsPane) Name() string { return "Programs" }
 
-func (p *execsPane) Keys() []key.Binding { return nil }
+func (p *execsPane) Keys() []key.Binding { return p.list.keysNow(&p.keys) }
 
 func (p *execsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.shown = msg.Execs
 		p.list.show(p.shown.Events, len(p.shown.Events))
+	case tea.PasteMsg:
+		p.list.typed(msg)
 	case tea.KeyPressMsg:
 		p.list.press(msg, &p.keys)
 	}
@@ -76,6 +79,8 @@ func (p *execsPane) View(a area) view {
 		v.Lines = empty(a, "not watched, because of --no-execs")
 	case p.shown.Hook == "":
 		v.Lines = empty(a, "not available: "+a.styleSet.Escape(orNone(p.shown.HookReason)))
+	case p.list.total == 0 && p.list.filtered():
+		v.Lines = append(p.list.filterLine(a), empty(a, "no program of the latest "+count(uint64(p.shown.Listed))+" matches the filter: esc clears it")...)
 	case p.list.total == 0 && p.shown.Narrowed != "":
 		v.Lines = empty(a, "none of the latest programs is of "+a.styleSet.Escape(p.shown.Narrowed))
 	case p.list.total == 0:
@@ -83,7 +88,7 @@ func (p *execsPane) View(a area) view {
 		v.Lines = empty(a, "no program was executed since the start: each is listed here when it is, with who started it")
 	default:
 		v.Info = p.info(a)
-		v.Lines = p.list.lines(a, p.columns(a.Width), nil, p.list.details(a, nil))
+		v.Lines = p.list.lines(a, p.columns(a.Width), p.list.filterLine(a), p.list.details(a, nil))
 		v.Scroll = p.list.scroll()
 	}
 	return v
@@ -92,7 +97,10 @@ func (p *execsPane) View(a area) view {
 // info is rate, sparkline and, where there is room, totals.
 func (p *execsPane) info(a area) string {
 	s := a.styleSet
-	if p.shown.Narrowed != "" {
+	switch {
+	case p.list.filtered():
+		return s.Faint.Paint(count(uint64(len(p.shown.Events))) + " of the latest " + count(uint64(p.shown.Listed)))
+	case p.shown.Narrowed != "":
 		return s.Faint.Paint(count(uint64(len(p.shown.Events))) + " of the latest")
 	}
 	rate := strings.TrimSpace(siColumn(p.shown.PerSecond)) + "/s"
@@ -164,3 +172,12 @@ func (p *execsPane) Selected() *snapshot.Detail {
 	}
 	return nil
 }
+
+func (p *execsPane) filtered() bool { return p.list.filtered() }
+
+func (p *execsPane) typing() bool { return p.list.typing() }
+
+func (p *execsPane) back() bool { return p.list.back() }
+
+// ask puts what this pane wants to see into q.
+func (p *execsPane) ask(q *snapshot.Query) { q.Execs = p.list.wish() }

@@ -11,8 +11,10 @@ import (
 // groupList lists sums of connections, in the connections pane.
 type groupList = list[snapshot.GroupKey, snapshot.Group]
 
-func newGroupList() groupList {
+func newGroupList(ascii bool) groupList {
 	return groupList{
+		filter:      newInput(ascii),
+		language:    snapshot.GroupFilter,
 		key:         func(g *snapshot.Group) snapshot.GroupKey { return g.ID },
 		describe:    describeGroup,
 		detailsRoom: halfOf,

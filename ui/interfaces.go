@@ -31,7 +31,7 @@ func newInterfacesPane(keys keyMap, ascii bool) *interfacesPane {
 		detailsRoom: mostOf,
 		orders:      snapshot.InterfaceOrders,
 		filter:      newInput(ascii),
-		check:       snapshot.CheckInterfaces,
+		language:    snapshot.InterfaceFilter,
 	}}
 }
 
@@ -114,7 +114,7 @@ func (p *interfacesPane) View(a area) view {
 		return v
 	}
 	v.Info = p.info(a)
-	v.Lines = p.list.filterLine(a.styleSet)
+	v.Lines = p.list.filterLine(a)
 	switch {
 	case p.list.total > 0:
 		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, p.list.details(a, nil))
@@ -268,3 +268,5 @@ func (p *interfacesPane) Selected() *snapshot.Detail {
 	}
 	return nil
 }
+
+func (p *interfacesPane) filtered() bool { return p.list.filtered() }

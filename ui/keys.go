@@ -14,6 +14,7 @@ type keyMap struct {
 	Fold, Open                  key.Binding // interfaces
 	Group                       key.Binding // connections
 	Accept, Clear               key.Binding // while a filter is typed
+	Complete                    key.Binding
 	Older, Newer                key.Binding // filters
 	Back, Help, CloseHelp, Quit key.Binding
 	Save, CopyText, CopyJSON    key.Binding
@@ -64,6 +65,7 @@ func defaultKeyMap(ascii bool) keyMap {
 		Group:     bind("o", "by owner", "o"),
 		Accept:    bind("enter", "keep filter", "enter"),
 		Clear:     bind("esc", "clear filter", "esc"),
+		Complete:  bind("tab", "complete", "tab"),
 		Older:     bind(along, "filters before", "up", "ctrl+p"),
 		Newer:     bind("down", "later filter", "down", "ctrl+n"),
 		Back:      bind("esc", "back", "esc"),

@@ -181,7 +181,7 @@ func TestKeysSort(t *testing.T) {
 func TestKeysFilter(t *testing.T) {
 	u := start(t, 80, 24)
 	u.feed(livelySamples(9)...)
-	u.press("2", "/") // protocols have no filter
+	u.press("3", "/")
 	u.waitForFocus("Connections")
 	u.waitForText("enter keep filter")
 	u.press("2001:db8 q ") // letters that are keys elsewhere

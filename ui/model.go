@@ -71,14 +71,14 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 		stopWarning: opts.StopWarning,
 		help:        helpScreen{keys: keys, search: newInput(opts.ASCII)},
 	}
-	execs, drops := newExecsPane(keys, opts.Location), newDropsPane(keys, opts.Location)
+	execs, drops := newExecsPane(keys, opts.Location, opts.ASCII), newDropsPane(keys, opts.Location, opts.ASCII)
 	m.panes = [paneCount]pane{
 		interfacesAt:    m.interfaces,
-		protocolsAt:     newProtocolsPane(keys),
+		protocolsAt:     newProtocolsPane(keys, opts.ASCII),
 		connectionsAt:   m.connections,
 		execsAt:         execs,
 		dropsAt:         drops,
-		crossConnectsAt: newCrossConnectsPane(keys, m.dialogs),
+		crossConnectsAt: newCrossConnectsPane(keys, m.dialogs, opts.ASCII),
 	}
 	m.details = detailPages{keys: keys, teller: teller{connections: m.connections, execs: execs, drops: drops, zone: opts.Location}}
 	return m
@@ -221,39 +221,25 @@ func (m *model) pressPane(msg tea.KeyPressMsg) tea.Cmd {
 		m.details.enter(m.panes[m.focus].Subject())
 	case key.Matches(msg, k.Zoom):
 		m.zoomed = !m.zoomed
-	case key.Matches(msg, k.Filter):
-		if m.filterable() == nil {
-			m.focus = connectionsAt
-		}
-		return m.panes[m.focus].Update(msg)
 	default:
 		return m.panes[m.focus].Update(msg)
 	}
 	return nil
 }
 
-// filterable is the pane in focus, if its rows can be filtered.
-func (m *model) filterable() filterable {
-	f, _ := m.panes[m.focus].(filterable)
-	return f
-}
-
 // typing reports whether key presses are text of a filter.
-func (m *model) typing() bool {
-	f := m.filterable()
-	return f != nil && f.typing()
-}
+func (m *model) typing() bool { return m.panes[m.focus].typing() }
 
 // back leaves one thing at a time, the innermost first.
 func (m *model) back() {
-	f := m.filterable()
+	filtered := slices.IndexFunc(m.panes[:], pane.filtered)
 	switch {
 	case m.details.back():
-	case f != nil && f.back():
+	case m.panes[m.focus].back():
 	case m.zoomed:
 		m.zoomed = false
-	case m.connections.back():
-	case m.interfaces.back():
+	case filtered >= 0:
+		m.panes[filtered].back()
 	default:
 		m.narrowed = narrowing{}
 	}
@@ -263,8 +249,9 @@ func (m *model) back() {
 func (m *model) ask() {
 	q := snapshot.Query{Paused: m.header.paused, Since: m.since, Detail: m.details.subject()}
 	m.narrowed.ask(&q)
-	m.interfaces.ask(&q)
-	m.connections.ask(&q)
+	for _, p := range m.panes {
+		p.ask(&q)
+	}
 	if q != m.asked {
 		m.asked = q
 		m.queries.Put(q)
@@ -293,7 +280,7 @@ func (m *model) keysNow() []key.Binding {
 	if m.details.top() != nil {
 		return append(keys, k.Help, pause, k.Quit, k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
 	}
-	if m.connections.list.filtered() || m.interfaces.list.filtered() || !m.narrowed.isNone() {
+	if slices.ContainsFunc(m.panes[:], pane.filtered) || !m.narrowed.isNone() {
 		keys = append(keys, k.Back)
 	}
 	keys = append(keys, k.Help, k.Next, zoom, pause, k.Quit)

@@ -16,6 +16,14 @@ type pane interface {
 	// Update takes a snapshotMsg at each refresh, and key presses while the pane
 	// has the focus.
 	Update(msg tea.Msg) tea.Cmd
+	// ask puts what the pane wants to see into the query.
+	ask(q *snapshot.Query)
+	// typing reports whether key presses are text of the filter.
+	typing() bool
+	// filtered reports whether there is a filter, one is being typed, or the rows are sums.
+	filtered() bool
+	// back gives that up, and says whether there was any.
+	back() bool
 	// View draws at most area.Height lines of at most area.Width cells, and
 	// what stands in the upper edge of its border.
 	View(area area) view
@@ -25,15 +33,6 @@ type pane interface {
 	Selected() *snapshot.Detail
 	// Keys are those the pane answers to, for the footer.
 	Keys() []key.Binding
-}
-
-// filterable is a pane whose rows can be filtered.
-type filterable interface {
-	pane
-	// typing reports whether key presses are text of the filter.
-	typing() bool
-	// back gives the filter up, and says whether there was any.
-	back() bool
 }
 
 // area is the room a pane draws in, inside its border.

@@ -19,9 +19,10 @@ type protocolsPane struct {
 	spark func(*styleSet) sparkliner
 }
 
-func newProtocolsPane(keys keyMap) *protocolsPane {
+func newProtocolsPane(keys keyMap, ascii bool) *protocolsPane {
 	return &protocolsPane{keys: keys, spark: blocks, list: list[string, snapshot.Protocol]{
-		key: func(r *snapshot.Protocol) string { return r.Name },
+		key:    func(r *snapshot.Protocol) string { return r.Name },
+		filter: newInput(ascii), language: snapshot.ProtocolFilter,
 	}}
 }
 
@@ -29,13 +30,15 @@ func blocks(s *styleSet) sparkliner { return blockSparkline{steps: s.glyphs.Spar
 
 func (p *protocolsPane) Name() string { return "Protocols" }
 
-func (p *protocolsPane) Keys() []key.Binding { return nil }
+func (p *protocolsPane) Keys() []key.Binding { return p.list.keysNow(&p.keys) }
 
 func (p *protocolsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.shown = msg.Protocols
 		p.list.show(p.shown.Rows, len(p.shown.Rows))
+	case tea.PasteMsg:
+		p.list.typed(msg)
 	case tea.KeyPressMsg:
 		p.list.press(msg, &p.keys)
 	}
@@ -84,6 +87,10 @@ func (p *protocolsPane) View(a area) view {
 		rate = s.units.shortRate // a column below has the unit
 	}
 	v := view{Title: titled(a, p.Name(), p.shown.Narrowed), Info: s.Faint.Paint("rx " + rate(p.shown.RXBPS) + "  tx " + rate(p.shown.TXBPS))}
+	if p.list.total == 0 && p.list.filtered() {
+		v.Lines = append(p.list.filterLine(a), empty(a, "no protocol of "+count(uint64(p.shown.Total))+" matches the filter: esc clears it")...)
+		return v
+	}
 	if p.list.total == 0 {
 		v.Info = ""
 		if p.list.fresh && p.shown.OfConnections {
@@ -93,7 +100,7 @@ func (p *protocolsPane) View(a area) view {
 		}
 		return v
 	}
-	v.Lines = p.list.lines(a, p.columns(s, a.Zoomed), nil, nil)
+	v.Lines = p.list.lines(a, p.columns(s, a.Zoomed), p.list.filterLine(a), nil)
 	v.Scroll = p.list.scroll()
 	if spare := a.Height - len(v.Lines) - 1; spare >= 2*minChart {
 		v.Lines = append(v.Lines, "")
@@ -160,3 +167,12 @@ func (p *protocolsPane) Selected() *snapshot.Detail {
 	}
 	return nil
 }
+
+func (p *protocolsPane) filtered() bool { return p.list.filtered() }
+
+func (p *protocolsPane) typing() bool { return p.list.typing() }
+
+func (p *protocolsPane) back() bool { return p.list.back() }
+
+// ask puts what this pane wants to see into q.
+func (p *protocolsPane) ask(q *snapshot.Query) { q.Protocols = p.list.wish() }

@@ -57,7 +57,7 @@ func (m *model) interrupt() tea.Cmd {
 	case m.help.isOpen && m.help.search.Value() != "":
 		m.help.back()
 	case m.typing():
-		m.filterable().back()
+		m.panes[m.focus].back()
 	default:
 		return d.leave()
 	}

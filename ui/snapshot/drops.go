@@ -6,6 +6,7 @@ import "github.com/ebpftop/ebpftop/probes"
 type Drops struct {
 	probes.Drops
 	History  []float64 // of PerSecond
+	Listed   int       // rows without the filter
 	Narrowed string    // what the rows are narrowed to, "" if all are there
 }
 
@@ -31,5 +32,7 @@ func (p *Presenter) dropped() Drops {
 	if p.query.Narrowable(OfDrop) {
 		out.Rows, out.Narrowed = p.narrowDrops(p.drops.Rows), p.query.narrowedTo()
 	}
+	out.Listed = len(out.Rows)
+	out.Rows = dropKind.filtered(out.Rows, p.query.Drops.Filter)
 	return out
 }

@@ -12,6 +12,7 @@ type Execs struct {
 	PerSecond        float64
 	Events           []Exec
 	History          []float64 // of PerSecond
+	Listed           int       // Events without the filter
 	Narrowed         string    // what Events are narrowed to, "" if all are there
 }
 
@@ -61,6 +62,8 @@ func (p *Presenter) execs() Execs {
 		Events:      p.narrowExecs(p.log.latest()),
 		History:     p.history.values(seriesKey{"", execSeries}),
 	}
+	out.Listed = len(out.Events)
+	out.Events = execKind.filtered(out.Events, p.query.Execs.Filter)
 	if p.query.Narrowable(OfExec) {
 		out.Narrowed = p.query.narrowedTo()
 	}

@@ -62,6 +62,7 @@ var InterfaceOrders = []string{
 // interfaceKind has the orders in the order of InterfaceOrders. The first one is the rows'
 // own: they come the busiest first.
 var interfaceKind = kind[Interface]{
+	rows: "interfaces",
 	orders: []func(a, b Interface) int{
 		nil,
 		func(a, b Interface) int { return compareNames(a.Name, b.Name) },

@@ -72,8 +72,9 @@ func (p *Presenter) passed() map[string]bool {
 	return passed
 }
 
-// narrowPairs leaves those that join an interface of passed.
+// narrowPairs leaves those that join an interface of passed, and that the filter lets through.
 func (p *Presenter) narrowPairs(pairs []probes.CrossConnect) []probes.CrossConnect {
+	pairs = pairKind.filtered(pairs, p.query.Pairs.Filter)
 	if p.shown == nil || !p.query.Narrowable(OfPair) {
 		return pairs
 	}
@@ -159,13 +160,14 @@ func (p *Presenter) mix() Protocols {
 
 // remembered are the protocols with their history: of a group, that of all together.
 func (p *Presenter) remembered() Protocols {
-	if !p.mixed.OfConnections {
-		out := p.mixed.remember(p.history)
-		out.Narrowed = p.query.narrowedTo()
-		return out
-	}
 	out := p.mixed
+	if out.OfConnections {
+		out.RX, out.TX = p.trails.values(p.query.Narrow, p.history)
+	} else {
+		out = out.remember(p.history)
+	}
 	out.Narrowed = p.query.narrowedTo()
-	out.RX, out.TX = p.trails.values(p.query.Narrow, p.history)
+	out.Total = len(out.Rows)
+	out.Rows = protocolKind.filtered(out.Rows, p.query.Protocols.Filter)
 	return out
 }

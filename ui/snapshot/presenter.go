@@ -202,6 +202,8 @@ func (p *Presenter) Ask(q Query) {
 	}
 	if q.Scope != old.Scope || q.Narrow != old.Narrow {
 		p.mixed = p.mix()
+	}
+	if !q.sameOthers(old) {
 		p.snapshot.Protocols = p.remembered()
 		p.snapshot.Execs, p.snapshot.Drops = p.execs(), p.dropped()
 		p.snapshot.InterfaceRows = p.interfaces()
@@ -267,9 +269,9 @@ func (p *Presenter) groups() []Group {
 	case p.query.By == ByNothing:
 		return nil
 	case p.frozen != nil:
-		return p.base.groupsSince(p.frozen[p.query.By])
+		return groupKind.filtered(p.base.groupsSince(p.frozen[p.query.By]), p.query.Groups.Filter)
 	}
-	return p.base.groupsSince(p.ledger.Groups(p.query.By, p.shown))
+	return groupKind.filtered(p.base.groupsSince(p.ledger.Groups(p.query.By, p.shown)), p.query.Groups.Filter)
 }
 
 // Publish hands over a snapshot, of the latest sample unless paused.

@@ -15,6 +15,7 @@ type Protocols struct {
 	OfConnections bool
 	Narrowed      string // what they are narrowed to, "" for nothing
 	Rows          []Protocol
+	Total         int // without the filter
 	probes.Traffic
 	RX, TX []float64 // history of all together, bit/s
 }
