@@ -40,7 +40,8 @@ func (m *model) lines() []string {
 	}
 	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
 	letters := m.dialogs.open == nil && !m.typing() && !m.help.isOpen
-	return append(out, footer(&m.styles, m.dialogs.trial.banner(&m.styles, letters), m.keysNow(), w))
+	out = append(out, footer(&m.styles, m.dialogs.trial.banner(&m.styles, letters), m.keysNow(), w))
+	return m.styles.inText(out)
 }
 
 // tooSmall says so, as far as there is room for it.

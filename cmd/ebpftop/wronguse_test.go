@@ -41,6 +41,7 @@ var wrongUses = []struct{ args, line string }{
 	{"--links", "--links needs a value: --links FILE"},
 	{"stats --filter prot:udp", "--filter: prot: is not known: did you mean proto?"},
 	{"stats --filter port:http", "--filter: port \"http\": use a number from 1 to 65535"},
+	{"--theme neon", "--theme \"neon\": use terminal, dark, light, high-contrast or mono"},
 	{"stats --units miles", "--units \"miles\": use bits, bytes, bits-iec or bytes-iec"},
 	{"stats --filter", "--filter needs a value: --filter WORDS"},
 	{"xconnect add a b --trial", "--trial needs a value: --trial TIME"},
