@@ -95,9 +95,10 @@ func (p *Presenter) detail() *Detail {
 
 // connectionDetail finds it as it is on its whole path, or else as one interface counted it.
 func (p *Presenter) connectionDetail(d *Detail) {
+	maybe := d.Subject.Connection.hint()
 	for _, rows := range [][]probes.Connection{p.shown.Connections, p.shown.Passages} {
 		for i := range rows {
-			if KeyOf(&rows[i]) == d.Subject.Connection {
+			if hint(&rows[i]) == maybe && KeyOf(&rows[i]) == d.Subject.Connection {
 				own := []probes.Connection{rows[i]}
 				p.base.connectionsSince(own, "")
 				d.Found, d.Connection = true, &own[0]
@@ -149,7 +150,7 @@ func (p *Presenter) groupDetail(d *Detail) {
 	}
 	d.Found, d.Group = true, &p.base.groupsSince([]Group{g})[0]
 	d.RX, d.TX = p.trails.values(d.Subject, p.history)
-	p.relate(d, func(c *probes.Connection) bool { return d.Subject.By.keyOf(c) == d.Subject.Group })
+	p.relate(d, d.Subject.By.holds(d.Subject.Group))
 	events := p.log.latest()
 	for i := len(events) - 1; i >= 0; i-- {
 		if d.Group.executed(&events[i].Exec) {
@@ -247,8 +248,9 @@ func (l *Ledger) group(by GroupBy, key GroupKey, s *probes.Sample) (g Group, ok 
 	if ended := l.ended[by][key]; ended != nil {
 		g, ok = *ended, true
 	}
+	holds := by.holds(key)
 	for i := range s.Connections {
-		if c := &s.Connections[i]; by.keyOf(c) == key {
+		if c := &s.Connections[i]; holds(c) {
 			g.addListed(c)
 			ok = true
 		}

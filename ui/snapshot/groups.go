@@ -112,6 +112,26 @@ func (by GroupBy) keyOf(c *probes.Connection) GroupKey {
 	return GroupKey{name: cmp.Or(c.Owner.Comm, string(c.Owner.Certainty)), pid: c.Owner.PID, started: c.Owner.Started.Truncate(time.Millisecond).UnixMilli()}
 }
 
+// holds returns what tells whether a connection is in a group, of the connections of a sample:
+// those of an owner share it, so that his key is made once.
+func (by GroupBy) holds(key GroupKey) func(*probes.Connection) bool {
+	if by != ByOwner && by != ByCommand && by != ByUnit && by != ByContainer {
+		return func(c *probes.Connection) bool { return by.keyOf(c) == key }
+	}
+	known := make(map[*probes.Owner]bool)
+	return func(c *probes.Connection) bool {
+		if c.Owner == nil {
+			return by.keyOf(c) == key
+		}
+		is, isKnown := known[c.Owner]
+		if !isKnown {
+			is = by.keyOf(c) == key
+			known[c.Owner] = is
+		}
+		return is
+	}
+}
+
 func servicePort(local, remote uint16) uint16 {
 	if local == 0 || remote == 0 {
 		return max(local, remote)

@@ -42,7 +42,8 @@ func (q Query) narrowed(conns []probes.Connection, rows []int32) []int32 {
 	if q.Narrow.By == ByNothing {
 		return rows
 	}
-	return slices.DeleteFunc(rows, func(row int32) bool { return q.Narrow.By.keyOf(&conns[row]) != q.Narrow.Group })
+	holds := q.Narrow.By.holds(q.Narrow.Group)
+	return slices.DeleteFunc(rows, func(row int32) bool { return !holds(&conns[row]) })
 }
 
 // narrowInterfaces leaves those that connections pass which are narrowed to.
@@ -59,10 +60,10 @@ func (p *Presenter) passed() map[string]bool {
 	if p.query.Narrow.By == ByNothing {
 		return map[string]bool{p.query.Scope: true}
 	}
-	passed := make(map[string]bool)
+	passed, holds := make(map[string]bool), p.query.Narrow.By.holds(p.query.Narrow.Group)
 	for i := range p.shown.Connections {
 		c := &p.shown.Connections[i]
-		if p.query.Narrow.By.keyOf(c) == p.query.Narrow.Group {
+		if holds(c) {
 			passed[c.Interface] = true
 			for _, name := range c.Path {
 				passed[name] = true
@@ -139,10 +140,10 @@ func (p *Presenter) mix() Protocols {
 		p.mixer = mixer{narrow: p.query.Narrow}
 	}
 	rows := make(map[string]*Protocol)
-	out := Protocols{OfConnections: true}
+	out, holds := Protocols{OfConnections: true}, p.query.Narrow.By.holds(p.query.Narrow.Group)
 	for i := range p.shown.Connections {
 		c := &p.shown.Connections[i]
-		if p.query.Narrow.By.keyOf(c) != p.query.Narrow.Group {
+		if !holds(c) {
 			continue
 		}
 		row := rows[c.Protocol]

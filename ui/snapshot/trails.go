@@ -51,10 +51,10 @@ func (t *trails) record(s *probes.Sample, h *history) {
 	}
 	var maybe [1 << 16]bool
 	isOf := make(map[ConnectionKey]int, len(t.kept))
-	var groups []int
+	groups := make(map[int]func(*probes.Connection) bool)
 	for i := range t.kept {
 		if kept := &t.kept[i]; kept.subject.Kind == OfGroup {
-			groups = append(groups, i)
+			groups[i] = kept.subject.By.holds(kept.subject.Group)
 		} else {
 			isOf[kept.subject.Connection] = i
 			maybe[kept.subject.Connection.hint()] = true
@@ -68,8 +68,11 @@ func (t *trails) record(s *probes.Sample, h *history) {
 				rx[i], tx[i] = rx[i]+c.RXBPS, tx[i]+c.TXBPS
 			}
 		}
-		for _, i := range groups {
-			if subject := &t.kept[i].subject; c.RXBPS+c.TXBPS > 0 && subject.By.keyOf(c) == subject.Group {
+		if c.RXBPS+c.TXBPS == 0 {
+			continue
+		}
+		for i, holds := range groups {
+			if holds(c) {
 				rx[i], tx[i] = rx[i]+c.RXBPS, tx[i]+c.TXBPS
 			}
 		}
