@@ -24,10 +24,14 @@ type connectionsPane struct {
 	shown   snapshot.Connections
 	noticed snapshot.Noticed
 	now     time.Time
-	wide    int              // cells of the longest path
+	wide    connectionWidths
 	by      snapshot.GroupBy // sums in place of connections
 	sums    groupList
 }
+
+// connectionWidths are the cells of the longest texts that were shown so far: what a column does
+// not need others have, and columns do not change at every refresh.
+type connectionWidths struct{ path, local, remote int }
 
 func newConnectionsPane(keys keyMap, ascii bool) *connectionsPane {
 	p := &connectionsPane{keys: keys, sums: newGroupList(ascii)}
@@ -88,7 +92,7 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.shown, p.noticed, p.now = msg.Connections, msg.Noticed, msg.Time
-		p.wide = longestPath(p.shown.Rows)
+		p.measure()
 		p.list.show(p.shown.Rows, p.shown.Matching)
 		p.sums.show(msg.Groups, len(msg.Groups))
 	case tea.PasteMsg:
@@ -121,11 +125,13 @@ func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 		remote = max(8, min(21, rest*2/3))
 		local = max(8, rest-remote)
 	}
+	most := func(wide int) int { return max(len("remote"), min(wide, 47)) }
+	local, remote = min(local, most(p.wide.local)), min(remote, most(p.wide.remote))
 	return []column[probes.Connection]{
 		{title: "proto", width: 5, grow: 1, limit: 6, cell: faint(func(c *probes.Connection) string { return c.Protocol })},
 		{title: "owner", width: owner, grow: 4, limit: 40, cell: who},
-		{title: "local", width: local, grow: 6, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Local) }},
-		{title: "remote", width: remote, grow: 8, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Remote) }},
+		{title: "local", width: local, grow: 6, limit: most(p.wide.local), cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Local) }},
+		{title: "remote", width: remote, grow: 8, limit: most(p.wide.remote), cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Remote) }},
 		{title: "rx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.RXBPS })},
 		{title: "tx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.TXBPS })},
 		{title: "rx B", width: 6, right: true, drop: 8, cell: amounts(func(c *probes.Connection) uint64 { return c.RXBytes })},
@@ -133,7 +139,7 @@ func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 		{title: "age", width: 3, right: true, drop: 7, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
 		{title: "idle", width: 4, right: true, drop: 5, cell: p.idle},
 		{title: "state", width: 11, drop: 6, cell: state},
-		{title: "interface", width: 9, grow: 2, limit: min(max(15, p.wide), 40), drop: 7, cell: path},
+		{title: "interface", width: 9, grow: 2, limit: min(max(15, p.wide.path), 40), drop: 7, cell: path},
 	}
 }
 
@@ -160,13 +166,19 @@ func path(at slot, c *probes.Connection) cell {
 	return cell{safe: fitMiddle(s.Escape(strings.Join(c.Path, ">")), at.width, s.glyphs.Ellipsis), ink: s.Faint}
 }
 
-func longestPath(rows []probes.Connection) (wide int) {
-	for i := range rows {
-		if path := rows[i].Path; len(path) > 1 {
-			wide = max(wide, cells(strings.Join(path, ">")))
+// measure finds out how wide texts are.
+func (p *connectionsPane) measure() {
+	var text []byte
+	for i := range p.shown.Rows {
+		c := &p.shown.Rows[i]
+		text = c.Local.AppendTo(text[:0])
+		p.wide.local = max(p.wide.local, len(text))
+		text = c.Remote.AppendTo(text[:0])
+		p.wide.remote = max(p.wide.remote, len(text))
+		if len(c.Path) > 1 {
+			p.wide.path = max(p.wide.path, cells(strings.Join(c.Path, ">")))
 		}
 	}
-	return wide
 }
 
 func (p *connectionsPane) idle(at slot, c *probes.Connection) cell {

@@ -93,6 +93,22 @@ func TestNarrowEverywhere(t *testing.T) {
 	}
 }
 
+// TestConnectionsWhole: what ends do not need, owners and paths have.
+func TestConnectionsWhole(t *testing.T) {
+	o := detailed(connectionsAt)
+	o.resize(170, 40)
+	s := linkedSample(6)
+	s.Connections = s.Connections[:1] // IPv4, over three interfaces
+	o.m.connections.wide = connectionWidths{}
+	o.show(&s)
+	o.press(tea.Key{Code: 'z', Text: "z"})
+	for _, whole := range []string{"nginx 812 nginx.service", "veth9a41c7e>br0>eth0", "198.51.100.1:32768"} {
+		if !strings.Contains(o.text(), whole) {
+			t.Errorf("%q is cut:\n%s", whole, o.text())
+		}
+	}
+}
+
 // TestNarrowScreen has a picture of a narrowed screen.
 func TestNarrowScreen(t *testing.T) {
 	for name, size := range map[string][2]int{"50x12": {50, 12}, "80x24": {80, 24}, "200x50": {200, 50}} {

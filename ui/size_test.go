@@ -157,6 +157,7 @@ func TestEverySize(t *testing.T) {
 		s := fake.Sample(n)
 		o.show(&s)
 	}
+	pages := everyDetail(t, o)
 	for w := 0; w <= 310; w += 1 + w/16 {
 		for h := 0; h <= 84; h += 1 + h/12 {
 			o.resize(w, h)
@@ -166,11 +167,38 @@ func TestEverySize(t *testing.T) {
 			}
 			o.m.zoomed = false
 			checkScreen(t, o.m, false)
+			for _, page := range pages {
+				o.m.details.open = []*detailPage{page, page}
+				checkScreen(t, o.m, false)
+			}
+			o.m.details.open = nil
+			o.m.help.toggle()
+			checkScreen(t, o.m, false)
+			o.m.help.toggle()
 			if t.Failed() {
 				return
 			}
 		}
 	}
+}
+
+// everyDetail opens the detail of what is selected in each pane, and closes it again.
+func everyDetail(t *testing.T, o *offscreen) (pages []*detailPage) {
+	for o.m.focus = range paneCount {
+		if o.m.panes[o.m.focus].Subject().Kind == snapshot.OfNothing {
+			continue
+		}
+		o.press(tea.Key{Code: tea.KeyEnter})
+		o.show(nil)
+		if page := o.m.details.top(); page != nil && page.seen != nil {
+			pages = append(pages, page)
+		}
+		o.m.details.open = nil
+	}
+	if len(pages) < 5 {
+		t.Errorf("only %d panes have details", len(pages))
+	}
+	return pages
 }
 
 func checkScreen(t *testing.T, m *model, ascii bool) {
