@@ -67,7 +67,7 @@ func TestDetail(t *testing.T) {
 					u.waitForText(keys[i+1])
 				}
 				u.press("\r")
-				u.waitForText("esc back")
+				u.waitForText("esc back  n narrow")
 				u.waitForNoText("looking ...")
 				u.feed(linkedSamples(5, 31)...)
 				u.golden()

@@ -119,6 +119,16 @@ func TestFilterEveryPane(t *testing.T) {
 	}
 }
 
+// TestFilterSaidWhole: what is wrong with a filter is said whole where the pane is narrow.
+func TestFilterSaidWhole(t *testing.T) {
+	o := detailed(protocolsAt)
+	o.resize(80, 24)
+	o.typed("/proc:x")
+	if text := o.text(); !strings.Contains(text, "proc: protocols have none: use") || !strings.Contains(text, " proto, rate ") {
+		t.Errorf("it is cut:\n%s", text)
+	}
+}
+
 // typed types text, and shows what comes of it.
 func (o *offscreen) typed(text string) {
 	for _, r := range text {

@@ -212,7 +212,7 @@ func (l *list[K, R]) filterLine(a area) []string {
 	}
 	out := []string{line}
 	for _, part := range wrap(text, max(1, a.Width-2)) {
-		if len(out) <= max(1, a.Height/3) {
+		if len(out) <= max(2, a.Height/3) {
 			out = append(out, " "+ink.Paint(part))
 		}
 	}

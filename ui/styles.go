@@ -73,9 +73,6 @@ type styleSet struct {
 	Command               func(filename string, args []string, truncated bool, limit int) string
 }
 
-// defaultStyles are those of the terminal's own sixteen colours, which are the shortest to send.
-func defaultStyles(ascii bool) styleSet { return newStyles(ThemeTerminal, ascii) }
-
 // newStyles are those of a theme. What matters can also be told apart without colour.
 func newStyles(theme Theme, ascii bool) styleSet {
 	p := theme.palette()

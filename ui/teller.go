@@ -277,8 +277,9 @@ func pairEntries(s *styleSet, pairs []probes.CrossConnect) (out []entry) {
 // chartEntries are the charts of both directions, side by side where there is room, with one
 // scale; or why there are none yet.
 func chartEntries(a area, rx, tx []float64, why string) []entry {
-	if len(rx) == 0 && len(tx) == 0 {
-		return facts(fact{name: "chart", value: unknown(a.styleSet, why)})
+	if len(rx) == 0 && len(tx) == 0 { // it has the room of what comes, so that nothing moves then
+		out := facts(fact{}, fact{name: "chart", value: unknown(a.styleSet, why)})
+		return append(out, facts(make([]fact, max(0, chartHeight(a)-1))...)...)
 	}
 	return []entry{{draw: func(a area, _ bool) []string {
 		top, height := roundUp(max(highest(rx), highest(tx))), chartHeight(a)

@@ -72,10 +72,10 @@ func TestFilterErrors(t *testing.T) {
 			t.Errorf("%q: the other words do not count", filter)
 		}
 	}
-	if err := CheckInterfaces(":443 eth kind:veth host:192.0.2.0/24 drops>0 rate>1k"); err != nil {
+	if err := InterfaceFilter.Check(":443 eth kind:veth host:192.0.2.0/24 drops>0 rate>1k"); err != nil {
 		t.Error(err)
 	}
-	if err := CheckInterfaces("proc:nginx"); err == nil {
+	if err := InterfaceFilter.Check("proc:nginx"); err == nil {
 		t.Error("interfaces have no processes")
 	}
 }

@@ -98,12 +98,6 @@ var interfaceKind = kind[Interface]{
 	},
 }
 
-// CheckInterfaces returns why a filter of interfaces cannot be understood.
-func CheckInterfaces(said string) error {
-	_, err := interfaceKind.newFilter(said)
-	return err
-}
-
 // compareNames has eth2 before eth10.
 func compareNames(a, b string) int {
 	x, y := strings.TrimRight(a, "0123456789"), strings.TrimRight(b, "0123456789")
