@@ -138,8 +138,11 @@ func (p *detailPage) move(by int) {
 		return i >= 0 && i < len(p.links) && p.links[i].to > p.offset-half && p.links[i].from < p.offset+p.height+half
 	}
 	next := p.at + by
-	if !p.inSight(p.at) { // as before the first press
-		next = p.at
+	if p.at < len(p.links) { // one that is out of sight ahead, as before the first press, is the next
+		link := p.links[p.at]
+		if by > 0 && link.to > p.offset+p.height || by < 0 && link.from < p.offset {
+			next = p.at
+		}
 	}
 	switch {
 	case isNear(next):

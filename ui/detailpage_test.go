@@ -267,3 +267,30 @@ func TestDetailScrolls(t *testing.T) {
 		t.Errorf("of %d lines only %d are ever shown", page.lines, seen)
 	}
 }
+
+// TestDetailMoves passes no line over on its way to a link that is far.
+func TestDetailMoves(t *testing.T) {
+	a := area{Width: 40, Height: 10, styleSet: &styleSet{}}
+	link := snapshot.ProtocolSubject("tcp")
+	var entries []entry
+	for n := range 100 {
+		f := fact{value: "x"}
+		if n%45 == 2 {
+			f.link = link
+		}
+		entries = append(entries, facts(f)...)
+	}
+	page := &detailPage{}
+	page.draw(a, entries)
+	for _, by := range []int{1, -1} {
+		for seen, n := page.offset, 0; page.links[page.at].from != 47+45*by || !page.inSight(page.at); seen = page.offset {
+			page.move(by)
+			if page.draw(a, entries); max(page.offset-seen, seen-page.offset) > page.height {
+				t.Fatalf("from line %d to %d with a height of %d", seen, page.offset, page.height)
+			}
+			if n++; n > len(entries) {
+				t.Fatalf("moves by %d end at line %d, with link %d of lines %d", by, page.offset, page.at, page.links[page.at].from)
+			}
+		}
+	}
+}

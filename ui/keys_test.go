@@ -89,8 +89,9 @@ func TestHelpSearched(t *testing.T) {
 	u.press("3", "?")
 	u.waitForText("Connections")
 	u.waitForText("o by owner")
-	u.press("/", "sort")
-	u.waitForText("next order of rows")
+	u.press("/", "sort") // the slash is not searched
+	u.waitForText("type to search: sort ")
+	u.waitForText("s  sort  (Connections)")
 	u.waitForNoText("previous pane")
 	u.press("\x15", "evicted q") // q is a letter
 	u.waitForText("no key and no word here is about that")
