@@ -24,16 +24,20 @@ type connectionsPane struct {
 	shown   snapshot.Connections
 	noticed snapshot.Noticed
 	now     time.Time
-	wide    int              // cells of the longest path
+	wide    connectionWidths
 	by      snapshot.GroupBy // sums in place of connections
 	sums    groupList
 }
 
+// connectionWidths are the cells of the longest texts that were shown so far: what a column does
+// not need others have, and columns do not change at every refresh.
+type connectionWidths struct{ path, local, remote int }
+
 func newConnectionsPane(keys keyMap, ascii bool) *connectionsPane {
-	p := &connectionsPane{keys: keys, sums: newGroupList()}
+	p := &connectionsPane{keys: keys, sums: newGroupList(ascii)}
 	p.list = list[snapshot.ConnectionKey, probes.Connection]{
 		key: snapshot.KeyOf, find: p.find, describe: p.describe, detailsRoom: halfOf,
-		orders: snapshot.Orders, filter: newInput(ascii), check: snapshot.CheckConnections,
+		orders: snapshot.Orders, filter: newInput(ascii), language: snapshot.ConnectionFilter,
 	}
 	return p
 }
@@ -42,17 +46,20 @@ func (p *connectionsPane) Name() string { return "Connections" }
 
 func (p *connectionsPane) Keys() []key.Binding {
 	now := p.list.keysNow(&p.keys)
+	if p.by != snapshot.ByNothing {
+		now = p.sums.keysNow(&p.keys)
+	}
 	if p.typing() {
 		return now
 	}
 	return append([]key.Binding{p.keys.Group}, now...)
 }
 
-func (p *connectionsPane) typing() bool { return p.list.typing() }
+func (p *connectionsPane) typing() bool { return p.list.typing() || p.sums.typing() }
 
 // back gives the filter up, or else the grouping, and says whether there was any.
 func (p *connectionsPane) back() bool {
-	if p.list.back() {
+	if p.by != snapshot.ByNothing && p.sums.back() || p.by == snapshot.ByNothing && p.list.back() {
 		return true
 	}
 	was := p.by != snapshot.ByNothing
@@ -62,7 +69,7 @@ func (p *connectionsPane) back() bool {
 
 // ask adds to q what this pane wants to see.
 func (p *connectionsPane) ask(q *snapshot.Query) {
-	q.Connections, q.By = p.list.wish(), p.by
+	q.Connections, q.By, q.Groups = p.list.wish(), p.by, p.sums.wish()
 	q.Page = max(p.list.cursor.page, 1)
 	q.Need = minRows
 	for q.Need < p.list.cursor.index+2*q.Page {
@@ -85,17 +92,21 @@ func (p *connectionsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.shown, p.noticed, p.now = msg.Connections, msg.Noticed, msg.Time
-		p.wide = longestPath(p.shown.Rows)
+		p.measure()
 		p.list.show(p.shown.Rows, p.shown.Matching)
 		p.sums.show(msg.Groups, len(msg.Groups))
 	case tea.PasteMsg:
-		p.list.typed(msg)
+		if p.sums.typing() {
+			p.sums.typed(msg)
+		} else {
+			p.list.typed(msg)
+		}
 	case tea.KeyPressMsg:
 		switch {
 		case !p.typing() && key.Matches(msg, p.keys.Group):
 			p.by = nextGrouping(p.by)
 			p.sums.top()
-		case p.by != snapshot.ByNothing && !p.typing() && !key.Matches(msg, p.keys.Filter, p.keys.Sort, p.keys.Reverse):
+		case p.by != snapshot.ByNothing:
 			p.sums.press(msg, &p.keys)
 		default:
 			p.list.press(msg, &p.keys)
@@ -114,11 +125,13 @@ func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 		remote = max(8, min(21, rest*2/3))
 		local = max(8, rest-remote)
 	}
+	most := func(wide int) int { return max(len("remote"), min(wide, 47)) }
+	local, remote = min(local, most(p.wide.local)), min(remote, most(p.wide.remote))
 	return []column[probes.Connection]{
 		{title: "proto", width: 5, grow: 1, limit: 6, cell: faint(func(c *probes.Connection) string { return c.Protocol })},
 		{title: "owner", width: owner, grow: 4, limit: 40, cell: who},
-		{title: "local", width: local, grow: 6, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Local) }},
-		{title: "remote", width: remote, grow: 8, limit: 47, cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Remote) }},
+		{title: "local", width: local, grow: 6, limit: most(p.wide.local), cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Local) }},
+		{title: "remote", width: remote, grow: 8, limit: most(p.wide.remote), cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Remote) }},
 		{title: "rx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.RXBPS })},
 		{title: "tx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.TXBPS })},
 		{title: "rtt", width: 5, right: true, drop: 5, cell: roundTrip},
@@ -128,7 +141,7 @@ func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 		{title: "age", width: 3, right: true, drop: 7, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
 		{title: "idle", width: 4, right: true, drop: 5, cell: p.idle},
 		{title: "state", width: 11, drop: 6, cell: state},
-		{title: "interface", width: 9, grow: 2, limit: min(max(15, p.wide), 40), drop: 7, cell: path},
+		{title: "interface", width: 9, grow: 2, limit: min(max(15, p.wide.path), 40), drop: 7, cell: path},
 	}
 }
 
@@ -155,13 +168,19 @@ func path(at slot, c *probes.Connection) cell {
 	return cell{safe: fitMiddle(s.Escape(strings.Join(c.Path, ">")), at.width, s.glyphs.Ellipsis), ink: s.Faint}
 }
 
-func longestPath(rows []probes.Connection) (wide int) {
-	for i := range rows {
-		if path := rows[i].Path; len(path) > 1 {
-			wide = max(wide, cells(strings.Join(path, ">")))
+// measure finds out how wide texts are.
+func (p *connectionsPane) measure() {
+	var text []byte
+	for i := range p.shown.Rows {
+		c := &p.shown.Rows[i]
+		text = c.Local.AppendTo(text[:0])
+		p.wide.local = max(p.wide.local, len(text))
+		text = c.Remote.AppendTo(text[:0])
+		p.wide.remote = max(p.wide.remote, len(text))
+		if len(c.Path) > 1 {
+			p.wide.path = max(p.wide.path, cells(strings.Join(c.Path, ">")))
 		}
 	}
-	return wide
 }
 
 func (p *connectionsPane) idle(at slot, c *probes.Connection) cell {
@@ -173,22 +192,29 @@ func (p *connectionsPane) idle(at slot, c *probes.Connection) cell {
 }
 
 func (p *connectionsPane) View(a area) view {
-	v := view{Title: p.Name(), Info: p.info(a)}
-	if scope := p.shown.Query.Scope; scope != "" {
-		v.Title += " of " + a.styleSet.Escape(scope)
+	v := view{Title: titled(a, p.Name(), p.shown.Narrowed), Info: p.info(a)}
+	if p.by == snapshot.ByNothing {
+		v.Lines = p.list.filterLine(a)
 	}
-	v.Lines = p.list.filterLine(a.styleSet)
 	switch {
 	case p.by != snapshot.ByNothing:
 		v.Title = p.Name() + " by " + string(p.by)
 		v.Info = a.styleSet.Faint.Paint(count(uint64(p.sums.total)))
-		v.Lines = p.sums.lines(a, groupColumns(p.by), nil, p.sums.details(a, nil))
+		v.Lines = p.sums.filterLine(a)
+		switch {
+		case p.sums.total > 0:
+			v.Lines = p.sums.lines(a, groupColumns(p.by), v.Lines, p.sums.details(a, nil))
+		case p.sums.filtered():
+			v.Lines = append(v.Lines, empty(a, "no sum matches the filter: esc clears it")...)
+		default:
+			v.Lines = empty(a, "no connections to sum up yet; o goes on to other sums")
+		}
 		v.Scroll = p.sums.scroll()
 	case p.list.total > 0:
 		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, append(p.noticedLines(a), p.list.details(a, nil)...))
 		v.Scroll = p.list.scroll()
 	case p.list.fresh:
-		v.Lines = append(v.Lines, empty(a, p.nothing())...)
+		v.Lines = append(v.Lines, empty(a, a.styleSet.Escape(p.nothing()))...)
 	}
 	return v
 }
@@ -196,11 +222,11 @@ func (p *connectionsPane) View(a area) view {
 func (p *connectionsPane) nothing() string {
 	switch {
 	case p.shown.Total == 0:
-		return "no connections yet"
+		return "no connections yet: each is listed here from its first packet on, whoever has it"
 	case p.list.filtered():
-		return "no connection matches the filter"
+		return "no connection of " + count(uint64(p.shown.Total)) + " matches the filter: esc clears it"
 	default:
-		return "no connections on this interface yet"
+		return "no connections of " + p.shown.Narrowed + " now"
 	}
 }
 
@@ -213,24 +239,24 @@ func (p *connectionsPane) info(a area) string {
 	if p.shown.Matching != p.shown.Total {
 		text = count(uint64(p.shown.Matching)) + " of " + text
 	}
-	if a.Width >= 60 {
+	if a.Width >= 60 && p.shown.Narrowed == "" {
 		text += s.glyphs.Separator + strings.TrimSpace(siColumn(p.shown.PerSecond)) + " new/s"
 	}
 	return s.Faint.Paint(text+s.glyphs.Separator) + p.list.order()
 }
 
 // describe is all that is known of one connection.
-func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
+func (p *connectionsPane) describe(a area, c *probes.Connection) []fact {
 	s := a.styleSet
 	by := []string{c.Interface}
 	if len(c.Path) > 1 {
 		by = c.Path
 	}
-	pairs := [][2]string{
-		{"connection", s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + strings.Join(by, " > "))},
-		{"received", totals(s, "", c.RXPackets, c.RXBytes) + ", now " + s.units.rate(c.RXBPS)},
-		{"sent", totals(s, "", c.TXPackets, c.TXBytes) + ", now " + s.units.rate(c.TXBPS)},
-		{"seen", "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},
+	pairs := []fact{
+		{name: "connection", value: s.Escape(c.Protocol + " " + c.Local.String() + " with " + c.Remote.String() + " on " + strings.Join(by, " > "))},
+		{name: "received", value: totals(s, "", c.RXPackets, c.RXBytes) + ", now " + s.units.rate(c.RXBPS)},
+		{name: "sent", value: totals(s, "", c.TXPackets, c.TXBytes) + ", now " + s.units.rate(c.TXBPS)},
+		{name: "seen", value: "first " + short(p.now.Sub(c.FirstSeen)) + " ago, last " + short(p.now.Sub(c.LastSeen)) + " ago"},
 	}
 	pairs = slices.Insert(pairs, 1, describeOwner(s, c.Owner, c.OwnerReason)...)
 	if c.Protocol == "tcp" {
@@ -238,7 +264,7 @@ func (p *connectionsPane) describe(a area, c *probes.Connection) [][2]string {
 		if !c.ClosedAt.IsZero() {
 			said += ", closed " + short(p.now.Sub(c.ClosedAt)) + " ago"
 		}
-		pairs = append(append(pairs, [2]string{"TCP", said}), describeQuality(c)...)
+		pairs = append(append(pairs, fact{name: "TCP", value: said}), describeQuality(c)...)
 	}
 	return pairs
 }
@@ -248,4 +274,30 @@ func (p *connectionsPane) copy(s *styleSet) copied {
 		return p.sums.copy(s, groupColumns(p.by), func(g *snapshot.Group) any { return g })
 	}
 	return p.list.copy(s, p.columns(copyWidth), func(c *probes.Connection) any { return c })
+}
+
+func (p *connectionsPane) Subject() (subject snapshot.Subject) {
+	if p.by != snapshot.ByNothing {
+		if g := p.sums.selected(); g != nil {
+			subject = snapshot.Subject{Kind: snapshot.OfGroup, By: g.By, Group: g.ID}
+		}
+	} else if c := p.list.selected(); c != nil {
+		subject = snapshot.ConnectionSubject(c)
+	}
+	return subject
+}
+
+func (p *connectionsPane) Selected() *snapshot.Detail {
+	if p.by != snapshot.ByNothing {
+		if g := p.sums.selected(); g != nil {
+			return &snapshot.Detail{Group: g}
+		}
+	} else if c := p.list.selected(); c != nil {
+		return &snapshot.Detail{Connection: c}
+	}
+	return nil
+}
+
+func (p *connectionsPane) filtered() bool {
+	return p.list.filtered() || p.by != snapshot.ByNothing
 }

@@ -38,7 +38,9 @@ func (l *list[K, R]) copy(s *styleSet, columns []column[R], of func(*R) any) cop
 // whether it did, that is not claimed.
 func (m *model) copyRow(asJSON bool) {
 	var c copied
-	if pane, ok := m.panes[m.focus].(copier); ok {
+	if m.details.top() != nil {
+		c = m.details.copy(&m.styles)
+	} else if pane, ok := m.panes[m.focus].(copier); ok {
 		c = pane.copy(&m.styles)
 	}
 	form := ""

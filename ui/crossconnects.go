@@ -3,11 +3,13 @@ package ui
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 // crossConnectsPane lists the pairs of interfaces that are connected, all
@@ -15,40 +17,41 @@ import (
 type crossConnectsPane struct {
 	keys    keyMap
 	dialogs *pairDialogs
-	list    list[pairKey, probes.CrossConnect]
+	list    list[snapshot.PairKey, probes.CrossConnect]
 	general []remark // what is wrong, but with no pair
+	hidden  int      // pairs of other interfaces than what is narrowed to
 	unknown bool     // there may be pairs that are not listed
 }
 
-// pairKey identifies a row. A trial that replaces a pair has two of its name.
-type pairKey struct {
-	a, b    string
-	removed bool
-}
-
-func newCrossConnectsPane(keys keyMap, d *pairDialogs) *crossConnectsPane {
-	return &crossConnectsPane{keys: keys, dialogs: d, list: list[pairKey, probes.CrossConnect]{
-		key:         func(c *probes.CrossConnect) pairKey { return pairKey{c.A, c.B, c.Removed} },
+func newCrossConnectsPane(keys keyMap, d *pairDialogs, ascii bool) *crossConnectsPane {
+	return &crossConnectsPane{keys: keys, dialogs: d, list: list[snapshot.PairKey, probes.CrossConnect]{
+		key:         snapshot.PairKeyOf,
 		describe:    describePair,
 		detailsRoom: mostOf,
 		headingFrom: 2,
+		filter:      newInput(ascii),
+		language:    snapshot.PairFilter,
 	}}
 }
 
 func (p *crossConnectsPane) Name() string { return "Cross-connects" }
 
 func (p *crossConnectsPane) Keys() []key.Binding {
-	if p.list.total == 0 {
-		return nil
+	now := p.list.keysNow(&p.keys)
+	if p.list.total == 0 || p.typing() {
+		return now
 	}
-	return []key.Binding{p.keys.Edit, p.keys.Disconnect}
+	return append([]key.Binding{p.keys.Edit, p.keys.Disconnect}, now...)
 }
 
 func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.note(msg)
-		p.list.show(msg.CrossConnects, len(msg.CrossConnects))
+		p.list.show(msg.PairRows, len(msg.PairRows))
+		p.hidden = len(msg.CrossConnects) - len(msg.PairRows)
+	case tea.PasteMsg:
+		p.list.typed(msg)
 	case tea.KeyPressMsg:
 		pair := p.list.selected()
 		switch {
@@ -95,14 +98,18 @@ func (p *crossConnectsPane) View(a area) view {
 	v := view{Title: p.Name()}
 	s := a.styleSet
 	if p.list.total == 0 {
-		v.Lines = append(empty(a, p.nothing(a.Width)), remarks(a, p.problems(s))...)
+		v.Lines = append(append(p.list.filterLine(a), empty(a, p.nothing(a.Width))...), remarks(a, p.problems(s))...)
 		return v
 	}
-	v.Info = s.Faint.Paint(count(uint64(p.list.total)))
+	text := count(uint64(p.list.total))
+	if p.hidden > 0 {
+		text += " of " + count(uint64(p.list.total+p.hidden))
+	}
+	v.Info = s.Faint.Paint(text)
 	if !p.dialogs.possible() {
 		v.Info += s.Faint.Paint(s.glyphs.Separator + "read only")
 	}
-	v.Lines = p.list.lines(a, p.columns(a.Width), nil, p.below(a))
+	v.Lines = p.list.lines(a, p.columns(a.Width), p.list.filterLine(a), p.below(a))
 	v.Scroll = p.list.scroll()
 	return v
 }
@@ -115,6 +122,10 @@ func (p *crossConnectsPane) nothing(width int) string {
 		return "none (read only)"
 	case !p.list.fresh:
 		return "waiting for the first sample"
+	case p.hidden > 0 && p.list.filtered():
+		return "no pair of " + strconv.Itoa(p.hidden) + " matches the filter: esc clears it"
+	case p.hidden > 0:
+		return "none of " + strconv.Itoa(p.hidden) + " is of what is narrowed to"
 	case p.unknown:
 		invitation = "none of ours: press a to add one"
 	}
@@ -182,11 +193,11 @@ func (p *crossConnectsPane) troubled() *probes.CrossConnect {
 }
 
 // describePair is all that is known of one pair.
-func describePair(a area, c *probes.CrossConnect) [][2]string {
+func describePair(a area, c *probes.CrossConnect) []fact {
 	s := a.styleSet
-	out := [][2]string{{"pair", s.Escape(pairName(c) + ", " + pairState(c) + ", " + fate(c))}}
+	out := []fact{{name: "pair", value: s.Escape(pairName(c) + ", " + pairState(c) + ", " + fate(c))}}
 	if c.Reason != "" {
-		out = append(out, [2]string{"reason", s.Escape(c.Reason)})
+		out = append(out, fact{name: "reason", value: s.Escape(c.Reason)})
 	}
 	out = append(out, wayDetails(s, c.A+" to "+c.B, &c.AToB)...)
 	if c.A != c.B {
@@ -195,7 +206,7 @@ func describePair(a area, c *probes.CrossConnect) [][2]string {
 	return out
 }
 
-func wayDetails(s *styleSet, name string, w *probes.Leg) [][2]string {
+func wayDetails(s *styleSet, name string, w *probes.Leg) []fact {
 	by := "no datapath"
 	if w.Datapath != "" {
 		by = "by " + string(w.Datapath)
@@ -210,12 +221,35 @@ func wayDetails(s *styleSet, name string, w *probes.Leg) [][2]string {
 			lost += ": " + w.DropReason
 		}
 	}
-	return [][2]string{
-		{s.Escape(name), s.Escape(by) + ", now " + siUnit(w.PPS, "pps") + ", " + s.units.rate(w.BPS)},
-		{"", s.Escape(fmt.Sprintf("%s packets in (%s), %s out, %s", count(w.Packets), s.units.size(w.Bytes), count(w.Out()), lost))},
+	return []fact{
+		{name: s.Escape(name), value: s.Escape(by) + ", now " + siUnit(w.PPS, "pps") + ", " + s.units.rate(w.BPS)},
+		{value: s.Escape(fmt.Sprintf("%s packets in (%s), %s out, %s", count(w.Packets), s.units.size(w.Bytes), count(w.Out()), lost))},
 	}
 }
 
 func (p *crossConnectsPane) copy(s *styleSet) copied {
 	return p.list.copy(s, p.columns(copyWidth), func(c *probes.CrossConnect) any { return c })
 }
+
+func (p *crossConnectsPane) Subject() (subject snapshot.Subject) {
+	if c := p.list.selected(); c != nil {
+		subject = snapshot.Subject{Kind: snapshot.OfPair, Pair: snapshot.PairKeyOf(c)}
+	}
+	return subject
+}
+
+func (p *crossConnectsPane) Selected() *snapshot.Detail {
+	if row := p.list.selected(); row != nil {
+		return &snapshot.Detail{Pair: row}
+	}
+	return nil
+}
+
+func (p *crossConnectsPane) filtered() bool { return p.list.filtered() }
+
+func (p *crossConnectsPane) typing() bool { return p.list.typing() }
+
+func (p *crossConnectsPane) back() bool { return p.list.back() }
+
+// ask puts what this pane wants to see into q.
+func (p *crossConnectsPane) ask(q *snapshot.Query) { q.Pairs = p.list.wish() }

@@ -1,9 +1,24 @@
 package ui
 
-import "strings"
+import (
+	"strings"
 
-// details draws names and values below a rule, for a zoomed pane.
-func details(a area, pairs [][2]string) []string {
+	"github.com/ebpftop/ebpftop/ui/snapshot"
+)
+
+// fact is something that is known of a row, or why it is not. The value is escaped.
+type fact struct {
+	name, value string
+	// link is what it names, of which there is a detail, too; nothing for most.
+	link snapshot.Subject
+}
+
+// details draws facts below a rule, for a zoomed pane.
+func details(a area, facts []fact) []string {
+	pairs := make([][2]string, len(facts))
+	for i := range facts {
+		pairs[i] = [2]string{facts[i].name, facts[i].value}
+	}
 	rule := a.styleSet.Border.Paint(strings.Repeat(a.styleSet.glyphs.Border[1], max(0, a.Width)))
 	return append([]string{rule}, labelled(a, pairs)...)
 }

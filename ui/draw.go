@@ -22,18 +22,26 @@ func (m *model) lines() []string {
 	if w < minWidth || h < minHeight {
 		return tooSmall(w, h)
 	}
+	m.header.narrowed = ""
+	if !m.narrowed.isNone() {
+		m.header.narrowed = m.narrowed.subject.String()
+	}
 	out := m.header.lines(&m.styles, &m.shown, w)
 	if w < headWidth || h < headHeight {
 		out = []string{m.header.line(&m.styles, &m.shown, w)}
 	}
 	body := h - len(out) - footerLines
 	panes := m.body
-	if m.help {
+	switch {
+	case m.help.isOpen:
 		panes = m.helpPane
+	case m.details.top() != nil:
+		panes = m.detailPane
 	}
 	out = append(out, m.dialogs.placeDialog(&m.styles, panes(w, body), w)...)
-	letters := m.dialogs.open == nil && !m.typing()
-	return append(out, footer(&m.styles, m.dialogs.trial.banner(&m.styles, letters), m.keysNow(), w))
+	letters := m.dialogs.open == nil && !m.typing() && !m.help.isOpen
+	out = append(out, footer(&m.styles, m.dialogs.trial.banner(&m.styles, letters), m.keysNow(), w))
+	return m.styles.inText(out)
 }
 
 // tooSmall says so, as far as there is room for it.
@@ -46,7 +54,21 @@ func tooSmall(w, h int) []string {
 	return lines
 }
 
-func (m *model) helpPane(w, h int) []string { return helpPane(&m.styles, m.keys, w, h) }
+func (m *model) helpPane(w, h int) []string {
+	name, keys := m.panes[m.focus].Name(), m.keysHere()
+	switch {
+	case m.details.top() != nil:
+		name = "This page"
+	case m.focus == interfacesAt:
+		keys = append(keys, m.interfaces.moreKeys()...)
+	}
+	return m.help.draw(&m.styles, name, keys, w, h)
+}
+
+func (m *model) detailPane(w, h int) []string {
+	a := area{Width: w - 2, Height: h - 2, styleSet: &m.styles, Focused: m.dialogs.open == nil, Zoomed: true}
+	return bordered(m.details.View(a), a, w, h)
+}
 
 func (m *model) body(w, h int) []string {
 	places := arrange(w, h, m.focus, m.zoomed, len(m.shown.Interfaces), len(m.shown.CrossConnects))

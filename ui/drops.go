@@ -21,21 +21,26 @@ type dropsPane struct {
 	lost  uint64 // dropped packets that have no row
 }
 
-func newDropsPane(keys keyMap, zone *time.Location) *dropsPane {
+func newDropsPane(keys keyMap, zone *time.Location, ascii bool) *dropsPane {
 	p := &dropsPane{keys: keys, zone: zone}
-	p.list = list[uint64, probes.Drop]{key: func(d *probes.Drop) uint64 { return d.ID }, describe: p.describe, detailsRoom: mostOf}
+	p.list = list[uint64, probes.Drop]{
+		key: func(d *probes.Drop) uint64 { return d.ID }, describe: p.describe, detailsRoom: mostOf,
+		filter: newInput(ascii), language: snapshot.DropFilter,
+	}
 	return p
 }
 
 func (p *dropsPane) Name() string { return "Drops" }
 
-func (p *dropsPane) Keys() []key.Binding { return nil }
+func (p *dropsPane) Keys() []key.Binding { return p.list.keysNow(&p.keys) }
 
 func (p *dropsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.shown, p.lost = msg.Drops, msg.Lost.Drops
 		p.list.show(p.shown.Rows, len(p.shown.Rows))
+	case tea.PasteMsg:
+		p.list.typed(msg)
 	case tea.KeyPressMsg:
 		p.list.press(msg, &p.keys)
 	}
@@ -77,18 +82,22 @@ func dropper(d *probes.Drop) string {
 }
 
 func (p *dropsPane) View(a area) view {
-	v := view{Title: p.Name()}
+	v := view{Title: titled(a, p.Name(), p.shown.Narrowed)}
 	switch {
 	case !p.list.fresh:
 	case p.shown.LeftOut:
 		v.Lines = empty(a, "not watched, because of --no-drops")
 	case p.list.total == 0 && p.shown.Unknown != "":
 		v.Lines = empty(a, "not available: "+a.styleSet.Escape(p.shown.Unknown))
+	case p.list.total == 0 && p.list.filtered():
+		v.Lines = append(p.list.filterLine(a), empty(a, "no reason of "+count(uint64(p.shown.Listed))+" matches the filter: esc clears it")...)
+	case p.list.total == 0 && p.shown.Narrowed != "":
+		v.Lines = empty(a, "no drops are known to be of "+a.styleSet.Escape(p.shown.Narrowed))
 	case p.list.total == 0:
-		v.Lines = empty(a, "nothing dropped yet")
+		v.Lines = empty(a, "nothing dropped since the start: what the kernel drops is listed here, with the reason")
 	default:
 		v.Info = p.info(a)
-		v.Lines = p.list.lines(a, p.columns(), nil, p.list.details(a, nil))
+		v.Lines = p.list.lines(a, p.columns(), p.list.filterLine(a), p.list.details(a, nil))
 		v.Scroll = p.list.scroll()
 	}
 	return v
@@ -97,6 +106,12 @@ func (p *dropsPane) View(a area) view {
 // info is the rate, a sparkline and, where there is room, totals.
 func (p *dropsPane) info(a area) string {
 	s := a.styleSet
+	if p.list.filtered() {
+		return s.Faint.Paint(count(uint64(len(p.shown.Rows))) + " of " + count(uint64(p.shown.Listed)) + " reasons")
+	}
+	if p.shown.Narrowed != "" {
+		return s.Faint.Paint(count(uint64(len(p.shown.Rows))) + " reasons")
+	}
 	out := s.Faint.Paint(strings.TrimSpace(siColumn(p.shown.PerSecond)) + "/s")
 	if a.Width >= 50 {
 		out = s.Faint.Paint(count(p.shown.Total)+" dropped") + "  " + out
@@ -111,7 +126,7 @@ func (p *dropsPane) info(a area) string {
 }
 
 // describe is all that is known of one row, and the latest packets.
-func (p *dropsPane) describe(a area, d *probes.Drop) [][2]string {
+func (p *dropsPane) describe(a area, d *probes.Drop) []fact {
 	s := a.styleSet
 	what := d.Reason + " on " + d.Interface + ", " + d.Protocol + ": " + count(d.Packets) + " packets"
 	if by := dropper(d); by != "" {
@@ -124,10 +139,10 @@ func (p *dropsPane) describe(a area, d *probes.Drop) [][2]string {
 	if p.shown.Unknown != "" {
 		meaning += " The kernel tells of no other drops: " + p.shown.Unknown
 	}
-	out := [][2]string{{"dropped", s.Escape(what)}, {"meaning", s.Escape(meaning)}}
+	out := []fact{{name: "dropped", value: s.Escape(what)}, {name: "meaning", value: s.Escape(meaning)}}
 	name := "latest"
 	for i := range d.Latest {
-		out = append(out, [2]string{name, s.Escape(p.packet(&d.Latest[i]))})
+		out = append(out, fact{name, s.Escape(p.packet(&d.Latest[i])), snapshot.OwnerSubject(d.Latest[i].Owner)})
 		name = ""
 	}
 	return out
@@ -153,3 +168,26 @@ func (p *dropsPane) packet(d *probes.DroppedPacket) string {
 func (p *dropsPane) copy(s *styleSet) copied {
 	return p.list.copy(s, p.columns(), func(d *probes.Drop) any { return d })
 }
+
+func (p *dropsPane) Subject() (subject snapshot.Subject) {
+	if d := p.list.selected(); d != nil {
+		subject = snapshot.Subject{Kind: snapshot.OfDrop, Number: d.ID}
+	}
+	return subject
+}
+
+func (p *dropsPane) Selected() *snapshot.Detail {
+	if row := p.list.selected(); row != nil {
+		return &snapshot.Detail{Drop: row}
+	}
+	return nil
+}
+
+func (p *dropsPane) filtered() bool { return p.list.filtered() }
+
+func (p *dropsPane) typing() bool { return p.list.typing() }
+
+func (p *dropsPane) back() bool { return p.list.back() }
+
+// ask puts what this pane wants to see into q.
+func (p *dropsPane) ask(q *snapshot.Query) { q.Drops = p.list.wish() }

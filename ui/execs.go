@@ -20,24 +20,27 @@ type execsPane struct {
 	shown snapshot.Execs
 }
 
-func newExecsPane(keys keyMap, zone *time.Location) *execsPane {
+func newExecsPane(keys keyMap, zone *time.Location, ascii bool) *execsPane {
 	p := &execsPane{keys: keys, zone: zone}
 	p.list = list[uint64, snapshot.Exec]{
 		key:         func(e *snapshot.Exec) uint64 { return e.Number },
 		newestFirst: true, describe: p.describe, detailsRoom: halfOf,
+		filter: newInput(ascii), language: snapshot.ExecFilter,
 	}
 	return p
 }
 
 func (p *execsPane) Name() string { return "Programs" }
 
-func (p *execsPane) Keys() []key.Binding { return nil }
+func (p *execsPane) Keys() []key.Binding { return p.list.keysNow(&p.keys) }
 
 func (p *execsPane) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case snapshotMsg:
 		p.shown = msg.Execs
 		p.list.show(p.shown.Events, len(p.shown.Events))
+	case tea.PasteMsg:
+		p.list.typed(msg)
 	case tea.KeyPressMsg:
 		p.list.press(msg, &p.keys)
 	}
@@ -69,19 +72,23 @@ func (p *execsPane) columns(width int) []column[snapshot.Exec] {
 }
 
 func (p *execsPane) View(a area) view {
-	v := view{Title: p.Name()}
+	v := view{Title: titled(a, p.Name(), p.shown.Narrowed)}
 	switch {
 	case !p.list.fresh:
 	case p.shown.LeftOut:
 		v.Lines = empty(a, "not watched, because of --no-execs")
 	case p.shown.Hook == "":
 		v.Lines = empty(a, "not available: "+a.styleSet.Escape(orNone(p.shown.HookReason)))
+	case p.list.total == 0 && p.list.filtered():
+		v.Lines = append(p.list.filterLine(a), empty(a, "no program of the latest "+count(uint64(p.shown.Listed))+" matches the filter: esc clears it")...)
+	case p.list.total == 0 && p.shown.Narrowed != "":
+		v.Lines = empty(a, "none of the latest programs is of "+a.styleSet.Escape(p.shown.Narrowed))
 	case p.list.total == 0:
 		v.Info = p.info(a)
-		v.Lines = empty(a, "no programs executed yet")
+		v.Lines = empty(a, "no program was executed since the start: each is listed here when it is, with who started it")
 	default:
 		v.Info = p.info(a)
-		v.Lines = p.list.lines(a, p.columns(a.Width), nil, p.list.details(a, nil))
+		v.Lines = p.list.lines(a, p.columns(a.Width), p.list.filterLine(a), p.list.details(a, nil))
 		v.Scroll = p.list.scroll()
 	}
 	return v
@@ -90,6 +97,12 @@ func (p *execsPane) View(a area) view {
 // info is rate, sparkline and, where there is room, totals.
 func (p *execsPane) info(a area) string {
 	s := a.styleSet
+	switch {
+	case p.list.filtered():
+		return s.Faint.Paint(count(uint64(len(p.shown.Events))) + " of the latest " + count(uint64(p.shown.Listed)))
+	case p.shown.Narrowed != "":
+		return s.Faint.Paint(count(uint64(len(p.shown.Events))) + " of the latest")
+	}
 	rate := strings.TrimSpace(siColumn(p.shown.PerSecond)) + "/s"
 	line := s.Spark.Paint(blocks(s).line(p.shown.History, min(30, a.Width/4, len(p.shown.History))))
 	if a.Width < 70 {
@@ -110,7 +123,7 @@ func parent(pid uint32) string {
 }
 
 // describe is all that is known of one program.
-func (p *execsPane) describe(a area, e *snapshot.Exec) [][2]string {
+func (p *execsPane) describe(a area, e *snapshot.Exec) []fact {
 	s := a.styleSet
 	who := s.Escape(e.Comm) + ", pid " + strconv.FormatUint(uint64(e.PID), 10) +
 		", parent " + parent(e.PPID) + ", uid " + strconv.FormatUint(uint64(e.UID), 10) +
@@ -119,16 +132,16 @@ func (p *execsPane) describe(a area, e *snapshot.Exec) [][2]string {
 	if p.shown.ArgsLeftOut {
 		command = s.Faint.Paint("not known, because of --no-args")
 	}
-	pairs := [][2]string{
-		{"program", who},
-		{"file", s.Escape(e.Filename)},
-		{"command", command},
+	pairs := []fact{
+		{name: "program", value: who},
+		{name: "file", value: s.Escape(e.Filename)},
+		{name: "command", value: command},
 	}
 	if len(e.Ancestors) > 0 {
-		pairs = append(pairs, [2]string{"started by", s.Escape(chain(e.Ancestors))})
+		pairs = append(pairs, fact{name: "started by", value: s.Escape(chain(e.Ancestors))})
 	}
 	if runs := placeWords(e.Unit, e.Container, e.Pod, e.Hostname, e.Cgroup); runs != "" {
-		pairs = append(pairs, [2]string{"runs in", s.Escape(runs)})
+		pairs = append(pairs, fact{name: "runs in", value: s.Escape(runs)})
 	}
 	return pairs
 }
@@ -145,3 +158,26 @@ func chain(ancestors []probes.Ancestor) string {
 func (p *execsPane) copy(s *styleSet) copied {
 	return p.list.copy(s, p.columns(copyWidth), func(e *snapshot.Exec) any { return &e.Exec })
 }
+
+func (p *execsPane) Subject() (subject snapshot.Subject) {
+	if e := p.list.selected(); e != nil {
+		subject = snapshot.Subject{Kind: snapshot.OfExec, Number: e.Number}
+	}
+	return subject
+}
+
+func (p *execsPane) Selected() *snapshot.Detail {
+	if row := p.list.selected(); row != nil {
+		return &snapshot.Detail{Exec: row}
+	}
+	return nil
+}
+
+func (p *execsPane) filtered() bool { return p.list.filtered() }
+
+func (p *execsPane) typing() bool { return p.list.typing() }
+
+func (p *execsPane) back() bool { return p.list.back() }
+
+// ask puts what this pane wants to see into q.
+func (p *execsPane) ask(q *snapshot.Query) { q.Execs = p.list.wish() }

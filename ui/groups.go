@@ -11,8 +11,10 @@ import (
 // groupList lists sums of connections, in the connections pane.
 type groupList = list[snapshot.GroupKey, snapshot.Group]
 
-func newGroupList() groupList {
+func newGroupList(ascii bool) groupList {
 	return groupList{
+		filter:      newInput(ascii),
+		language:    snapshot.GroupFilter,
 		key:         func(g *snapshot.Group) snapshot.GroupKey { return g.ID },
 		describe:    describeGroup,
 		detailsRoom: halfOf,
@@ -51,14 +53,14 @@ func groupColumns(by snapshot.GroupBy) []column[snapshot.Group] {
 }
 
 // describeGroup is all that is known of a group.
-func describeGroup(a area, g *snapshot.Group) [][2]string {
+func describeGroup(a area, g *snapshot.Group) []fact {
 	s := a.styleSet
-	pairs := [][2]string{
-		{string(g.By), s.Escape(g.Key)},
-		{"connections", count(uint64(g.Connections)) + ", " + count(g.ConnectionsEnded) + " ended"},
-		{"received", totals(s, "", g.RXPackets, g.RXBytes) + ", now " + s.units.rate(g.RXBPS)},
-		{"sent", totals(s, "", g.TXPackets, g.TXBytes) + ", now " + s.units.rate(g.TXBPS)},
-		{"sent again", count(g.Retransmits) + " segments, of TCP whose socket is here"},
+	pairs := []fact{
+		{name: string(g.By), value: s.Escape(g.Key)},
+		{name: "connections", value: count(uint64(g.Connections)) + ", " + count(g.ConnectionsEnded) + " ended"},
+		{name: "received", value: totals(s, "", g.RXPackets, g.RXBytes) + ", now " + s.units.rate(g.RXBPS)},
+		{name: "sent", value: totals(s, "", g.TXPackets, g.TXBytes) + ", now " + s.units.rate(g.TXBPS)},
+		{name: "sent again", value: count(g.Retransmits) + " segments, of TCP whose socket is here"},
 	}
 	if g.By == snapshot.ByOwner && g.Owner != nil {
 		pairs = append(describeOwner(s, g.Owner, probes.NoReason), pairs[1:]...)

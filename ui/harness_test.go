@@ -67,6 +67,9 @@ func withEnv(entry string) setting {
 	return func(o *Options) { o.Environ = append(o.Environ, entry) }
 }
 
+// defaultStyles are those of the terminal's own colours.
+func defaultStyles(ascii bool) styleSet { return newStyles(ThemeTerminal, ascii) }
+
 func testOptions() Options {
 	return Options{
 		Version: "1.2.3", Hostname: "host", Kernel: "Linux 6.18.0",

@@ -18,6 +18,7 @@ type header struct {
 	every                 time.Duration
 	zone                  *time.Location
 	paused                bool
+	narrowed              string // what all panes are narrowed to, "" for nothing
 }
 
 // lines draws the header in width cells. The right side goes first where room
@@ -54,6 +55,9 @@ func (h *header) line(s *styleSet, shown *snapshot.Snapshot, width int) string {
 		state = s.Bad.Paint("lost " + count(n))
 	default:
 		state = "  " + shown.Time.In(h.zone).Format(time.TimeOnly)
+	}
+	if h.narrowed != "" {
+		return spread(s, h.narrowing(s), state, width)
 	}
 	numbers := s.Faint.Paint("rx ") + s.units.rate(shown.Protocols.RXBPS) + s.Faint.Paint("  tx ") + s.units.rate(shown.Protocols.TXBPS)
 	return spread(s, numbers, state, width)
@@ -104,11 +108,19 @@ func (h *header) hooks(s *styleSet, shown *snapshot.Snapshot) string {
 	case execs == "":
 		execs = s.Warn.Paint("none")
 	}
-	line := s.Faint.Paint("hooks ") + packets + s.Faint.Paint("  exec ") + execs
+	line := h.narrowing(s) + s.Faint.Paint("hooks ") + packets + s.Faint.Paint("  exec ") + execs
 	if shown.OwnersProblem != "" {
 		line += s.Faint.Paint("  owners ") + s.Warn.Paint("incomplete")
 	}
 	return line
+}
+
+// narrowing says what is not all, and how to leave that.
+func (h *header) narrowing(s *styleSet) string {
+	if h.narrowed == "" {
+		return ""
+	}
+	return s.Faint.Paint("only ") + s.Paused.Paint(" "+s.Escape(h.narrowed)+" ") + s.Faint.Paint("  esc shows all  ")
 }
 
 // health is on the right of the second line: what was lost, what we cost.

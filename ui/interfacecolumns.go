@@ -62,7 +62,7 @@ func (p *interfacesPane) nameColumn(width int, of func(*snapshot.Interface) stri
 	return column[snapshot.Interface]{title: "name", width: width, cell: func(at slot, i *snapshot.Interface) cell {
 		s := at.styles
 		ink := s.Text
-		if i.Name == p.scope {
+		if i.Name == p.shown.Query.Scope {
 			ink = s.Brand
 		}
 		marks := blanks(2 * i.Depth)

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -20,8 +19,6 @@ type interfacesPane struct {
 	shown   snapshot.Interfaces
 	folding *snapshot.Folding // nil: a plain list
 	wide    interfaceWidths
-	scope   string              // the interface the other panes are narrowed to
-	scoped  probes.InterfaceKey // by which it is known if it is renamed
 }
 
 // interfaceWidths are the cells of the longest texts that must not be cut.
@@ -34,7 +31,7 @@ func newInterfacesPane(keys keyMap, ascii bool) *interfacesPane {
 		detailsRoom: mostOf,
 		orders:      snapshot.InterfaceOrders,
 		filter:      newInput(ascii),
-		check:       snapshot.CheckInterfaces,
+		language:    snapshot.InterfaceFilter,
 	}}
 }
 
@@ -47,7 +44,7 @@ func (p *interfacesPane) Keys() []key.Binding {
 	case p.folding != nil:
 		return []key.Binding{p.keys.Open, p.keys.Fold}
 	}
-	return []key.Binding{p.keys.Scope}
+	return nil
 }
 
 // moreKeys are keys for a footer with more room.
@@ -65,7 +62,7 @@ func (p *interfacesPane) back() bool { return p.list.back() }
 
 // ask puts what this pane wants to see into q.
 func (p *interfacesPane) ask(q *snapshot.Query) {
-	q.Interfaces, q.Folding, q.Scope = p.list.wish(), p.folding, p.scope
+	q.Interfaces, q.Folding = p.list.wish(), p.folding
 }
 
 func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
@@ -74,7 +71,6 @@ func (p *interfacesPane) Update(msg tea.Msg) tea.Cmd {
 		p.shown = msg.InterfaceRows
 		p.list.show(p.shown.Rows, len(p.shown.Rows))
 		p.measure()
-		p.followScope(msg.Interfaces)
 	case tea.PasteMsg:
 		p.list.typed(msg)
 	case tea.KeyPressMsg:
@@ -94,30 +90,8 @@ func (p *interfacesPane) press(msg tea.KeyPressMsg) {
 	case row == nil:
 	case key.Matches(msg, p.keys.Open) && p.folding != nil && row.Members != nil:
 		p.folding = p.folding.Toggle(row.Key())
-	case key.Matches(msg, p.keys.Scope) && p.scope == row.Name:
-		p.scope = ""
-	case key.Matches(msg, p.keys.Scope):
-		p.scope, p.scoped = row.Name, row.Key()
 	}
 }
-
-// followScope follows the interface that the other panes are narrowed to: to another name,
-// or, if it is gone and another one has its name, to that.
-func (p *interfacesPane) followScope(rows []probes.Interface) {
-	if p.scope == "" {
-		return
-	}
-	at := slices.IndexFunc(rows, func(i probes.Interface) bool { return i.Key() == p.scoped })
-	if at < 0 {
-		at = slices.IndexFunc(rows, func(i probes.Interface) bool { return i.Name == p.scope })
-	}
-	if at >= 0 {
-		p.scope, p.scoped = rows[at].Name, rows[at].Key()
-	}
-}
-
-// widen leaves the narrowing to one interface.
-func (p *interfacesPane) widen() { p.scope = "" }
 
 // measure finds out how wide names are.
 func (p *interfacesPane) measure() {
@@ -134,22 +108,24 @@ func (p *interfacesPane) measure() {
 }
 
 func (p *interfacesPane) View(a area) view {
-	v := view{Title: p.Name()}
+	v := view{Title: titled(a, p.Name(), p.shown.Narrowed)}
 	if !p.list.fresh {
 		v.Lines = empty(a, "waiting for the first sample")
 		return v
 	}
 	v.Info = p.info(a)
-	v.Lines = p.list.filterLine(a.styleSet)
+	v.Lines = p.list.filterLine(a)
 	switch {
 	case p.list.total > 0:
 		v.Lines = p.list.lines(a, p.columns(a.Width), v.Lines, p.list.details(a, nil))
 		v.Scroll = p.list.scroll()
 	case p.shown.Total > 0:
-		v.Lines = append(v.Lines, empty(a, "no interface matches the filter")...)
+		v.Lines = append(v.Lines, empty(a, "no interface of "+count(uint64(p.shown.Total))+" matches the filter: esc clears it")...)
+	case p.shown.Narrowed != "":
+		v.Lines = empty(a, "no interface has connections of "+a.styleSet.Escape(p.shown.Narrowed)+" now")
 	default:
 		v.Info = ""
-		v.Lines = empty(a, "no interfaces")
+		v.Lines = empty(a, "no interfaces here: one that appears is listed at once")
 	}
 	return v
 }
@@ -178,7 +154,7 @@ func stateGlyph(s *styleSet, state string) (string, ink) {
 }
 
 // describeInterface is all that is known of one interface.
-func describeInterface(a area, i *snapshot.Interface) [][2]string {
+func describeInterface(a area, i *snapshot.Interface) []fact {
 	s := a.styleSet
 	addresses := make([]string, len(i.Addresses))
 	for n, address := range i.Addresses {
@@ -192,33 +168,44 @@ func describeInterface(a area, i *snapshot.Interface) [][2]string {
 		hook += ": " + i.HookReason
 	}
 	d := &i.Driver
-	lines := [][2]string{
-		{"interface", s.Escape(fmt.Sprintf("%s (index %d), %s, %s, MTU %d, %s",
+	lines := []fact{
+		{name: "interface", value: s.Escape(fmt.Sprintf("%s (index %d), %s, %s, MTU %d, %s",
 			i.Name, i.Ifindex, orNone(i.Kind), i.State, i.MTU, orNone(i.MAC)))},
-		{"hook", s.Escape(hook)},
-		{"addresses", s.Escape(orNone(strings.Join(addresses, "  ")))},
-		{"counted", totals(s, "received", i.RXPackets, i.RXBytes) + "; " + totals(s, "sent", i.TXPackets, i.TXBytes)},
+		{name: "hook", value: s.Escape(hook)},
+		{name: "addresses", value: s.Escape(orNone(strings.Join(addresses, "  ")))},
+		{name: "counted", value: totals(s, "received", i.RXPackets, i.RXBytes) + "; " + totals(s, "sent", i.TXPackets, i.TXBytes)},
 	}
 	if i.Folded {
 		t := &i.Traffic
-		lines = append(lines, [2]string{"group", totals(s, "received", t.RXPackets, t.RXBytes) + "; " +
+		lines = append(lines, fact{name: "group", value: totals(s, "received", t.RXPackets, t.RXBytes) + "; " +
 			totals(s, "sent", t.TXPackets, t.TXBytes) + s.Escape(", with "+strings.Join(i.Members, " "))})
 	}
 	if i.Master != "" {
-		lines = append(lines, [2]string{"master", s.Escape(i.Master)})
+		lines = append(lines, fact{"master", s.Escape(i.Master), snapshot.NamedInterface(i.Master)})
 	}
 	if i.Peer != nil {
-		lines = append(lines, [2]string{"peer", s.Escape(describePeer(i.Peer))})
+		lines = append(lines, fact{"peer", s.Escape(describePeer(i.Peer)), peerSubject(i)})
 	}
-	lines = append(lines, [][2]string{
-		{"driver rx", totals(s, "", d.RXPackets, d.RXBytes) + ", " + failures(d.RXDropped, d.RXErrors)},
-		{"driver tx", totals(s, "", d.TXPackets, d.TXBytes) + ", " + failures(d.TXDropped, d.TXErrors)},
-		{"others", s.Escape(orNone(strings.Join(i.Foreign, ", ")))},
+	lines = append(lines, []fact{
+		{name: "driver rx", value: totals(s, "", d.RXPackets, d.RXBytes) + ", " + failures(d.RXDropped, d.RXErrors)},
+		{name: "driver tx", value: totals(s, "", d.TXPackets, d.TXBytes) + ", " + failures(d.TXDropped, d.TXErrors)},
+		{name: "others", value: s.Escape(orNone(strings.Join(i.Foreign, ", ")))},
 	}...)
 	if i.Discrepancy != "" {
-		lines = append(lines, [2]string{"unseen", s.Escape(i.Discrepancy)})
+		lines = append(lines, fact{name: "unseen", value: s.Escape(i.Discrepancy)})
 	}
 	return lines
+}
+
+// peerSubject is the peer of an interface, if it is watched.
+func peerSubject(i *snapshot.Interface) (subject snapshot.Subject) {
+	switch key, isWatched := i.Peer.Key(); {
+	case isWatched:
+		subject = snapshot.Subject{Kind: snapshot.OfInterface, Interface: key, Name: i.Peer.Name}
+	case i.Peer.NetNSID == nil && i.NetNS == "":
+		subject = snapshot.NamedInterface(i.Peer.Name)
+	}
+	return subject
 }
 
 // describePeer is all that is known of the other end of a veth.
@@ -267,3 +254,19 @@ func orNone(s string) string {
 func (p *interfacesPane) copy(s *styleSet) copied {
 	return p.list.copy(s, p.columns(copyWidth), func(i *snapshot.Interface) any { return i.Interface })
 }
+
+func (p *interfacesPane) Subject() (subject snapshot.Subject) {
+	if i := p.list.selected(); i != nil {
+		subject = snapshot.InterfaceSubject(i.Interface)
+	}
+	return subject
+}
+
+func (p *interfacesPane) Selected() *snapshot.Detail {
+	if row := p.list.selected(); row != nil {
+		return &snapshot.Detail{Interface: row}
+	}
+	return nil
+}
+
+func (p *interfacesPane) filtered() bool { return p.list.filtered() }

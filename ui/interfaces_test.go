@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/ebpftop/ebpftop/probes"
@@ -112,7 +111,7 @@ func TestInterfaceKeys(t *testing.T) {
 	u.press("/", "ETH9")
 	u.waitForText("1 of 6")
 	u.waitForNoText("▾ br0")
-	u.press("\r", "\r")
+	u.press("\r", "n")
 	u.waitForText("Connections of veth9a41c7e")
 	u.press("\x1b")
 	u.waitForText("▾ br0") // the filter is left first, then the interface
@@ -123,13 +122,10 @@ func TestInterfaceKeys(t *testing.T) {
 	u.waitForNoText("folded")
 }
 
-// TestScopeFollows the interface to another name, and the name to another interface once the
-// first is gone.
-func TestScopeFollows(t *testing.T) {
-	p := shown()
-	show := func(rows ...probes.Interface) { p.Update(snapshotMsg{showing(rows...)}) }
-	show(probes.Interface{Name: "eth0", Ifindex: 2})
-	p.Update(tea.KeyPressMsg{Code: tea.KeyEnter})
+// TestNarrowingFollows the interface to another name, and the name to another interface once
+// the first is gone.
+func TestNarrowingFollows(t *testing.T) {
+	n := narrowing{subject: snapshot.InterfaceSubject(&probes.Interface{Name: "eth0", Ifindex: 2})}
 	for _, step := range []struct {
 		rows []probes.Interface
 		want string
@@ -140,11 +136,8 @@ func TestScopeFollows(t *testing.T) {
 		{[]probes.Interface{{Name: "eth0", Ifindex: 3}, {Name: "wan0", Ifindex: 4}}, "wan0"},
 		{[]probes.Interface{{Name: "lan0", Ifindex: 4}}, "lan0"},
 	} {
-		if show(step.rows...); p.scope != step.want {
-			t.Errorf("of %+v the panes show %q, want %q", step.rows, p.scope, step.want)
+		if n.follow(step.rows); n.subject.Name != step.want {
+			t.Errorf("of %+v the panes show %q, want %q", step.rows, n.subject.Name, step.want)
 		}
-	}
-	if p.widen(); p.scope != "" {
-		t.Error("the way back does not lead out")
 	}
 }

@@ -4,20 +4,22 @@ import "charm.land/bubbles/v2/key"
 
 // keyMap is every key the screen knows. It is a value handed to the panes.
 type keyMap struct {
-	Next, Previous, Pane         key.Binding
-	Up, Down, PageUp, PageDown   key.Binding
-	Home, End                    key.Binding
-	Zoom, Pause, Slower, Faster  key.Binding
-	Interval                     key.Binding // Slower and Faster, for the footer
-	Scope, Sort, Reverse, Filter key.Binding
-	Fold, Open                   key.Binding // interfaces
-	Group                        key.Binding // connections
-	Accept, Clear                key.Binding // while a filter is typed
-	Older, Newer                 key.Binding // filters
-	Back, Help, Quit             key.Binding
-	Save, CopyText, CopyJSON     key.Binding
-	Units, Reset, FromStart      key.Binding
-	Interrupt, Stop, Redraw      key.Binding // also while text is typed
+	Next, Previous, Pane        key.Binding
+	Up, Down, PageUp, PageDown  key.Binding
+	Home, End                   key.Binding
+	Zoom, Pause, Slower, Faster key.Binding
+	Interval                    key.Binding // Slower and Faster, for the footer
+	Detail, Narrow              key.Binding
+	Sort, Reverse, Filter       key.Binding
+	Fold, Open                  key.Binding // interfaces
+	Group                       key.Binding // connections
+	Accept, Clear               key.Binding // while a filter is typed
+	Complete                    key.Binding
+	Older, Newer                key.Binding // filters
+	Back, Help, CloseHelp, Quit key.Binding
+	Save, CopyText, CopyJSON    key.Binding
+	Units, Reset, FromStart     key.Binding
+	Interrupt, Stop, Redraw     key.Binding // also while text is typed
 
 	Connect, Disconnect, Edit key.Binding // cross-connects
 	Undo, Confirm             key.Binding
@@ -39,34 +41,37 @@ func defaultKeyMap(ascii bool) keyMap {
 		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
 	}
 	return keyMap{
-		Next:     bind("tab", "next", "tab"),
-		Previous: bind("shift+tab", "previous", "shift+tab"),
-		Pane:     bind("1-6", "go to pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
-		Up:       bind(up, "up", "up", "k"),
-		Down:     bind(down, "down", "down", "j"),
-		PageUp:   bind("pgup", "page up", "pgup", "ctrl+b"),
-		PageDown: bind("pgdn", "page down", "pgdown", "ctrl+f"),
-		Home:     bind("home/g", "first", "home", "g"),
-		End:      bind("end/G", "last", "end", "G"),
-		Zoom:     bind("z", "zoom", "z"),
-		Pause:    bind("space", "pause", "space"),
-		Slower:   bind("+", "longer interval", "+", "="),
-		Faster:   bind("-", "shorter interval", "-", "_"),
-		Interval: bind("+/-", "interval", "+", "-"),
-		Scope:    bind("enter", "narrow", "enter"),
-		Sort:     bind("s", "sort", "s"),
-		Reverse:  bind("S", "reverse", "S"),
-		Filter:   bind("/", "filter", "/"),
-		Fold:     bind("f", "fold", "f"),
-		Open:     bind("o", "open group", "o"),
-		Group:    bind("o", "by owner", "o"),
-		Accept:   bind("enter", "keep filter", "enter"),
-		Clear:    bind("esc", "clear filter", "esc"),
-		Older:    bind(along, "filters before", "up", "ctrl+p"),
-		Newer:    bind("down", "later filter", "down", "ctrl+n"),
-		Back:     bind("esc", "back", "esc"),
-		Help:     bind("?", "keys", "?", "h", "f1"),
-		Quit:     bind("q", "quit", "q"),
+		Next:      bind("tab", "next", "tab"),
+		Previous:  bind("shift+tab", "previous", "shift+tab"),
+		Pane:      bind("1-6", "go to pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
+		Up:        bind(up, "up", "up", "k"),
+		Down:      bind(down, "down", "down", "j"),
+		PageUp:    bind("pgup", "page up", "pgup", "ctrl+b"),
+		PageDown:  bind("pgdn", "page down", "pgdown", "ctrl+f"),
+		Home:      bind("home/g", "first", "home", "g"),
+		End:       bind("end/G", "last", "end", "G"),
+		Zoom:      bind("z", "zoom", "z"),
+		Pause:     bind("space", "pause", "space"),
+		Slower:    bind("+", "longer interval", "+", "="),
+		Faster:    bind("-", "shorter interval", "-", "_"),
+		Interval:  bind("+/-", "interval", "+", "-"),
+		Detail:    bind("enter", "open", "enter"),
+		Narrow:    bind("n", "narrow", "n"),
+		Sort:      bind("s", "sort", "s"),
+		Reverse:   bind("S", "reverse", "S"),
+		Filter:    bind("/", "filter", "/"),
+		Fold:      bind("f", "fold", "f"),
+		Open:      bind("o", "open group", "o"),
+		Group:     bind("o", "by owner", "o"),
+		Accept:    bind("enter", "keep filter", "enter"),
+		Clear:     bind("esc", "clear filter", "esc"),
+		Complete:  bind("tab", "complete", "tab"),
+		Older:     bind(along, "filters before", "up", "ctrl+p"),
+		Newer:     bind("down", "later filter", "down", "ctrl+n"),
+		Back:      bind("esc", "back", "esc"),
+		Help:      bind("?", "keys", "?", "h", "f1"),
+		CloseHelp: bind("?", "close", "?", "f1"), // h is a letter to search by
+		Quit:      bind("q", "quit", "q"),
 
 		Save:      bind("w", "save to a file", "w"),
 		CopyText:  bind("y/Y", "copy row/as JSON", "y"),
@@ -129,14 +134,15 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 		return [][]key.Binding{
 			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval},
 			{k.Next, k.Previous, k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Pause},
-			{k.Scope, k.Fold, k.Open, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm},
+			{k.Detail, k.Narrow, k.Fold, k.Open, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm},
 			{k.Save, k.CopyText, k.Units, k.Reset, k.Help, k.Quit},
 		}
 	}
 	describe(&k.Next, "next pane")
 	describe(&k.Previous, "previous pane")
 	describe(&k.Zoom, "zoom pane")
-	describe(&k.Scope, "this interface only")
+	describe(&k.Detail, "all about it")
+	describe(&k.Narrow, "only this owner, ...")
 	describe(&k.Sort, "next order of rows")
 	describe(&k.Reverse, "reverse the order")
 	describe(&k.Filter, "filter rows")
@@ -153,7 +159,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Confirm, "confirm a trial")
 	return [][]key.Binding{
 		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane, k.Save},
-		{k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Scope, k.Fold, k.Open, k.Pause, k.CopyText, k.Reset},
+		{k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Detail, k.Narrow, k.Fold, k.Open, k.Pause, k.CopyText, k.Reset},
 		{k.Slower, k.Faster, k.Units, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 	}
 }

@@ -43,7 +43,7 @@ func TestKeysFocus(t *testing.T) {
 	u.waitForFocus("Connections")
 	u.waitForText("s sort")
 	u.press("1")
-	u.waitForText("enter narrow")
+	u.waitForText("enter open  n narrow")
 }
 
 func TestKeysZoom(t *testing.T) {
@@ -67,12 +67,57 @@ func TestKeysZoom(t *testing.T) {
 func TestKeysHelp(t *testing.T) {
 	u := start(t, 80, 24)
 	u.feed(livelySamples(3)...)
+	for _, opens := range []string{"h", "\x1bOP", "?"} {
+		u.press(opens)
+		u.waitForText("next order of rows")
+		u.press("?")
+		u.waitForFocus("Interfaces")
+	}
 	u.press("?")
 	u.waitForText("next order of rows")
 	u.golden()
 	u.press("\t") // goes nowhere while the panes are out of sight
 	u.press("\x1b")
 	u.waitForFocus("Interfaces")
+}
+
+// TestHelpSearched begins with the keys of the pane, finds keys and words by what is typed,
+// and gives the search up before it is left.
+func TestHelpSearched(t *testing.T) {
+	u := start(t, 80, 24)
+	u.feed(livelySamples(3)...)
+	u.press("3", "?")
+	u.waitForText("Connections")
+	u.waitForText("o by owner")
+	u.press("/", "sort") // the slash is not searched
+	u.waitForText("type to search: sort ")
+	u.waitForText("s  sort  (Connections)")
+	u.waitForNoText("previous pane")
+	u.press("\x15", "evicted q") // q is a letter
+	u.waitForText("no key and no word here is about that")
+	u.press("\x7f", "\x7f")
+	u.waitForText("the least recently used")
+	u.golden()
+	u.press("\x03") // leaves the search
+	u.waitForText("previous pane")
+	u.press("x")
+	u.waitForNoText("previous pane")
+	u.press("\x1b")
+	u.waitForText("previous pane")
+	u.press("\x1b")
+	u.waitForFocus("Connections")
+}
+
+// TestHelpScrolls to its last line where it has no room.
+func TestHelpScrolls(t *testing.T) {
+	u := start(t, 60, 15)
+	u.feed(livelySamples(3)...)
+	u.press("?")
+	u.waitForText("All keys")
+	for range 12 {
+		u.press("\x1b[6~")
+	}
+	u.waitForText("frames get lost.")
 }
 
 func TestKeysPause(t *testing.T) {
@@ -139,11 +184,11 @@ func TestKeysSort(t *testing.T) {
 func TestKeysFilter(t *testing.T) {
 	u := start(t, 80, 24)
 	u.feed(livelySamples(9)...)
-	u.press("2", "/") // protocols have no filter
+	u.press("3", "/")
 	u.waitForFocus("Connections")
 	u.waitForText("enter keep filter")
 	u.press("2001:db8 q ") // letters that are keys elsewhere
-	u.waitForText("no connection matches the filter")
+	u.waitForText("no connection of 61 matches the filter")
 	u.press("\x7f", "\x7f", "\x7f", "\x7f", " tcp")
 	u.waitForText("9 of 61")
 	u.press("\r")
@@ -156,7 +201,7 @@ func TestKeysFilter(t *testing.T) {
 func TestKeysScope(t *testing.T) {
 	u := start(t, 120, 40)
 	u.feed(livelySamples(9)...)
-	u.press("j", "\r")
+	u.press("j", "n")
 	u.waitForText("Protocols of eth0")
 	u.waitForText("Connections of eth0")
 	u.press("\x1b")

@@ -1,8 +1,11 @@
 package ui
 
 import (
+	"strings"
+
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
@@ -14,12 +17,13 @@ type list[K comparable, R any] struct {
 	key         func(*R) K                   // by which a row is found again
 	find        func(K) (int, bool)          // where a row is now; nil goes through the rows
 	newestFirst bool                         // rows are the oldest first, and shown the other way round
-	describe    func(area, *R) [][2]string   // names and values of all that is known of a row
+	describe    func(area, *R) []fact        // all that is known of a row
 	detailsRoom func(height int) (lines int) // what describe may take of a zoomed pane
 	headingFrom int                          // height from which there is room for a heading
 	orders      []string                     // what the orders of its rows are called; nil: there is one
 	filter      *input                       // nil: its rows cannot be filtered
-	check       func(filter string) error    // says what is wrong with it
+	language    snapshot.Filter[R]           // in which it is said
+	offered     []string                     // how it can go on, once asked for
 	past        pastFilters
 
 	rows   []R // from the first on
@@ -76,7 +80,10 @@ func (l *list[K, R]) selected() *R {
 // press takes a key that is for all lists: to move the cursor, to choose an order, to type a
 // filter. It reports whether the key was one.
 func (l *list[K, R]) press(msg tea.KeyPressMsg, keys *keyMap) bool {
+	l.offered = nil
 	switch {
+	case l.typing() && key.Matches(msg, keys.Complete):
+		l.complete()
 	case l.typing() && key.Matches(msg, keys.Accept):
 		l.filter.Blur()
 		l.past.add(l.filter.Value())
@@ -97,6 +104,38 @@ func (l *list[K, R]) press(msg tea.KeyPressMsg, keys *keyMap) bool {
 		return l.cursor.update(msg, keys, l.total, l.keyAt)
 	}
 	return true
+}
+
+// complete goes on with the last word of the filter as far as there is one way, and else offers
+// the ways.
+func (l *list[K, R]) complete() {
+	said := l.filter.Value()
+	ways := l.language.Complete(said, l.rows[:min(len(l.rows), completedRows)])
+	if len(ways) == 0 {
+		return
+	}
+	word := said[strings.LastIndexByte(said, ' ')+1:]
+	if common := commonStart(ways); len(common) > len(word) {
+		l.filter.set(strings.TrimSuffix(said, word) + common)
+		l.top()
+	}
+	if len(ways) > 1 {
+		l.offered = ways
+	}
+}
+
+// completedRows bounds the rows whose values are offered, because a key has no time for more.
+const completedRows = 1000
+
+// commonStart is what all texts begin with.
+func commonStart(texts []string) string {
+	start := texts[0]
+	for _, text := range texts[1:] {
+		for !strings.HasPrefix(text, start) {
+			start = start[:len(start)-1]
+		}
+	}
+	return strings.ToValidUTF8(start, "")
 }
 
 // typing reports whether key presses are text of the filter.
@@ -144,7 +183,7 @@ func (l *list[K, R]) order() string {
 // keysNow are the keys for all lists that work on this one now.
 func (l *list[K, R]) keysNow(keys *keyMap) (now []key.Binding) {
 	if l.typing() {
-		return []key.Binding{keys.Accept, keys.Clear, keys.Older}
+		return []key.Binding{keys.Accept, keys.Clear, keys.Complete, keys.Older}
 	}
 	if l.orders != nil {
 		now = append(now, keys.Sort)
@@ -155,16 +194,29 @@ func (l *list[K, R]) keysNow(keys *keyMap) (now []key.Binding) {
 	return now
 }
 
-// filterLine shows the filter; nothing if there is none.
-func (l *list[K, R]) filterLine(s *styleSet) []string {
+// filterLine shows the filter, and behind it, or below where there is no room, what is wrong
+// with it or how it can go on; nothing if there is none.
+func (l *list[K, R]) filterLine(a area) []string {
 	if !l.filtered() {
 		return nil
 	}
+	s := a.styleSet
 	line := " " + s.Brand.Paint("/") + " " + l.filter.line(s)
-	if err := l.check(l.filter.Value()); err != nil {
-		line += "  " + s.Warn.Paint(s.Escape(probes.OneLine(err)))
+	text, ink := strings.Join(l.offered, "  "), s.Faint
+	if err := l.language.Check(l.filter.Value()); err != nil {
+		text, ink = probes.OneLine(err), s.Warn
 	}
-	return []string{line}
+	text = s.Escape(text)
+	if text == "" || ansi.StringWidth(line)+2+cells(text) <= a.Width {
+		return []string{line + "  " + ink.Paint(text)}
+	}
+	out := []string{line}
+	for _, part := range wrap(text, max(1, a.Width-2)) {
+		if len(out) <= max(2, a.Height/3) {
+			out = append(out, " "+ink.Paint(part))
+		}
+	}
+	return out
 }
 
 // choose moves the cursor to row i.

@@ -22,6 +22,8 @@ type model struct {
 	interfaces  *interfacesPane
 	connections *connectionsPane
 	dialogs     *pairDialogs
+	details     detailPages
+	narrowed    narrowing
 
 	snapshots latest.Box[*snapshot.Snapshot]
 	queries   latest.Box[snapshot.Query]
@@ -40,7 +42,7 @@ type model struct {
 	width, height int
 	focus         int
 	zoomed        bool
-	help          bool
+	help          helpScreen
 	resets, since int // as in snapshot.Query
 }
 
@@ -67,15 +69,18 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 		speed:       &speed{source: source},
 		done:        done,
 		stopWarning: opts.StopWarning,
+		help:        helpScreen{keys: keys, search: newInput(opts.ASCII)},
 	}
+	execs, drops := newExecsPane(keys, opts.Location, opts.ASCII), newDropsPane(keys, opts.Location, opts.ASCII)
 	m.panes = [paneCount]pane{
 		interfacesAt:    m.interfaces,
-		protocolsAt:     newProtocolsPane(keys),
+		protocolsAt:     newProtocolsPane(keys, opts.ASCII),
 		connectionsAt:   m.connections,
-		execsAt:         newExecsPane(keys, opts.Location),
-		dropsAt:         newDropsPane(keys, opts.Location),
-		crossConnectsAt: newCrossConnectsPane(keys, m.dialogs),
+		execsAt:         execs,
+		dropsAt:         drops,
+		crossConnectsAt: newCrossConnectsPane(keys, m.dialogs, opts.ASCII),
 	}
+	m.details = detailPages{keys: keys, teller: teller{connections: m.connections, execs: execs, drops: drops, zone: opts.Location}}
 	return m
 }
 
@@ -105,10 +110,14 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 		for _, p := range m.panes {
 			cmds = append(cmds, p.Update(msg))
 		}
+		m.details.show(msg)
+		m.narrowed.follow(msg.Interfaces)
 		cmd = tea.Batch(cmds...)
 	case tea.PasteMsg:
 		if m.dialogs.open != nil {
 			cmd = m.dialogs.Update(msg)
+		} else if m.help.isOpen {
+			m.help.typed(msg)
 		} else if m.typing() {
 			cmd = m.panes[m.focus].Update(msg)
 		}
@@ -139,6 +148,9 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		return m.interrupt()
 	}
 	m.dialogs.interrupted = false
+	if !key.Matches(msg, k.Narrow) {
+		m.narrowed.choices = nil
+	}
 	switch {
 	case key.Matches(msg, k.Stop):
 		m.stop()
@@ -148,6 +160,8 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		}
 	case m.dialogs.open != nil:
 		return m.dialogs.Update(msg)
+	case m.help.isOpen:
+		m.help.press(msg)
 	case m.typing() && !key.Matches(msg, k.Clear):
 		return m.panes[m.focus].Update(msg)
 	case key.Matches(msg, k.Quit):
@@ -157,10 +171,10 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Confirm):
 		return m.dialogs.confirm()
 	case key.Matches(msg, k.Connect):
-		m.focus, m.help = crossConnectsAt, false
+		m.focus, m.details.open = crossConnectsAt, nil
 		return m.dialogs.connect()
 	case key.Matches(msg, k.Help):
-		m.help = !m.help
+		m.help.toggle()
 	case key.Matches(msg, k.Back):
 		m.back()
 	case key.Matches(msg, k.Reset):
@@ -173,7 +187,7 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		m.dialogs.news = "units: " + string(m.styles.units)
 	case key.Matches(msg, k.Save):
 		return m.save()
-	case key.Matches(msg, k.CopyText, k.CopyJSON) && !m.help:
+	case key.Matches(msg, k.CopyText, k.CopyJSON):
 		m.copyRow(key.Matches(msg, k.CopyJSON))
 	case key.Matches(msg, k.Pause):
 		m.header.paused = !m.header.paused
@@ -181,7 +195,11 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		return m.setInterval(slower(m.header.every))
 	case key.Matches(msg, k.Faster):
 		return m.setInterval(faster(m.header.every))
-	case !m.help:
+	case key.Matches(msg, k.Narrow):
+		m.narrow()
+	case m.details.top() != nil && m.details.press(msg):
+	case m.details.top() != nil && !key.Matches(msg, k.Pane):
+	default:
 		return m.pressPane(msg)
 	}
 	return nil
@@ -197,54 +215,43 @@ func (m *model) pressPane(msg tea.KeyPressMsg) tea.Cmd {
 		m.focus = (m.focus + paneCount - 1) % paneCount
 	case key.Matches(msg, k.Pane):
 		if n := int(msg.String()[0] - '1'); n < paneCount {
-			m.focus = n
+			m.focus, m.details.open = n, nil
 		}
+	case key.Matches(msg, k.Detail):
+		m.details.enter(m.panes[m.focus].Subject())
 	case key.Matches(msg, k.Zoom):
 		m.zoomed = !m.zoomed
-	case key.Matches(msg, k.Filter):
-		if m.filterable() == nil {
-			m.focus = connectionsAt
-		}
-		return m.panes[m.focus].Update(msg)
 	default:
 		return m.panes[m.focus].Update(msg)
 	}
 	return nil
 }
 
-// filterable is the pane in focus, if its rows can be filtered.
-func (m *model) filterable() filterable {
-	f, _ := m.panes[m.focus].(filterable)
-	return f
-}
-
 // typing reports whether key presses are text of a filter.
-func (m *model) typing() bool {
-	f := m.filterable()
-	return f != nil && f.typing()
-}
+func (m *model) typing() bool { return m.panes[m.focus].typing() }
 
 // back leaves one thing at a time, the innermost first.
 func (m *model) back() {
-	f := m.filterable()
+	filtered := slices.IndexFunc(m.panes[:], pane.filtered)
 	switch {
-	case m.help:
-		m.help = false
-	case f != nil && f.back():
+	case m.details.back():
+	case m.panes[m.focus].back():
 	case m.zoomed:
 		m.zoomed = false
-	case m.connections.back():
-	case m.interfaces.back():
+	case filtered >= 0:
+		m.panes[filtered].back()
 	default:
-		m.interfaces.widen()
+		m.narrowed = narrowing{}
 	}
 }
 
 // ask tells the presenter what to show, where that has changed.
 func (m *model) ask() {
-	q := snapshot.Query{Paused: m.header.paused, Since: m.since}
-	m.interfaces.ask(&q)
-	m.connections.ask(&q)
+	q := snapshot.Query{Paused: m.header.paused, Since: m.since, Detail: m.details.subject()}
+	m.narrowed.ask(&q)
+	for _, p := range m.panes {
+		p.ask(&q)
+	}
 	if q != m.asked {
 		m.asked = q
 		m.queries.Put(q)
@@ -257,10 +264,10 @@ func (m *model) keysNow() []key.Binding {
 	switch {
 	case m.dialogs.open != nil:
 		return m.dialogs.Keys()
+	case m.help.isOpen:
+		return m.help.Keys()
 	case m.typing():
 		return m.panes[m.focus].Keys()
-	case m.help:
-		return []key.Binding{k.Back, k.Pause, k.Quit, k.Interval}
 	}
 	zoom, pause := k.Zoom, k.Pause
 	if m.zoomed {
@@ -269,14 +276,30 @@ func (m *model) keysNow() []key.Binding {
 	if m.header.paused {
 		pause.SetHelp(pause.Help().Key, "resume")
 	}
-	keys := slices.Clone(m.panes[m.focus].Keys())
-	if m.connections.list.filtered() || m.interfaces.list.filtered() || m.interfaces.scope != "" {
+	keys := m.keysHere()
+	if m.details.top() != nil {
+		return append(keys, k.Help, pause, k.Quit, k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
+	}
+	if slices.ContainsFunc(m.panes[:], pane.filtered) || !m.narrowed.isNone() {
 		keys = append(keys, k.Back)
 	}
-	keys = append(keys, k.Next, zoom, pause, k.Help, k.Quit)
+	keys = append(keys, k.Help, k.Next, zoom, pause, k.Quit)
 	keys = append(append(keys, m.dialogs.Keys()...), k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
 	if m.focus == interfacesAt {
 		keys = append(keys, m.interfaces.moreKeys()...)
+	}
+	return keys
+}
+
+// keysHere are those that work on the page that is open, or in the pane in focus.
+func (m *model) keysHere() []key.Binding {
+	k := &m.keys
+	if m.details.top() != nil {
+		return append(m.details.Keys(), k.Narrow)
+	}
+	keys := slices.Clone(m.panes[m.focus].Keys())
+	if m.panes[m.focus].Subject().Kind != snapshot.OfNothing {
+		keys = append([]key.Binding{k.Detail, k.Narrow}, keys...)
 	}
 	return keys
 }

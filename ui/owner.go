@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/snapshot"
 )
 
 // who is the owner of a connection in a column: its name and pid, and where it runs.
@@ -60,9 +61,9 @@ var certaintyWords = map[probes.Certainty]string{
 }
 
 // describeOwner is all that is known of whose a connection is.
-func describeOwner(s *styleSet, o *probes.Owner, reason probes.OwnerReason) [][2]string {
+func describeOwner(s *styleSet, o *probes.Owner, reason probes.OwnerReason) []fact {
 	if o == nil {
-		return [][2]string{{"owner", s.Faint.Paint("none: " + reason.String())}}
+		return []fact{{name: "owner", value: s.Faint.Paint("none: " + reason.String())}}
 	}
 	user := strconv.FormatUint(uint64(o.UID), 10)
 	if o.User != "" {
@@ -82,9 +83,9 @@ func describeOwner(s *styleSet, o *probes.Owner, reason probes.OwnerReason) [][2
 	if o.AtRemote {
 		text += "; at the remote end"
 	}
-	pairs := [][2]string{{"owner", s.Escape(text)}}
+	pairs := []fact{{"owner", s.Escape(text), snapshot.OwnerSubject(o)}}
 	if runs := placeWords(o.Unit, o.Container, o.Pod, o.Hostname, o.Cgroup); runs != "" {
-		pairs = append(pairs, [2]string{"runs in", s.Escape(runs)})
+		pairs = append(pairs, fact{name: "runs in", value: s.Escape(runs)})
 	}
 	return pairs
 }

@@ -91,7 +91,7 @@ func (d *pairDialogs) Keys() []key.Binding {
 	case d.open != nil:
 		return d.open.Keys()
 	case d.undoable && !d.trial.running():
-		return []key.Binding{d.keys.Connect, d.keys.Undo}
+		return []key.Binding{d.keys.Undo, d.keys.Connect}
 	}
 	return []key.Binding{d.keys.Connect}
 }

@@ -16,20 +16,23 @@ type pane interface {
 	// Update takes a snapshotMsg at each refresh, and key presses while the pane
 	// has the focus.
 	Update(msg tea.Msg) tea.Cmd
+	// ask puts what the pane wants to see into the query.
+	ask(q *snapshot.Query)
+	// typing reports whether key presses are text of the filter.
+	typing() bool
+	// filtered reports whether there is a filter, one is being typed, or the rows are sums.
+	filtered() bool
+	// back gives that up, and says whether there was any.
+	back() bool
 	// View draws at most area.Height lines of at most area.Width cells, and
 	// what stands in the upper edge of its border.
 	View(area area) view
+	// Subject is what is selected, for its detail; nothing if no row is.
+	Subject() snapshot.Subject
+	// Selected is what is selected as far as the row tells, nil if none is.
+	Selected() *snapshot.Detail
 	// Keys are those the pane answers to, for the footer.
 	Keys() []key.Binding
-}
-
-// filterable is a pane whose rows can be filtered.
-type filterable interface {
-	pane
-	// typing reports whether key presses are text of the filter.
-	typing() bool
-	// back gives the filter up, and says whether there was any.
-	back() bool
 }
 
 // area is the room a pane draws in, inside its border.
@@ -66,7 +69,19 @@ func (c scroll) has(i, lines int) bool {
 // snapshotMsg brings what there is to show.
 type snapshotMsg struct{ *snapshot.Snapshot }
 
-// empty returns the text of a pane without rows.
+// titled is the name of a pane, and what its rows are narrowed to.
+func titled(a area, name, narrowed string) string {
+	if narrowed != "" {
+		name += " of " + a.styleSet.Escape(narrowed)
+	}
+	return name
+}
+
+// empty returns the text of a pane without rows: why it has none, and what would fill it.
 func empty(a area, text string) []string {
-	return []string{" " + a.styleSet.Faint.Paint(fit(text, a.Width-2, false, a.styleSet.glyphs.Ellipsis))}
+	lines := wrap(text, max(1, a.Width-2))
+	for i := range lines {
+		lines[i] = " " + a.styleSet.Faint.Paint(lines[i])
+	}
+	return lines[:min(len(lines), max(1, a.Height))]
 }

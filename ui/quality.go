@@ -50,7 +50,7 @@ func shortTime(d time.Duration) string {
 }
 
 // describeQuality says it in words; where there is no socket to ask, nothing.
-func describeQuality(c *probes.Connection) [][2]string {
+func describeQuality(c *probes.Connection) []fact {
 	q := c.Quality
 	if q == nil {
 		return nil
@@ -59,5 +59,5 @@ func describeQuality(c *probes.Connection) [][2]string {
 	if q.RTT == 0 {
 		answer = "no answer was timed"
 	}
-	return [][2]string{{"quality", fmt.Sprintf("%s, segments sent again: %d, under way: %d of at most %d", answer, q.Retransmits, q.Unacked, q.Cwnd)}}
+	return []fact{{name: "quality", value: fmt.Sprintf("%s, segments sent again: %d, under way: %d of at most %d", answer, q.Retransmits, q.Unacked, q.Cwnd)}}
 }

@@ -30,6 +30,8 @@ type Options struct {
 	ASCII bool
 	// Color is whether to draw in colour. Empty is ColorAuto.
 	Color Color
+	// Theme is what colours the screen has. Empty is ThemeTerminal.
+	Theme Theme
 	// Units are what rates and amounts are shown in at the start. Empty is UnitsBits.
 	Units Units
 	// Location is the zone times are shown in. Nil is time.Local.
@@ -109,7 +111,7 @@ var (
 // as it lets itself be, see ErrTerminalStuck.
 func Run(ctx context.Context, source probes.Source, opts Options) error {
 	opts.setDefaults()
-	return run(ctx, source, opts, defaultStyles(opts.ASCII), defaultKeyMap(opts.ASCII))
+	return run(ctx, source, opts, newStyles(opts.Theme, opts.ASCII), defaultKeyMap(opts.ASCII))
 }
 
 func run(ctx context.Context, source probes.Source, opts Options, styles styleSet, keys keyMap) error {

@@ -29,7 +29,7 @@ func TestScreenASCII(t *testing.T) {
 			u.feed(livelySamples(41)...)
 			u.golden()
 			u.press("?")
-			u.waitForText("this interface only")
+			u.waitForText("next order of rows")
 			u.press("?", "2", "z")
 			u.waitForText("received, last")
 			u.press("/", "größe\x1b[200~größe\x1b[201~")
@@ -82,7 +82,7 @@ func TestScreenStates(t *testing.T) {
 	})
 	t.Run("no drops", func(t *testing.T) {
 		for want, drops := range map[string]probes.Drops{
-			"nothing dropped yet":                 {},
+			"nothing dropped since the start":     {},
 			"not watched, because of --no-drops":  {LeftOut: true},
 			"not available: no BTF in the kernel": {Unknown: "no BTF in the kernel"},
 		} {
@@ -148,7 +148,7 @@ func TestScreenAtOnce(t *testing.T) {
 		t.Fatalf("not asked, or no answer waited for: %q", out)
 	}
 	u.press("\x1b[?2026;2$y", "?")
-	u.waitForText("this interface only")
+	u.waitForText("next order of rows")
 	u.waitFor("the end of the frame", func(string) bool {
 		_, frame, _ := strings.Cut(u.output(), ansi.SetModeSynchronizedOutput)
 		return strings.Contains(frame, ansi.ResetModeSynchronizedOutput)

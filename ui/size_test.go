@@ -83,6 +83,8 @@ var someKeys = []tea.Key{
 	{Code: 's', Text: "s"},
 	{Code: '/', Text: "/"},
 	{Code: '?', Text: "?", ShiftedCode: '?'},
+	{Code: 'n', Text: "n"},
+	{Code: 'o', Text: "o"},
 	{Code: '1', Text: "1"},
 	{Code: '3', Text: "3"},
 	{Code: '4', Text: "4"},
@@ -155,6 +157,7 @@ func TestEverySize(t *testing.T) {
 		s := fake.Sample(n)
 		o.show(&s)
 	}
+	pages := everyDetail(t, o)
 	for w := 0; w <= 310; w += 1 + w/16 {
 		for h := 0; h <= 84; h += 1 + h/12 {
 			o.resize(w, h)
@@ -164,11 +167,38 @@ func TestEverySize(t *testing.T) {
 			}
 			o.m.zoomed = false
 			checkScreen(t, o.m, false)
+			for _, page := range pages {
+				o.m.details.open = []*detailPage{page, page}
+				checkScreen(t, o.m, false)
+			}
+			o.m.details.open = nil
+			o.m.help.toggle()
+			checkScreen(t, o.m, false)
+			o.m.help.toggle()
 			if t.Failed() {
 				return
 			}
 		}
 	}
+}
+
+// everyDetail opens the detail of what is selected in each pane, and closes it again.
+func everyDetail(t *testing.T, o *offscreen) (pages []*detailPage) {
+	for o.m.focus = range paneCount {
+		if o.m.panes[o.m.focus].Subject().Kind == snapshot.OfNothing {
+			continue
+		}
+		o.press(tea.Key{Code: tea.KeyEnter})
+		o.show(nil)
+		if page := o.m.details.top(); page != nil && page.seen != nil {
+			pages = append(pages, page)
+		}
+		o.m.details.open = nil
+	}
+	if len(pages) < 5 {
+		t.Errorf("only %d panes have details", len(pages))
+	}
+	return pages
 }
 
 func checkScreen(t *testing.T, m *model, ascii bool) {
@@ -185,7 +215,7 @@ func checkScreen(t *testing.T, m *model, ascii bool) {
 		n, wc := ansi.StringWidth(line), ansi.StringWidthWc(line)
 		if n > m.width || (full && n != m.width) || n != wc {
 			t.Errorf("%dx%d focus %d zoomed %v help %v: line %d is %d or %d cells: %q",
-				m.width, m.height, m.focus, m.zoomed, m.help, i, n, wc, line)
+				m.width, m.height, m.focus, m.zoomed, m.help.isOpen, i, n, wc, line)
 		}
 		if bad := fake.Foreign(line, ascii); bad != "" {
 			t.Errorf("line %d holds %s: %q", i, bad, line)

@@ -54,8 +54,10 @@ func (m *model) interrupt() tea.Cmd {
 	case d.call != nil: // its end is worth the wait, and that is said
 	case d.open != nil:
 		d.close()
+	case m.help.isOpen && m.help.search.Value() != "":
+		m.help.back()
 	case m.typing():
-		m.filterable().back()
+		m.panes[m.focus].back()
 	default:
 		return d.leave()
 	}

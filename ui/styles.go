@@ -28,6 +28,17 @@ func (i ink) Paint(s string) string {
 	return string(i) + s + "\x1b[m"
 }
 
+// inText paints what no other ink has painted: a theme decides on all text.
+func (s *styleSet) inText(lines []string) []string {
+	if s.Text == "" {
+		return lines
+	}
+	for i, line := range lines {
+		lines[i] = s.Text.Paint(strings.ReplaceAll(line, "\x1b[m", "\x1b[m"+string(s.Text)))
+	}
+	return lines
+}
+
 // glyphs are the characters that borders, bars and sparklines are drawn with.
 type glyphs struct {
 	// Border is top left, top, top right, side, bottom left, bottom right.
@@ -62,36 +73,32 @@ type styleSet struct {
 	Command               func(filename string, args []string, truncated bool, limit int) string
 }
 
-// defaultStyles uses the terminal's own sixteen colours, which the user has
-// chosen and which are the shortest to send. Secondary text is faint, not
-// grey: bright black is the background of some themes. What matters can also
-// be told apart without colour.
-func defaultStyles(ascii bool) styleSet {
-	plain := lipgloss.NewStyle()
-	fg := func(c string) lipgloss.Style { return plain.Foreground(lipgloss.Color(c)) }
+// newStyles are those of a theme. What matters can also be told apart without colour.
+func newStyles(theme Theme, ascii bool) styleSet {
+	p := theme.palette()
 	esc := terminal.Escaper{ASCII: ascii}
 	s := styleSet{
-		Text:          newInk(plain),
-		Faint:         newInk(plain.Faint(true)),
-		Strong:        newInk(plain.Bold(true)),
-		Brand:         newInk(fg("6").Bold(true)),
-		Paused:        newInk(fg("3").Bold(true).Reverse(true)),
-		Title:         newInk(plain.Bold(true)),
-		TitleFocused:  newInk(fg("6").Bold(true)),
-		Border:        newInk(plain.Faint(true)),
-		BorderFocused: newInk(fg("6")),
-		Column:        newInk(plain.Faint(true)),
-		Selected:      newInk(plain.Reverse(true)),
-		Good:          newInk(fg("2")),
-		Warn:          newInk(fg("3")),
-		Bad:           newInk(fg("1").Bold(true)),
-		Bar:           newInk(fg("6")),
-		BarRest:       newInk(plain.Faint(true)),
-		Spark:         newInk(fg("2")),
+		Text:          newInk(p.text),
+		Faint:         newInk(p.faint),
+		Strong:        newInk(p.text.Bold(true)),
+		Brand:         newInk(p.accent.Bold(true)),
+		Paused:        newInk(p.warn.Bold(true).Reverse(true)),
+		Title:         newInk(p.text.Bold(true)),
+		TitleFocused:  newInk(p.accent.Bold(true)),
+		Border:        newInk(p.faint),
+		BorderFocused: newInk(p.accent),
+		Column:        newInk(p.faint),
+		Selected:      newInk(p.text.Reverse(true)),
+		Good:          newInk(p.good),
+		Warn:          newInk(p.warn),
+		Bad:           newInk(p.bad.Bold(true)),
+		Bar:           newInk(p.accent),
+		BarRest:       newInk(p.faint),
+		Spark:         newInk(p.good),
 		Help: help.Styles{
-			Ellipsis: plain.Faint(true),
-			ShortKey: plain.Bold(true), ShortDesc: plain.Faint(true),
-			FullKey: plain.Bold(true), FullDesc: plain,
+			Ellipsis: p.faint,
+			ShortKey: p.text.Bold(true), ShortDesc: p.faint,
+			FullKey: p.text.Bold(true), FullDesc: p.text,
 		},
 		glyphs:  unicodeGlyphs(),
 		Escape:  esc.Text,

@@ -56,7 +56,8 @@ func TestTrialEverywhere(t *testing.T) {
 	}
 	u.press("?")
 	u.waitForText("confirm a trial")
-	u.waitForText("trial: 27 s left, c confirms, u takes back")
+	u.waitForText("trial: 27 s left ")
+	u.waitForNoText("c confirms") // letters are searched
 	u.press("?", "/", "cu")
 	u.waitForText("/ cu")
 	u.waitForText("trial: 27 s left ")

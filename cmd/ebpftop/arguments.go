@@ -39,21 +39,28 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	case cmd.HasSubCommands():
 		return errUnknownCommand(cmd, args[0])
 	case cmd.Flags().Lookup("interface") != nil && isInterface(args[0]):
-		return fmt.Errorf("%q: an interface is named by -i: %s -i %s", args[0], cmd.CommandPath(), args[0])
+		return errInterfaceWithoutFlag(cmd, args[0])
 	}
 	return fmt.Errorf("%q: %s takes flags only: `%[2]s --help` lists them", args[0], cmd.CommandPath())
 }
 
 // errUnknownCommand says what may have been meant.
 func errUnknownCommand(cmd *cobra.Command, name string) error {
-	path := cmd.CommandPath()
+	cmd.SuggestionsMinimumDistance = lettersWrong
 	switch similar := cmd.SuggestionsFor(name); {
+	case !cmd.HasParent() && isInterface(name):
+		return errInterfaceWithoutFlag(cmd, name)
 	case len(similar) > 0:
-		return fmt.Errorf("unknown command %q: did you mean `%s %s`?", name, path, similar[0])
-	case cmd.HasParent() || !isInterface(name):
-		return fmt.Errorf("unknown command %q: `%s --help` lists those there are", name, path)
+		return fmt.Errorf("unknown command %q: did you mean `%s %s`?", name, cmd.CommandPath(), similar[0])
 	}
-	return fmt.Errorf("unknown command %q: to watch the interface, %s -i %s", name, path, name)
+	return fmt.Errorf("unknown command %q: `%s --help` lists those there are", name, cmd.CommandPath())
+}
+
+// lettersWrong is how many letters of a word may be wrong for another one to be meant.
+const lettersWrong = 2
+
+func errInterfaceWithoutFlag(cmd *cobra.Command, name string) error {
+	return fmt.Errorf("%q is an interface: did you mean `%s -i %s`?", name, cmd.CommandPath(), name)
 }
 
 func isInterface(name string) bool {

@@ -67,6 +67,7 @@ var flagValues = map[string]cobra.CompletionFunc{
 	"color":      completeWords(ui.ColorAuto, ui.ColorAlways, ui.ColorNever),
 	"ascii":      completeWords("auto", "true", "false"),
 	"units":      completeWords(ui.AllUnits...),
+	"theme":      completeWords(ui.AllThemes...),
 	"by":         completeWords(snapshot.Groupings...),
 	"log-format": completeWords("text", "json"),
 	"log-level":  completeWords("debug", "info", "warn", "error"),

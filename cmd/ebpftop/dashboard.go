@@ -53,6 +53,7 @@ func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, b *
 		StopWarning: stopWarning(kernel),
 		ASCII:       ascii,
 		Color:       color,
+		Theme:       ui.Theme(watch.theme),
 		Units:       ui.Units(watch.units),
 	})
 }

@@ -21,6 +21,9 @@ func flagError(cmd *cobra.Command, err error) error {
 		if unknown.GetSpecifiedShortnames() != "" {
 			name = "-" + unknown.GetSpecifiedName()
 		}
+		if similar := similarFlag(cmd, unknown.GetSpecifiedName()); similar != "" {
+			return fmt.Errorf("unknown flag %s: did you mean --%s?", name, similar)
+		}
 		return fmt.Errorf("unknown flag %s: `%s --help` lists those there are", name, cmd.CommandPath())
 	}
 	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
@@ -31,6 +34,24 @@ func flagError(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%q is no flag: `%s --help` lists those there are", malformed.GetSpecifiedFlag(), cmd.CommandPath())
 	}
 	return err
+}
+
+// similarFlag returns the flag of the command that may have been meant, "" if none is like it.
+func similarFlag(cmd *cobra.Command, name string) string {
+	if len(name) < 2 { // a letter is like all others
+		return ""
+	}
+	// The library suggests commands alone, so flags are handed to it as such.
+	flags := &cobra.Command{SuggestionsMinimumDistance: lettersWrong}
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		if flag.Name != "help" {
+			flags.AddCommand(&cobra.Command{Use: flag.Name, Run: func(*cobra.Command, []string) {}})
+		}
+	})
+	if similar := flags.SuggestionsFor(name); len(similar) > 0 {
+		return similar[0]
+	}
+	return ""
 }
 
 // explainFlag says which values a flag takes that was given another.

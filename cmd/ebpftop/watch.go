@@ -46,6 +46,7 @@ type watchFlags struct {
 	color          string
 	ascii          string
 	units          string
+	theme          string
 
 	set    *pflag.FlagSet // these flags, which settings may set
 	config string
@@ -90,7 +91,8 @@ func (w *watchFlags) define(interval time.Duration) {
 	flags.StringVar(&w.ascii, "ascii", "auto", "draw with ASCII alone: `WHEN` is auto, true or false")
 	flags.Lookup("ascii").NoOptDefVal = "true"
 	flags.StringVar(&w.units, "units", string(ui.UnitsBits), "show `UNITS`: bits, bytes, bits-iec or bytes-iec")
-	for _, name := range []string{"color", "ascii", "units"} {
+	flags.StringVar(&w.theme, "theme", string(ui.ThemeTerminal), "colours by `THEME`: terminal, dark, light, high-contrast or mono")
+	for _, name := range []string{"color", "ascii", "units", "theme"} {
 		flags.Lookup(name).Hidden = true
 	}
 }
@@ -152,6 +154,9 @@ func (w *watchFlags) options() (opts live.Options, err error) {
 	}
 	if _, err := ui.ParseUnits(w.units); err != nil {
 		return opts, fmt.Errorf("--units %w", err)
+	}
+	if _, err := ui.ParseTheme(w.theme); err != nil {
+		return opts, fmt.Errorf("--theme %w", err)
 	}
 	opts.Interfaces = w.interfaces
 	opts.Namespaces = w.netns

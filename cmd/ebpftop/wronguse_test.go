@@ -16,9 +16,9 @@ import (
 // wrongUses are what people type that cannot be done, and the whole line they get. None gets
 // as far as to the kernel.
 var wrongUses = []struct{ args, line string }{
-	{"statz", "unknown command \"statz\": `ebpftop --help` lists those there are"},
+	{"statz", "unknown command \"statz\": did you mean `ebpftop stats`?"},
 	{"stat", "unknown command \"stat\": did you mean `ebpftop stats`?"},
-	{"lo", "unknown command \"lo\": to watch the interface, ebpftop -i lo"},
+	{"lo", "\"lo\" is an interface: did you mean `ebpftop -i lo`?"},
 	{"-- --interval 1s", "unknown command \"--interval\": `ebpftop --help` lists those there are"},
 	{"--version now", "unknown command \"now\": `ebpftop --help` lists those there are"},
 	{"help nosuch", "unknown command \"nosuch\": `ebpftop --help` lists those there are"},
@@ -28,6 +28,9 @@ var wrongUses = []struct{ args, line string }{
 	{"xconnect ad", "unknown command \"ad\": did you mean `ebpftop xconnect add`?"},
 	{"xconnect eth0 eth1", "unknown command \"eth0\": `ebpftop xconnect --help` lists those there are"},
 
+	{"zzz", "unknown command \"zzz\": `ebpftop --help` lists those there are"},
+	{"--interfce eth0", "unknown flag --interfce: did you mean --interface?"},
+	{"stats --cuont 1", "unknown flag --cuont: did you mean --count?"},
 	{"--nosuch", "unknown flag --nosuch: `ebpftop --help` lists those there are"},
 	{"-x", "unknown flag -x: `ebpftop --help` lists those there are"},
 	{"stats --links f", "unknown flag --links: `ebpftop stats --help` lists those there are"},
@@ -38,6 +41,7 @@ var wrongUses = []struct{ args, line string }{
 	{"--links", "--links needs a value: --links FILE"},
 	{"stats --filter prot:udp", "--filter: prot: is not known: did you mean proto?"},
 	{"stats --filter port:http", "--filter: port \"http\": use a number from 1 to 65535"},
+	{"--theme neon", "--theme \"neon\": use terminal, dark, light, high-contrast or mono"},
 	{"stats --units miles", "--units \"miles\": use bits, bytes, bits-iec or bytes-iec"},
 	{"stats --filter", "--filter needs a value: --filter WORDS"},
 	{"xconnect add a b --trial", "--trial needs a value: --trial TIME"},
@@ -79,7 +83,7 @@ var wrongUses = []struct{ args, line string }{
 	{"--links=", `--links "": it needs a FILE, or leave it out`},
 
 	{"stats now", "\"now\": ebpftop stats takes flags only: `ebpftop stats --help` lists them"},
-	{"stats lo", `"lo": an interface is named by -i: ebpftop stats -i lo`},
+	{"stats lo", "\"lo\" is an interface: did you mean `ebpftop stats -i lo`?"},
 	{"stats --by colour", `--by "colour": use owner, command, unit, container, remote, network, port, protocol, interface`},
 	{"stats --by owner --events", "--by and --events: use one of them"},
 	{"stats --exit-over x", `--exit-over "x": use one of bps, rx_bps, tx_bps, bytes, rx_bytes, tx_bytes, packets, connections, then > and a number: 'bps>10M'`},
@@ -96,9 +100,9 @@ var wrongUses = []struct{ args, line string }{
 	{"stats --no-connections --filter x", "--no-connections and --filter: use one of them"},
 
 	{"doctor now", "\"now\": ebpftop doctor takes flags only: `ebpftop doctor --help` lists them"},
-	{"doctor --jso", "unknown flag --jso: `ebpftop doctor --help` lists those there are"},
+	{"doctor --jso", "unknown flag --jso: did you mean --json?"},
 	{"version now", "\"now\": ebpftop version takes flags only: `ebpftop version --help` lists them"},
-	{"demo lo", `"lo": an interface is named by -i: ebpftop demo -i lo`},
+	{"demo lo", "\"lo\" is an interface: did you mean `ebpftop demo -i lo`?"},
 	{"demo --duration -1s", "--duration -1s: use 0 or more"},
 	{"demo --duration 5", `--duration "5": use a time with its unit, such as 500ms, 5s or 2m`},
 

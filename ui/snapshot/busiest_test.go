@@ -136,7 +136,7 @@ func TestNoticed(t *testing.T) {
 		conn(8, time.Hour, 20*time.Second, probes.StateClosed, 0x14),
 		conn(9, time.Hour, 2*time.Minute, probes.StateSynSent, 0),
 	}}
-	n := notice(&s)
+	n := notice(&s, Query{})
 	if got, want := ports(n.New), []int{5, 2, 1}; !slices.Equal(got, want) {
 		t.Errorf("new: %v, want %v", got, want)
 	}
@@ -147,7 +147,7 @@ func TestNoticed(t *testing.T) {
 	for i := range uint16(20) {
 		s.Connections = append(s.Connections, conn(i+1, time.Duration(20-i)*time.Millisecond, 0, probes.StateEstablished, 0))
 	}
-	if got, want := ports(notice(&s).New), []int{20, 19, 18, 17, 16, 15, 14, 13}; !slices.Equal(got, want) {
+	if got, want := ports(notice(&s, Query{}).New), []int{20, 19, 18, 17, 16, 15, 14, 13}; !slices.Equal(got, want) {
 		t.Errorf("of twenty: %v, want %v", got, want)
 	}
 }

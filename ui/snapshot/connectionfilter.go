@@ -10,8 +10,8 @@ import (
 )
 
 // connectionKind has no orders: see ranking.
-var connectionKind = kind[*probes.Connection]{text: connectionText, names: conditions[*probes.Connection]{
-	"port": func(value string) (func(*probes.Connection) bool, error) {
+var connectionKind = kind[*probes.Connection]{rows: "connections", text: connectionText, names: conditions[*probes.Connection]{
+	"port": {of: func(value string) (func(*probes.Connection) bool, error) {
 		port, err := strconv.ParseUint(value, 10, 16)
 		if err != nil || port == 0 {
 			return nil, errors.New("use a number from 1 to 65535")
@@ -19,7 +19,7 @@ var connectionKind = kind[*probes.Connection]{text: connectionText, names: condi
 		return func(c *probes.Connection) bool {
 			return netip.AddrPort(c.Local).Port() == uint16(port) || netip.AddrPort(c.Remote).Port() == uint16(port)
 		}, nil
-	},
+	}},
 	"host": within(func(c *probes.Connection) []netip.Addr {
 		return []netip.Addr{netip.AddrPort(c.Local).Addr(), netip.AddrPort(c.Remote).Addr()}
 	}),

@@ -15,6 +15,7 @@ type Connections struct {
 	PinAt           int                 // where the pinned row is among those matching, or -1
 	PerSecond       float64             // new ones
 	Query           Query               // what was asked for
+	Narrowed        string              // what they are narrowed to, "" for nothing
 }
 
 // ConnectionKey identifies a row of the connection table.
@@ -62,12 +63,12 @@ func SelectConnections(s *probes.Sample, q Query) Connections {
 // selectConnections is SelectConnections with the busiest in the steady order of busy, if it
 // is not nil, interval after it was last asked.
 func selectConnections(s *probes.Sample, q Query, busy *busyConnections, interval time.Duration) Connections {
-	out := Connections{Total: len(s.Connections), PinAt: -1, Query: q}
+	out := Connections{Total: len(s.Connections), PinAt: -1, Query: q, Narrowed: q.narrowedTo()}
 	if s.Interval > 0 {
 		out.PerSecond = float64(s.NewConnections) / s.Interval.Seconds()
 	}
 	r := ranking{conns: on(q.Scope, s), by: Order(q.Connections.By), reversed: q.Connections.Reversed}
-	rows := matchingConnections(r.conns, q.Connections.Filter)
+	rows := q.narrowed(r.conns, matchingConnections(r.conns, q.Connections.Filter))
 	out.Matching = len(rows)
 	need, pinned := q.Need, r.pinned(rows, q)
 	if pinned >= 0 {

@@ -5,7 +5,9 @@ import "github.com/ebpftop/ebpftop/probes"
 // Drops is what the kernel dropped, the reason that drops most now first.
 type Drops struct {
 	probes.Drops
-	History []float64 // of PerSecond
+	History  []float64 // of PerSecond
+	Listed   int       // rows without the filter
+	Narrowed string    // what the rows are narrowed to, "" if all are there
 }
 
 // rankDrops returns the rows of a sample in a steady order, by their rates.
@@ -22,4 +24,15 @@ func (p *Presenter) rankDrops(s *probes.Sample) probes.Drops {
 		ranked.Rows = append(ranked.Rows, *rows[id])
 	}
 	return ranked
+}
+
+// dropped are the drops wanted.
+func (p *Presenter) dropped() Drops {
+	out := Drops{Drops: p.drops, History: p.history.values(seriesKey{"", dropSeries})}
+	if p.query.Narrowable(OfDrop) {
+		out.Rows, out.Narrowed = p.narrowDrops(p.drops.Rows), p.query.narrowedTo()
+	}
+	out.Listed = len(out.Rows)
+	out.Rows = dropKind.filtered(out.Rows, p.query.Drops.Filter)
+	return out
 }

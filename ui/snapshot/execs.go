@@ -12,6 +12,8 @@ type Execs struct {
 	PerSecond        float64
 	Events           []Exec
 	History          []float64 // of PerSecond
+	Listed           int       // Events without the filter
+	Narrowed         string    // what Events are narrowed to, "" if all are there
 }
 
 // Exec is one program; its number stays its own as the list moves on.
@@ -44,4 +46,26 @@ func (l *execLog) add(events []probes.Exec) {
 func (l *execLog) latest() []Exec {
 	n := len(l.events)
 	return l.events[max(0, n-execsKept):n:n]
+}
+
+// execs are the programs wanted.
+func (p *Presenter) execs() Execs {
+	x := &p.shown.Execs
+	out := Execs{
+		LeftOut:     x.LeftOut,
+		ArgsLeftOut: x.ArgsLeftOut,
+		Hook:        x.Hook,
+		HookReason:  x.HookReason,
+		Total:       x.Total,
+		Failed:      x.Failed,
+		PerSecond:   x.PerSecond,
+		Events:      p.narrowExecs(p.log.latest()),
+		History:     p.history.values(seriesKey{"", execSeries}),
+	}
+	out.Listed = len(out.Events)
+	out.Events = execKind.filtered(out.Events, p.query.Execs.Filter)
+	if p.query.Narrowable(OfExec) {
+		out.Narrowed = p.query.narrowedTo()
+	}
+	return out
 }

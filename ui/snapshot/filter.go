@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path"
 	"slices"
@@ -56,24 +57,26 @@ func (k *kind[R]) newFilter(said string) (*filter[R], error) {
 func (k *kind[R]) newWord(text string) (w *word[R], err error) {
 	text, not := strings.CutPrefix(text, "!")
 	name, value, isNamed := strings.Cut(text, ":")
-	if name == "" && isNamed && k.names["port"] != nil && isNumber(value) {
+	if _, hasPorts := k.names["port"]; name == "" && isNamed && hasPorts && isNumber(value) {
 		name = "port"
 	}
 	if !isNamed || !isName(name) {
 		name, value, isNamed = strings.Cut(text, ">")
 		isNamed = isNamed && isName(name)
 	}
-	switch condition := k.names[name]; {
+	switch condition, isKnown := k.names[name]; {
 	case text == "":
 		return nil, nil
 	case !isNamed:
 		return &word[R]{not: not, text: []byte(text)}, nil
-	case condition == nil:
-		return nil, errUnknownName(name, k.names)
+	case !isKnown && namesElsewhere[name]:
+		return nil, fmt.Errorf("%s: %s have none: use %s", name, k.rows, strings.Join(k.knownNames(), ", "))
+	case !isKnown:
+		return nil, errUnknownName(name, k.knownNames())
 	case value == "":
 		return nil, nil
 	default:
-		passes, err := condition(value)
+		passes, err := condition.of(value)
 		if err != nil {
 			return nil, fmt.Errorf("%s %q: %w", name, value, err)
 		}
@@ -89,13 +92,8 @@ func isName(s string) bool {
 }
 
 // errUnknownName says which name may have been meant.
-func errUnknownName[C any](name string, names map[string]C) error {
-	var known []string
+func errUnknownName(name string, known []string) error {
 	best, nearest := "", max(2, len(name)/2) // fewer letters than that may be wrong
-	for candidate := range names {
-		known = append(known, candidate)
-	}
-	slices.Sort(known)
 	for _, candidate := range known {
 		if d := distance(name, candidate); d < nearest || strings.HasPrefix(candidate, name) || strings.HasPrefix(name, candidate) {
 			best, nearest = candidate, d
@@ -154,20 +152,30 @@ func (f *filter[R]) passes(row R) bool {
 
 // conditions are what can be said of rows by name, in lower case: of a value, which rows have
 // it.
-type conditions[R any] map[string]func(value string) (func(R) bool, error)
+type conditions[R any] map[string]condition[R]
+
+// condition is one of them.
+type condition[R any] struct {
+	of     func(value string) (func(R) bool, error)
+	values func(R) []string // that a row has, for completion; nil: too many, or numbers
+	isOver bool             // it is said with >, and not with a colon
+}
+
+// knownNames are the names in order.
+func (k *kind[R]) knownNames() []string { return slices.Sorted(maps.Keys(k.names)) }
 
 // holding is a condition that one of some texts holds the value.
-func holding[R any](texts func(R) []string) func(string) (func(R) bool, error) {
-	return func(value string) (func(R) bool, error) {
+func holding[R any](texts func(R) []string) condition[R] {
+	return condition[R]{values: texts, of: func(value string) (func(R) bool, error) {
 		return func(row R) bool {
 			return slices.ContainsFunc(texts(row), func(text string) bool { return strings.Contains(strings.ToLower(text), value) })
 		}, nil
-	}
+	}}
 }
 
 // named is a condition that one of some names is the value, in which * and ? stand for others.
-func named[R any](names func(R) []string) func(string) (func(R) bool, error) {
-	return func(value string) (func(R) bool, error) {
+func named[R any](names func(R) []string) condition[R] {
+	return condition[R]{values: names, of: func(value string) (func(R) bool, error) {
 		if _, err := path.Match(value, ""); err != nil {
 			return nil, errors.New("a bracket is not closed")
 		}
@@ -177,12 +185,12 @@ func named[R any](names func(R) []string) func(string) (func(R) bool, error) {
 				return is
 			})
 		}, nil
-	}
+	}}
 }
 
 // within is a condition that one of some addresses is the value, or in the network that it is.
-func within[R any](addresses func(R) []netip.Addr) func(string) (func(R) bool, error) {
-	return func(value string) (func(R) bool, error) {
+func within[R any](addresses func(R) []netip.Addr) condition[R] {
+	return condition[R]{of: func(value string) (func(R) bool, error) {
 		network, err := netip.ParsePrefix(value)
 		if err != nil {
 			address, err := netip.ParseAddr(value)
@@ -194,12 +202,12 @@ func within[R any](addresses func(R) []netip.Addr) func(string) (func(R) bool, e
 		return func(row R) bool {
 			return slices.ContainsFunc(addresses(row), func(a netip.Addr) bool { return network.Contains(a.Unmap().WithZone("")) })
 		}, nil
-	}
+	}}
 }
 
 // over is a condition that a number is larger than the value.
-func over[R any](number func(R) float64) func(string) (func(R) bool, error) {
-	return func(value string) (func(R) bool, error) {
+func over[R any](number func(R) float64) condition[R] {
+	return condition[R]{isOver: true, of: func(value string) (func(R) bool, error) {
 		digits, factor := value, 1.0
 		if at := strings.IndexByte("kmgt", value[len(value)-1]); at >= 0 {
 			digits = value[:len(value)-1]
@@ -210,16 +218,16 @@ func over[R any](number func(R) float64) func(string) (func(R) bool, error) {
 			return nil, errors.New("use a number such as 500, 10k or 1.5M")
 		}
 		return func(row R) bool { return number(row) > least*factor }, nil
-	}
+	}}
 }
 
 // longer is a condition that a time is longer than the value.
-func longer[R any](length func(R) time.Duration) func(string) (func(R) bool, error) {
-	return func(value string) (func(R) bool, error) {
+func longer[R any](length func(R) time.Duration) condition[R] {
+	return condition[R]{isOver: true, of: func(value string) (func(R) bool, error) {
 		least, err := time.ParseDuration(value)
 		if err != nil || least < 0 {
 			return nil, errors.New("use a time such as 100ms or 1.5s")
 		}
 		return func(row R) bool { return length(row) > least }, nil
-	}
+	}}
 }

@@ -77,10 +77,10 @@ func TestFilterErrors(t *testing.T) {
 			t.Errorf("%q: the other words do not count", filter)
 		}
 	}
-	if err := CheckInterfaces(":443 eth kind:veth host:192.0.2.0/24 drops>0 rate>1k"); err != nil {
+	if err := InterfaceFilter.Check(":443 eth kind:veth host:192.0.2.0/24 drops>0 rate>1k"); err != nil {
 		t.Error(err)
 	}
-	if err := CheckInterfaces("proc:nginx"); err == nil {
+	if err := InterfaceFilter.Check("proc:nginx"); err == nil {
 		t.Error("interfaces have no processes")
 	}
 }
@@ -91,7 +91,66 @@ func FuzzFilter(f *testing.F) {
 	rows := []Interface{{Interface: &probes.Interface{Name: "eth0"}}}
 	f.Fuzz(func(_ *testing.T, said string) {
 		_ = CheckConnections(said)
+		_ = ConnectionFilter.Complete(said, conns)
 		_ = matchingConnections(conns, said)
 		_ = interfaceKind.matching(slices.Clone(rows), said)
 	})
+}
+
+func TestOtherFilters(t *testing.T) {
+	s := fake.Sample(3)
+	remote := probes.Endpoint(netip.MustParseAddrPort("10.1.2.3:9"))
+	drop := probes.Drop{
+		Reason: "NO_SOCKET", Interface: "eth0", Protocol: "udp",
+		Latest: []probes.DroppedPacket{{Local: &remote, Remote: &remote, Owner: &probes.Owner{Comm: "nginx"}}},
+	}
+	exec := Exec{Exec: probes.Exec{Comm: "curl", Filename: "/usr/bin/curl", Args: []string{"curl", "-v"}, PID: 41, PPID: 1, UID: 33, Unit: "cron.service", Container: "3f1b"}}
+	group := NewLedger(ByOwner).Groups(ByOwner, &s)[0]
+	pair := probes.CrossConnect{A: "eth1", B: "eth2", State: probes.PairActive, AToB: probes.Leg{BPS: 5000, Dropped: 3}}
+	for filter, want := range map[string]bool{"proto:udp": true, "ud": true, "proto:t*": false, "rate>1k": true, "!rate>1k": false} {
+		passes(t, &protocolKind, Protocol{Name: "udp", RXBPS: 2000}, filter, want)
+	}
+	for filter, want := range map[string]bool{
+		"reason:socket": true, "reason:tcp": false, "iface:eth*": true, "proto:udp": true, "proc:ngi": true, "proc:curl": false,
+		"host:10.0.0.0/8": true, "host:11.0.0.1": false, "nginx": true, "no_socket": true,
+	} {
+		passes(t, &dropKind, drop, filter, want)
+	}
+	for filter, want := range map[string]bool{
+		"proc:cur": true, "file:/usr": true, "pid:41": true, "pid:4": false, "ppid:1": true, "user:33": true, "unit:cron": true,
+		"container:3f": true, "-v": true, "wget": false,
+	} {
+		passes(t, &execKind, exec, filter, want)
+	}
+	for filter, want := range map[string]bool{group.Key: true, "rate>0": group.RXBPS+group.TXBPS > 0, "zzz": false} {
+		passes(t, &groupKind, group, filter, want)
+	}
+	for filter, want := range map[string]bool{"iface:eth2": true, "iface:eth3": false, "state:active": true, "rate>4k": true, "drops>3": false, "eth1": true} {
+		passes(t, &pairKind, pair, filter, want)
+	}
+}
+
+func passes[R any](t *testing.T, k *kind[R], row R, filter string, want bool) {
+	t.Helper()
+	if err := k.filter().Check(filter); err != nil {
+		t.Errorf("%s, %q: %v", k.rows, filter, err)
+	}
+	if got := len(k.filtered([]R{row}, filter)) == 1; got != want {
+		t.Errorf("%s, %q: %v", k.rows, filter, got)
+	}
+}
+
+func TestComplete(t *testing.T) {
+	rows := []Protocol{{Name: "tcp"}, {Name: "udp"}, {Name: "TLS"}, {Name: "has blank"}, {Name: ""}}
+	for said, want := range map[string][]string{
+		"": {"proto:", "rate>"}, "p": {"proto:"}, "udp p": {"proto:"}, "!r": {"!rate>"}, "x": nil, "rate>": nil, "rate>1": nil,
+		"proto:": {"proto:TLS", "proto:tcp", "proto:udp"}, "proto:t": {"proto:TLS", "proto:tcp"}, "!proto:u": {"!proto:udp"}, "proto:has": nil, "zzz:": nil,
+	} {
+		if got := ProtocolFilter.Complete(said, rows); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", said, got, want)
+		}
+	}
+	if got := ConnectionFilter.Complete("iface:", fake.Sample(3).Connections); !slices.Equal(got, []string{"iface:eth0", "iface:eth1", "iface:wg0"}) {
+		t.Errorf("of connections %q", got)
+	}
 }

@@ -114,6 +114,26 @@ func (by GroupBy) keyOf(c *probes.Connection) GroupKey {
 	return GroupKey{name: cmp.Or(c.Owner.Comm, string(c.Owner.Certainty)), pid: c.Owner.PID, started: c.Owner.Started.Truncate(time.Millisecond).UnixMilli()}
 }
 
+// holds returns what tells whether a connection is in a group, of the connections of a sample:
+// those of an owner share it, so that his key is made once.
+func (by GroupBy) holds(key GroupKey) func(*probes.Connection) bool {
+	if by != ByOwner && by != ByCommand && by != ByUnit && by != ByContainer {
+		return func(c *probes.Connection) bool { return by.keyOf(c) == key }
+	}
+	known := make(map[*probes.Owner]bool)
+	return func(c *probes.Connection) bool {
+		if c.Owner == nil {
+			return by.keyOf(c) == key
+		}
+		is, isKnown := known[c.Owner]
+		if !isKnown {
+			is = by.keyOf(c) == key
+			known[c.Owner] = is
+		}
+		return is
+	}
+}
+
 func servicePort(local, remote uint16) uint16 {
 	if local == 0 || remote == 0 {
 		return max(local, remote)
@@ -148,6 +168,14 @@ func (g *Group) add(c *probes.Connection) {
 	if g.Owner == nil {
 		g.Owner = c.Owner
 	}
+}
+
+// addListed adds one that is listed now.
+func (g *Group) addListed(c *probes.Connection) {
+	g.add(c)
+	g.Connections++
+	g.RXBPS += c.RXBPS
+	g.TXBPS += c.TXBPS
 }
 
 // restKey is the group of what ended while there were too many groups.
@@ -217,10 +245,7 @@ func (l *Ledger) Groups(by GroupBy, s *probes.Sample) []Group {
 			sum = &Group{}
 			sums[key] = sum
 		}
-		sum.add(c)
-		sum.Connections++
-		sum.RXBPS += c.RXBPS
-		sum.TXBPS += c.TXBPS
+		sum.addListed(c)
 	}
 	groups := make([]Group, 0, len(sums))
 	for key, sum := range sums {

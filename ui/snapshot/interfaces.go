@@ -13,7 +13,8 @@ type Interfaces struct {
 	Total    int // interfaces there are
 	Matching int // of these, those that the filter lets through
 	Rows     []Interface
-	Query    Query // what was asked for
+	Query    Query  // what was asked for
+	Narrowed string // what they are narrowed to, "" for nothing
 }
 
 // Interface is a row of the interfaces pane: an interface, or a group that is folded into
@@ -61,6 +62,7 @@ var InterfaceOrders = []string{
 // interfaceKind has the orders in the order of InterfaceOrders. The first one is the rows'
 // own: they come the busiest first.
 var interfaceKind = kind[Interface]{
+	rows: "interfaces",
 	orders: []func(a, b Interface) int{
 		nil,
 		func(a, b Interface) int { return compareNames(a.Name, b.Name) },
@@ -94,12 +96,6 @@ var interfaceKind = kind[Interface]{
 			return addresses
 		}),
 	},
-}
-
-// CheckInterfaces returns why a filter of interfaces cannot be understood.
-func CheckInterfaces(said string) error {
-	_, err := interfaceKind.newFilter(said)
-	return err
 }
 
 // compareNames has eth2 before eth10.
@@ -159,6 +155,9 @@ func selectInterfaces(busiest []*probes.Interface, q Query) Interfaces {
 	}
 	rows = interfaceKind.matching(rows, q.Interfaces.Filter)
 	out := Interfaces{Total: len(busiest), Matching: len(rows), Query: q}
+	if q.Narrowable(OfInterface) {
+		out.Narrowed = q.narrowedTo()
+	}
 	if !q.IsFolded() {
 		interfaceKind.sort(rows, q.Interfaces)
 		out.Rows = rows

@@ -23,11 +23,13 @@ const (
 	tcpReset     = probes.TCPFlags(1 << 2)
 )
 
-// notice finds the connections that are new or failing in a sample.
-func notice(s *probes.Sample) (n Noticed) {
+// notice finds the connections that are new or failing in a sample, of those narrowed to.
+func notice(s *probes.Sample, q Query) (n Noticed) {
+	holds := q.Narrow.By.holds(q.Narrow.Group)
 	for i := range s.Connections {
 		c := &s.Connections[i]
 		switch {
+		case q.Scope != "" && !c.Passes(q.Scope), q.Narrow.By != ByNothing && !holds(c):
 		case failing(c, s.Time):
 			n.Failing = keepLatest(n.Failing, c, c.LastSeen, func(c *probes.Connection) time.Time { return c.LastSeen })
 		case s.Time.Sub(c.FirstSeen) < newFor:

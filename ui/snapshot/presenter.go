@@ -40,6 +40,7 @@ type Presenter struct {
 	drops     probes.Drops                     // of shown, ranked
 	log       execLog
 	ledger    *Ledger
+	trails    trails
 	frozen    map[GroupBy][]Group // nil unless paused
 	ended     bool
 	built     time.Time
@@ -111,7 +112,7 @@ func (p *Presenter) absorb() {
 // derive is absorb for the sample that is shown already.
 func (p *Presenter) derive() {
 	p.shown, p.stale = p.base.since(p.taken), true
-	p.mixed = p.mixer.mix(p.shown, p.query.Scope)
+	p.mixed = p.mix()
 	p.ranked = p.rank(p.shown)
 	p.drops = p.rankDrops(p.shown)
 	p.smooth(p.shown)
@@ -159,6 +160,7 @@ func (p *Presenter) record(s *probes.Sample) {
 	// interfaces' sake.
 	p.history.add(seriesKey{"", execSeries}, s.Execs.PerSecond, s.Interval)
 	p.history.add(seriesKey{"", dropSeries}, s.Drops.PerSecond, s.Interval)
+	p.trails.record(s, p.history)
 	p.recordProtocols(s.Totals.Protocols, s.Interval)
 	p.recordProtocols(s.Protocols, s.Interval)
 }
@@ -181,6 +183,8 @@ func (p *Presenter) recordProtocols(rows []probes.Protocol, interval time.Durati
 func (p *Presenter) Ask(q Query) {
 	old := p.query
 	p.query = q
+	p.trails.want(q.Narrow, p.history)
+	p.trails.want(q.Detail, p.history)
 	if p.shown == nil {
 		return
 	}
@@ -196,9 +200,14 @@ func (p *Presenter) Ask(q Query) {
 		p.absorb()
 		return
 	}
-	if q.Scope != old.Scope {
-		p.mixed = p.mixer.mix(p.shown, q.Scope)
-		p.snapshot.Protocols = p.mixed.remember(p.history)
+	if q.Scope != old.Scope || q.Narrow != old.Narrow {
+		p.mixed = p.mix()
+	}
+	if !q.sameOthers(old) {
+		p.snapshot.Protocols = p.remembered()
+		p.snapshot.Execs, p.snapshot.Drops = p.execs(), p.dropped()
+		p.snapshot.InterfaceRows = p.interfaces()
+		p.snapshot.Noticed = notice(p.shown, q)
 	}
 	if !q.sameConnections(p.snapshot.Connections.Query) {
 		p.snapshot.Connections = p.connections(0)
@@ -207,9 +216,17 @@ func (p *Presenter) Ask(q Query) {
 	if q.IsFolded() != old.IsFolded() {
 		p.ranked = p.rank(p.shown)
 	}
-	if !q.sameInterfaces(p.snapshot.InterfaceRows.Query) {
-		p.snapshot.InterfaceRows = selectInterfaces(p.ranked, q)
+	if q.Detail != old.Detail || q.Since != old.Since || q.Scope != old.Scope {
+		p.snapshot.Detail = p.detail()
 	}
+	if !q.sameInterfaces(p.snapshot.InterfaceRows.Query) {
+		p.snapshot.InterfaceRows = p.interfaces()
+	}
+}
+
+// interfaces are the rows of those wanted.
+func (p *Presenter) interfaces() Interfaces {
+	return selectInterfaces(p.narrowInterfaces(p.ranked), p.query)
 }
 
 // connections are those wanted, interval after the sample of the last time.
@@ -252,9 +269,9 @@ func (p *Presenter) groups() []Group {
 	case p.query.By == ByNothing:
 		return nil
 	case p.frozen != nil:
-		return p.base.groupsSince(p.frozen[p.query.By])
+		return groupKind.filtered(p.base.groupsSince(p.frozen[p.query.By]), p.query.Groups.Filter)
 	}
-	return p.base.groupsSince(p.ledger.Groups(p.query.By, p.shown))
+	return groupKind.filtered(p.base.groupsSince(p.ledger.Groups(p.query.By, p.shown)), p.query.Groups.Filter)
 }
 
 // Publish hands over a snapshot, of the latest sample unless paused.
@@ -270,9 +287,13 @@ func (p *Presenter) Publish() {
 		p.build()
 	}
 	p.snapshot.CrossConnects, p.snapshot.LinksProblem = p.sample.CrossConnects, p.sample.LinksProblem
+	p.snapshot.PairRows = p.narrowPairs(p.sample.CrossConnects)
 	p.snapshot.OthersUnknown, p.snapshot.InspectorNews = p.sample.OthersUnknown, p.sample.InspectorNews
 	p.snapshot.KeptUnknown = p.sample.KeptUnknown
 	p.snapshot.PairsTime = p.sample.Time
+	if p.query.Detail.Kind == OfPair { // also while paused
+		p.snapshot.Detail = p.detail()
+	}
 	p.snapshot.Ended = p.ended
 	out := p.snapshot
 	p.Snapshots.Put(&out)
@@ -289,25 +310,16 @@ func (p *Presenter) build() {
 		Hooks:         countHooks(s.Interfaces, s.Attaching),
 		Attaching:     s.Attaching,
 		Interfaces:    s.Interfaces,
-		Protocols:     p.mixed.remember(p.history),
+		Protocols:     p.remembered(),
 		Connections:   p.connections(s.Interval),
-		Noticed:       notice(s),
+		Noticed:       notice(s, p.query),
 		Groups:        p.groups(),
-		InterfaceRows: selectInterfaces(p.ranked, p.query),
-		Execs: Execs{
-			LeftOut:     s.Execs.LeftOut,
-			ArgsLeftOut: s.Execs.ArgsLeftOut,
-			Hook:        s.Execs.Hook,
-			HookReason:  s.Execs.HookReason,
-			Total:       s.Execs.Total,
-			Failed:      s.Execs.Failed,
-			PerSecond:   s.Execs.PerSecond,
-			Events:      p.log.latest(),
-			History:     p.history.values(seriesKey{"", execSeries}),
-		},
+		InterfaceRows: p.interfaces(),
+		Execs:         p.execs(),
 		OwnersProblem: s.OwnersProblem,
-		Drops:         Drops{Drops: p.drops, History: p.history.values(seriesKey{"", dropSeries})},
+		Drops:         p.dropped(),
 		Lost:          s.Lost,
 		Self:          p.self,
+		Detail:        p.detail(),
 	}
 }

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
 )
@@ -9,7 +10,12 @@ import (
 // Protocols is the protocol mix of one interface, or of all with each frame once.
 type Protocols struct {
 	Scope string // the interface, "" for the totals
-	Rows  []Protocol
+	// OfConnections tells that they are made of the connections that are narrowed to, so that
+	// packets a second and history are not known of each.
+	OfConnections bool
+	Narrowed      string // what they are narrowed to, "" for nothing
+	Rows          []Protocol
+	Total         int // without the filter
 	probes.Traffic
 	RX, TX []float64 // history of all together, bit/s
 }
@@ -36,11 +42,12 @@ func (r *Protocol) BPS() float64 { return r.RXBPS + r.TXBPS }
 // mixer sums protocol counters up and keeps the order of their rows.
 type mixer struct {
 	scope               string
+	narrow              Subject
 	steadyOrder[string] // of names, by bit/s
 }
 
 func (m *mixer) mix(s *probes.Sample, scope string) Protocols {
-	if scope != m.scope {
+	if scope != m.scope || m.narrow.Kind != OfNothing {
 		*m = mixer{scope: scope}
 	}
 	out := Protocols{Scope: scope}
@@ -62,11 +69,17 @@ func (m *mixer) mix(s *probes.Sample, scope string) Protocols {
 		row.add(p)
 		out.Traffic.Add(p)
 	}
+	m.arrange(&out, rows, s.Interval)
+	return out
+}
+
+// arrange puts the rows in their order, interval after the last time.
+func (m *mixer) arrange(out *Protocols, rows map[string]*Protocol, interval time.Duration) {
 	rates := make(map[string]float64, len(rows))
 	for name, row := range rows {
 		rates[name] = row.BPS()
 	}
-	m.update(rates, s.Interval)
+	m.update(rates, interval)
 	for _, name := range m.order {
 		row := rows[name]
 		if sum := out.RXBPS + out.TXBPS; sum > 0 {
@@ -74,7 +87,6 @@ func (m *mixer) mix(s *probes.Sample, scope string) Protocols {
 		}
 		out.Rows = append(out.Rows, *row)
 	}
-	return out
 }
 
 // remember returns p with the history of its rows.

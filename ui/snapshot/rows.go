@@ -14,6 +14,7 @@ type Rows struct {
 
 // kind is what rows of one kind can be arranged by.
 type kind[R any] struct {
+	rows string // what they are called
 	// orders compare two rows, by Rows.By. Equal ones stay as they are, and all do if it is
 	// nil.
 	orders []func(a, b R) int

@@ -21,6 +21,7 @@ type Snapshot struct {
 	Protocols     Protocols
 	Connections   Connections
 	Noticed       Noticed
+	Detail        *Detail // of what the query says; nil: of nothing
 	Groups        []Group // by what the query says; the busiest first
 	// OwnersProblem is as in probes.Sample.
 	OwnersProblem string
@@ -29,6 +30,7 @@ type Snapshot struct {
 	// What follows is of the sample taken at PairsTime, the latest one even
 	// while paused: what is changed by hand has to be seen.
 	CrossConnects []probes.CrossConnect
+	PairRows      []probes.CrossConnect // of these, those to show
 	LinksProblem  string
 	OthersUnknown string
 	KeptUnknown   bool
