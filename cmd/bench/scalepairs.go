@@ -69,12 +69,12 @@ func pairFigure(name string, count int, unit string) figure {
 }
 
 // connectPairs runs until all pairs are in force, lists them, and stops.
-func connectPairs(ctx context.Context, b *bench, l *scaleLab, count int, values screenValues) error {
+func connectPairs(ctx context.Context, b *bench, l *scaleLab, count int, values screenValues) (err error) {
 	folder, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	links := filepath.Join(folder, "links.yaml")
 	if err := os.WriteFile(links, pairLinks(count), 0o600); err != nil {
 		return err
