@@ -33,14 +33,11 @@ type keyMap struct {
 
 // defaultKeyMap names keys as the terminal can show them.
 func defaultKeyMap(ascii bool) keyMap {
-	up, down, across, along := "↑/k", "↓/j", "←/→", "↑/↓"
+	up, down, along := "↑/k", "↓/j", "↑/↓"
 	if ascii {
-		up, down, across, along = "up/k", "down/j", "left/right", "up/down"
+		up, down, along = "up/k", "down/j", "up/down"
 	}
-	bind := func(help, desc string, keys ...string) key.Binding {
-		return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
-	}
-	return keyMap{
+	k := keyMap{
 		Next:      bind("tab", "next", "tab"),
 		Previous:  bind("shift+tab", "previous", "shift+tab"),
 		Pane:      bind("1-6", "go to pane", "1", "2", "3", "4", "5", "6", "7", "8", "9"),
@@ -83,26 +80,39 @@ func defaultKeyMap(ascii bool) keyMap {
 		Interrupt: bind("ctrl+c", "quit", "ctrl+c"),
 		Stop:      bind("ctrl+z", "suspend", "ctrl+z"),
 		Redraw:    bind("ctrl+l", "redraw", "ctrl+l"),
-
-		Connect:       bind("a", "connect", "a"),
-		Disconnect:    bind("d", "remove", "d"),
-		Edit:          bind("e", "edit", "e"),
-		Undo:          bind("u", "undo", "u"),
-		Confirm:       bind("c", "confirm", "c"),
-		NextField:     bind("tab", "next field", "tab"),
-		PreviousField: bind("shift+tab", "previous field", "shift+tab"),
-		Choose:        bind("enter", "choose", "enter"),
-		Change:        bind(across, "change", "left", "right", "space"),
-		Check:         bind("enter", "what will happen", "enter"),
-		Apply:         bind("enter", "apply", "enter"),
-		More:          bind(along, "more", "up", "down"),
-		Cancel:        bind("esc", "back", "esc"),
-		Yes:           bind("y", "yes", "y"),
-		OnTrial:       bind("t", "on trial", "t"),
-		RemoveAll:     bind("r", "remove", "r"),
-		KeepAll:       bind("k", "keep after exit", "k"),
-		Stay:          bind("esc", "stay", "esc", "n"),
 	}
+	k.bindPairs(ascii)
+	return k
+}
+
+func bind(help, desc string, keys ...string) key.Binding {
+	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
+}
+
+// bindPairs names the keys of cross-connects, and of questions about them.
+func (k *keyMap) bindPairs(ascii bool) {
+	across, along := "←/→", "↑/↓"
+	if ascii {
+		across, along = "left/right", "up/down"
+	}
+	k.Connect = bind("a", "connect", "a")
+	k.Disconnect = bind("d", "remove", "d")
+	k.Edit = bind("e", "edit", "e")
+	k.Undo = bind("u", "undo", "u")
+	k.Confirm = bind("c", "confirm", "c")
+	k.NextField = bind("tab", "next field", "tab")
+	k.PreviousField = bind("shift+tab", "previous field", "shift+tab")
+	k.Choose = bind("enter", "choose", "enter")
+	k.Change = bind(across, "change", "left", "right", "space")
+	k.Check = bind("enter", "what will happen", "enter")
+	k.Apply = bind("enter", "apply", "enter")
+	k.More = bind(along, "more", "up", "down")
+	k.Cancel = bind("esc", "back", "esc")
+	k.Yes = bind("y", "yes", "y")
+	k.OnTrial = bind("t", "on trial", "t")
+	k.RemoveAll = bind("r", "remove", "r")
+	k.KeepAll = bind("k", "keep after exit", "k")
+	k.Stay = bind("esc", "stay", "esc", "n")
 }
 
 // readOnly returns the keys of a screen that can change nothing.

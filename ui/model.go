@@ -177,6 +177,18 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		m.help.toggle()
 	case key.Matches(msg, k.Back):
 		m.back()
+	case key.Matches(msg, k.Narrow):
+		m.narrow()
+	default:
+		return m.pressView(msg)
+	}
+	return nil
+}
+
+// pressView takes a key that changes what all panes show, or hands it on.
+func (m *model) pressView(msg tea.KeyPressMsg) tea.Cmd {
+	k := &m.keys
+	switch {
 	case key.Matches(msg, k.Reset):
 		m.resets++
 		m.since = m.resets
@@ -195,8 +207,6 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		return m.setInterval(slower(m.header.every))
 	case key.Matches(msg, k.Faster):
 		return m.setInterval(faster(m.header.every))
-	case key.Matches(msg, k.Narrow):
-		m.narrow()
 	case m.details.top() != nil && m.details.press(msg):
 	case m.details.top() != nil && !key.Matches(msg, k.Pane):
 	default:

@@ -57,23 +57,11 @@ goes on. SIGHUP has it read the file again.
 				log.Warn("service manager not told", "reason", oneLine(err))
 			}
 			defer manager.Close()
-			return withBeside(cmd.Context(), file, func(b *beside) (err error) {
-				pairs, err := crossconnect.New()
-				if err != nil {
-					return err
-				}
-				defer func() { err = errors.Join(err, pairs.Close()) }()
-				pairs.LookAt, pairs.Stop, pairs.Expedite = b.inspector.LookAt, cmd.Context().Done(), b.expedite.Begin
-				guard.arm(b.inspector.Sessions)
-				if err := b.confineWatching(); err != nil {
-					return err
-				}
-				r := &linksRun{file: file, remote: b.links, pairs: pairs, guard: &guard, log: log, out: out, manager: manager}
-				if logs.isJSON() {
-					r.out = nil
-				}
-				return r.run(cmd.Context())
-			})
+			r := &linksRun{file: file, guard: &guard, log: log, out: out, manager: manager}
+			if logs.isJSON() {
+				r.out = nil
+			}
+			return withBeside(cmd.Context(), file, func(b *beside) error { return r.begin(cmd.Context(), b) })
 		},
 	}
 	fileFlags(cmd, &file)
@@ -98,6 +86,22 @@ type linksRun struct {
 	said     *runLog
 	trouble  string // with following the interfaces, as it was said
 	reading  bool   // the file, because SIGHUP asked for it
+}
+
+// begin gives up what rights it can, and runs until the context ends.
+func (r *linksRun) begin(ctx context.Context, b *beside) (err error) {
+	pairs, err := crossconnect.New()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pairs.Close()) }()
+	pairs.LookAt, pairs.Stop, pairs.Expedite = b.inspector.LookAt, ctx.Done(), b.expedite.Begin
+	r.guard.arm(b.inspector.Sessions)
+	if err := b.confineWatching(); err != nil {
+		return err
+	}
+	r.remote, r.pairs = b.links, pairs
+	return r.run(ctx)
 }
 
 // run goes on until ctx ends. A file that is no good at the start is an error; later on it

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -78,52 +79,65 @@ func (l *Live) open(ctx context.Context, opts Options) (e events, err error) {
 			return e, err
 		}
 	}
+	if e.links, err = l.attachAll(ctx, opts, socket, links); err != nil {
+		return e, err
+	}
+	_, err = l.self.poll(0) // what the start cost is no part of an interval
+	return e, err
+}
+
+// attachAll has interfaces watched, unless that is for later, and the pairs of the file connected,
+// whose versions it returns.
+func (l *Live) attachAll(ctx context.Context, opts Options, socket rtnl.Socket, links []netlink.Link) (versions <-chan linksfile.Version, err error) {
 	yield := func(ifindex int) bool { return l.interfaces.YieldXDP(ifindex) }
 	if l.pairs, err = newPairManager(yield, l.inspector, opts.Expedite); err != nil {
-		return e, err
+		return nil, err
 	}
 	l.pairs.allowLinks = opts.AllowLinks
 	l.namespaces.packets = l.packets
 	if err := l.namespaces.check(); err != nil {
-		return e, err
+		return nil, err
 	}
+	if err := l.watch(opts, socket, links); err != nil {
+		return nil, err
+	}
+	if versions, err = l.pairs.followFile(ctx, opts.Links); err != nil {
+		return nil, linksError{err}
+	}
+	if err := l.follow(); err != nil {
+		return nil, err
+	}
+	if l.begun = !opts.AtOnce; l.begun {
+		l.interfaces.Queue.All()
+	}
+	return versions, nil
+}
+
+// watch begins to watch the interfaces that there are.
+func (l *Live) watch(opts Options, socket rtnl.Socket, links []netlink.Link) error {
 	l.interfaces = packets.NewInterfaces(l.packets, opts.Hook, opts.Interfaces)
 	l.interfaces.RTNL = socket
 	l.interfaces.LookAt = l.inspector.LookAt
 	l.interfaces.XDPIngresses = l.pairs.xdpIngresses
 	l.interfaces.Queue.Expedite = opts.Expedite
-	if len(opts.Namespaces) == 0 {
-		err = l.interfaces.Check(links) // else one can be in another namespace
-	}
-	if err != nil {
-		return e, err
+	if len(opts.Namespaces) == 0 { // else one can be in another namespace
+		if err := l.interfaces.Check(links); err != nil {
+			return err
+		}
 	}
 	if err := attach.RemoveStaleFilters(links); err != nil {
-		return e, err
+		return err
 	}
 	if err := l.interfaces.Reconcile(links); err != nil {
-		return e, err
+		return err
 	}
 	if err := l.namespaces.reconcile(time.Now()); err != nil {
-		return e, err
+		return err
 	}
 	if !opts.AtOnce {
 		l.interfaces.Queue.All()
 	}
-	if err := l.interfaces.Refused(); err != nil {
-		return e, err
-	}
-	if e.links, err = l.pairs.followFile(ctx, opts.Links); err != nil {
-		return e, linksError{err}
-	}
-	if err := l.follow(); err != nil {
-		return e, err
-	}
-	if l.begun = !opts.AtOnce; l.begun {
-		l.interfaces.Queue.All()
-	}
-	_, err = l.self.poll(0) // what the start cost is no part of an interval
-	return e, err
+	return l.interfaces.Refused()
 }
 
 // openPrograms loads the programs, side by side, because the kernel takes tens of
