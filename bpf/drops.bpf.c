@@ -32,6 +32,7 @@ const volatile __u32 reason_xdp; /* SKB_DROP_REASON_XDP */
 const volatile __u32 reason_queue_purge; /* SKB_DROP_REASON_QUEUE_PURGE */
 const volatile __u64 no_drops[4]; /* bitmap: reasons by which nothing is dropped */
 const volatile __u8 named_ethertypes[(1 << 16) / 8]; /* bitmap */
+const volatile __u8 named_protocols[(1 << 8) / 8]; /* bitmap, of IP */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -233,6 +234,10 @@ static __always_inline void read_packet(const struct sk_buff *skb, struct droppe
 static __always_inline void set_protocol(struct drop_key *key, const struct frame *f)
 {
 	if (f->is_ip) {
+		if (!(named_protocols[f->protocol / 8] & 1 << f->protocol % 8)) {
+			key->protocol = DROP_PROTOCOL_OTHER;
+			return;
+		}
 		key->protocol = DROP_PROTOCOL_IP;
 		key->number = f->protocol;
 	} else if (!f->ethertype) {

@@ -89,6 +89,7 @@ const (
 	DropsProgDropXmit         = "drop_xmit"
 	DropsVarHasXdpFrags       = "has_xdp_frags"
 	DropsVarNamedEthertypes   = "named_ethertypes"
+	DropsVarNamedProtocols    = "named_protocols"
 	DropsVarNetworkNamespace  = "network_namespace"
 	DropsVarNoDrops           = "no_drops"
 	DropsVarReasonNoSocket    = "reason_no_socket"
@@ -165,6 +166,7 @@ type DropsMapSpecs struct {
 type DropsVariableSpecs struct {
 	HasXdpFrags       *ebpf.VariableSpec `ebpf:"has_xdp_frags"`
 	NamedEthertypes   *ebpf.VariableSpec `ebpf:"named_ethertypes"`
+	NamedProtocols    *ebpf.VariableSpec `ebpf:"named_protocols"`
 	NetworkNamespace  *ebpf.VariableSpec `ebpf:"network_namespace"`
 	NoDrops           *ebpf.VariableSpec `ebpf:"no_drops"`
 	ReasonNoSocket    *ebpf.VariableSpec `ebpf:"reason_no_socket"`
@@ -215,6 +217,7 @@ func (m *DropsMaps) Close() error {
 type DropsVariables struct {
 	HasXdpFrags       *ebpf.Variable `ebpf:"has_xdp_frags"`
 	NamedEthertypes   *ebpf.Variable `ebpf:"named_ethertypes"`
+	NamedProtocols    *ebpf.Variable `ebpf:"named_protocols"`
 	NetworkNamespace  *ebpf.Variable `ebpf:"network_namespace"`
 	NoDrops           *ebpf.Variable `ebpf:"no_drops"`
 	ReasonNoSocket    *ebpf.Variable `ebpf:"reason_no_socket"`

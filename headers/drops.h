@@ -31,9 +31,9 @@ enum drop_source {
 /* What drop_key.number is. */
 enum drop_protocol {
 	DROP_PROTOCOL_UNKNOWN,
-	DROP_PROTOCOL_IP, /* an IP protocol */
+	DROP_PROTOCOL_IP, /* an IP protocol that has a name */
 	DROP_PROTOCOL_ETHERTYPE, /* an ethertype that has a name */
-	DROP_PROTOCOL_OTHER, /* 0: any other ethertype, so that made-up ones share a row */
+	DROP_PROTOCOL_OTHER, /* 0: any other one, so that made-up ones share a row */
 };
 
 struct drop_key {

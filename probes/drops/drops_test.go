@@ -296,6 +296,21 @@ func TestUnnamedEthertypes(t *testing.T) {
 	}
 }
 
+// TestUnnamedProtocols: those of IP that have no name share a row.
+func TestUnnamedProtocols(t *testing.T) {
+	r := newRig(t)
+	const first, madeUp = 200, 40 // numbers that nobody has assigned
+	r.expect("", "host0", "other", func() int {
+		for n := range madeUp {
+			r.send(packet{protocol: byte(first + n)}, 1)
+		}
+		return madeUp
+	})
+	if drops, _ := r.poll(); len(drops.Rows) != 1 {
+		t.Errorf("%d rows", len(drops.Rows))
+	}
+}
+
 // TestFullTable: what has no row is counted nevertheless.
 func TestFullTable(t *testing.T) {
 	r := newRigOf(t, 1)

@@ -89,6 +89,7 @@ func (h *hook) configure(spec *ebpf.CollectionSpec, namespace uint32) error {
 		spec.Variables[bpf.DropsVarReasonXdp].Set(h.reasons.xdp),
 		spec.Variables[bpf.DropsVarNoDrops].Set(h.reasons.noDrops()),
 		spec.Variables[bpf.DropsVarNamedEthertypes].Set(names.NamedEthertypes()),
+		spec.Variables[bpf.DropsVarNamedProtocols].Set(names.NamedIPProtocols()),
 	)
 }
 

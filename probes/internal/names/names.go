@@ -89,3 +89,11 @@ func NamedEthertypes() (bitmap [(1 << 16) / 8]uint8) {
 	}
 	return bitmap
 }
+
+// NamedIPProtocols returns those that have a name, as the bitmap named_protocols of the programs.
+func NamedIPProtocols() (bitmap [(1 << 8) / 8]uint8) {
+	for number := range ipProtocols {
+		bitmap[number/8] |= 1 << (number % 8)
+	}
+	return bitmap
+}
