@@ -109,7 +109,7 @@ func (by GroupBy) keyOf(c *probes.Connection) GroupKey {
 	case ByUnit:
 		return GroupKey{name: cmp.Or(c.Owner.Unit, "no unit")}
 	case ByContainer:
-		return GroupKey{name: cmp.Or(c.Owner.Container, "no container")}
+		return GroupKey{name: containerKey(c.Owner)}
 	}
 	return GroupKey{name: cmp.Or(c.Owner.Comm, string(c.Owner.Certainty)), pid: c.Owner.PID, started: c.Owner.Started.Truncate(time.Millisecond).UnixMilli()}
 }
@@ -132,6 +132,19 @@ func (by GroupBy) holds(key GroupKey) func(*probes.Connection) bool {
 		}
 		return is
 	}
+}
+
+// containerKey is a container's id. Because users name control groups of their own as they like,
+// one of a user's is never that of the system's, or of another user's.
+func containerKey(o *probes.Owner) string {
+	manager, _, isUsers := strings.Cut(o.Unit, "/")
+	switch {
+	case o.Container == "":
+		return "no container"
+	case isUsers:
+		return o.Container + " of " + manager
+	}
+	return o.Container
 }
 
 func servicePort(local, remote uint16) uint16 {

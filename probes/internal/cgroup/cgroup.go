@@ -6,14 +6,16 @@ import "strings"
 
 // Membership is what the path of a control group tells. What it does not tell is empty.
 type Membership struct {
-	Unit      string // of systemd, the innermost that is no slice
+	Unit      string // of systemd, the innermost that is no slice; a user's own with that user's manager before
 	Container string // id
 	Pod       string // UID, in Kubernetes
 }
 
 // Parse reads the path of a control group, as systemd, Docker, containerd, CRI-O, Podman and
-// the kubelet name them. Where containers are inside of each other, the innermost counts.
+// the kubelet name them. Where containers are inside of each other, the innermost counts. Because
+// users name their own units as they like, those are never one of the system's.
 func Parse(path string) (m Membership) {
+	var manager string // of a user
 	for name := range strings.SplitSeq(path, "/") {
 		// containerd's own form is "parent:prefix:id".
 		parent, _, _ := strings.Cut(name, ":")
@@ -24,7 +26,10 @@ func Parse(path string) (m Membership) {
 			m.Container = id
 		}
 		if isUnit(name) {
-			m.Unit = name
+			m.Unit = manager + name
+		}
+		if strings.HasPrefix(name, "user@") && strings.HasSuffix(name, ".service") {
+			manager = name + "/"
 		}
 	}
 	return m

@@ -20,13 +20,14 @@ func TestParse(t *testing.T) {
 		{"service", "/system.slice/sshd.service", Membership{Unit: "sshd.service"}},
 		{"service of a template", "/system.slice/system-getty.slice/getty@tty1.service", Membership{Unit: "getty@tty1.service"}},
 		{"session", "/user.slice/user-1000.slice/session-4.scope", Membership{Unit: "session-4.scope"}},
-		{"user's service", "/user.slice/user-1000.slice/user@1000.service/app.slice/syncthing.service", Membership{Unit: "syncthing.service"}},
+		{"user's service", "/user.slice/user-1000.slice/user@1000.service/app.slice/syncthing.service", Membership{Unit: "user@1000.service/syncthing.service"}},
 		{"service with groups of its own", "/system.slice/libvirtd.service/vcpu0", Membership{Unit: "libvirtd.service"}},
 		{"slice alone", "/system.slice", Membership{}},
 		{"docker, systemd", "/system.slice/docker-" + id + ".scope", Membership{Unit: "docker-" + id + ".scope", Container: id}},
 		{"docker, cgroupfs", "/docker/" + id, Membership{Container: id}},
 		{"docker's daemon", "/system.slice/docker.service", Membership{Unit: "docker.service"}},
-		{"docker, rootless", "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" + id + ".scope", Membership{Unit: "docker-" + id + ".scope", Container: id}},
+		{"docker, rootless", "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" + id + ".scope", Membership{Unit: "user@1000.service/docker-" + id + ".scope", Container: id}},
+		{"user's service, called like the system's", "/user.slice/user-1000.slice/user@1000.service/system.slice/nginx.service", Membership{Unit: "user@1000.service/nginx.service"}},
 		{"podman", "/machine.slice/libpod-" + id + ".scope/container", Membership{Unit: "libpod-" + id + ".scope", Container: id}},
 		{"podman's monitor", "/machine.slice/libpod-conmon-" + id + ".scope", Membership{Unit: "libpod-conmon-" + id + ".scope"}},
 		{"podman, cgroupfs", "/libpod_parent/libpod-" + id, Membership{Container: id}},
@@ -52,5 +53,27 @@ func TestParse(t *testing.T) {
 				t.Errorf("%s:\ngot  %+v\nwant %+v", test.path, got, test.want)
 			}
 		})
+	}
+}
+
+// TestPathIsCut has a path with more levels than are kept: what is above them is not known, nor
+// whose units or containers those below are.
+func TestPathIsCut(t *testing.T) {
+	record := func(innermost ...string) []byte {
+		names := make([]byte, levels*nameBytes)
+		for i, name := range innermost {
+			copy(names[i*nameBytes:], name)
+		}
+		return names
+	}
+	deep := []string{"8", "7", "6", "5", "4", "3", "2", "1", "nginx.service", "system.slice"}
+	if place := placeOf(record(deep...)); place.Path != "/.../system.slice/nginx.service/1/2/3/4/5/6/7/8" || place.Membership != (Membership{}) {
+		t.Errorf("%+v", place)
+	}
+	if place := placeOf(record("nginx.service", "system.slice")); place.Path != "/system.slice/nginx.service" || place.Unit != "nginx.service" {
+		t.Errorf("%+v", place)
+	}
+	if place := placeOf(record()); place.Path != "/" {
+		t.Errorf("%+v", place)
 	}
 }

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -41,8 +42,7 @@ func (n *Names) Place(key uint64) (Place, error) {
 	if value == nil { // none is known, or it made room for others
 		return Place{}, nil
 	}
-	path := pathOf(value)
-	place := Place{Path: path, Membership: Parse(path)}
+	place := placeOf(value)
 	if len(n.places) >= mostNames {
 		clear(n.places)
 	}
@@ -55,20 +55,19 @@ const (
 	nameBytes = 112 // CGROUP_NAME_BYTES
 )
 
-// pathOf joins the names of a control group and those above it, the innermost first.
-func pathOf(names []byte) string {
+// placeOf joins the names of a control group and those above it, the innermost first. Where there
+// may be more above than are kept, whose units and containers they are is not known.
+func placeOf(names []byte) Place {
 	var path string
-	for level := range min(levels, len(names)/nameBytes) {
+	for level := range levels {
 		name := text(names[level*nameBytes:][:nameBytes])
 		if name == "" {
-			break
+			path = cmp.Or(path, "/")
+			return Place{Path: path, Membership: Parse(path)}
 		}
 		path = "/" + name + path
 	}
-	if path == "" {
-		return "/"
-	}
-	return path
+	return Place{Path: "/..." + path}
 }
 
 // Host returns the host name that a process sees, by the key that programs gave it; empty if
