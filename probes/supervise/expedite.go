@@ -183,8 +183,11 @@ func NewExpedite() (*Expedite, *os.File, error) {
 	return &Expedite{out: out}, in, nil
 }
 
+// writePatience is how long a supervisor that was stopped, with a full pipe, may hold up who asks.
+const writePatience = 10 * time.Millisecond
+
 // Begin has grace periods expedited soon, until the last of those who began calls end. It
-// waits for nobody: without an answer, all works the same, and takes longer.
+// waits for no answer: without one, all works the same, and takes longer.
 func (e *Expedite) Begin() (end func()) {
 	if e == nil {
 		return func() {}
@@ -198,6 +201,7 @@ func (e *Expedite) use(more int) {
 	defer e.mu.Unlock()
 	before := e.uses
 	e.uses += more
+	_ = e.out.SetWriteDeadline(time.Now().Add(writePatience)) // fails once it is closed
 	switch {
 	case before == 0:
 		_, _ = e.out.Write([]byte{wantExpedited}) // fails if the supervisor was killed
