@@ -113,9 +113,15 @@ func tellApart(found []Namespace) {
 		count[n.Name]++
 	}
 	for i := range found {
-		if n := &found[i]; count[n.Name] > 1 {
+		n := &found[i]
+		if count[n.Name] < 2 {
+			continue
+		}
+		// Again, where somebody has called his host what ours would be called then.
+		for isTaken := true; isTaken; isTaken = count[n.Name] > 0 {
 			n.Name += "#" + strconv.Itoa(n.Number)
 		}
+		count[n.Name]++
 	}
 }
 

@@ -83,3 +83,16 @@ func TestNamespaces(t *testing.T) {
 		t.Errorf("found %+v", both)
 	}
 }
+
+// TestNamesAreToldApart: no two namespaces have the same name, whatever their hosts are called.
+func TestNamesAreToldApart(t *testing.T) {
+	found := []Namespace{{Inode: 1, Name: "web", Number: 5}, {Inode: 2, Name: "web", Number: 6}, {Inode: 3, Name: "web#5", Number: 7}, {Inode: 4, Name: "db", Number: 8}}
+	tellApart(found)
+	var names []string
+	for _, n := range found {
+		names = append(names, n.Name)
+	}
+	if want := []string{"web#5#5", "web#6", "web#5", "db"}; !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
+	}
+}
