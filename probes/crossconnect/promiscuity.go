@@ -123,7 +123,12 @@ func endPromiscuity(device netlink.Link) error {
 	if err == nil {
 		err = netlink.LinkDelAltName(device, device.Attrs().AltNames[note])
 	}
-	if err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) { // else it has gone
+	for _, gone := range []error{unix.ENODEV, unix.EINVAL, unix.ENOENT} { // the device, or the note since it was listed
+		if errors.Is(err, gone) {
+			return nil
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("end promiscuous mode of %s: %w", device.Attrs().Name, err)
 	}
 	return nil
