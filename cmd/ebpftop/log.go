@@ -64,7 +64,7 @@ func withoutTime(groups []string, a slog.Attr) slog.Attr {
 // isJournal tells whether what is written to out goes to the journal: $JOURNAL_STREAM names
 // the device and inode of the socket that systemd made for that (systemd.exec(5)).
 func isJournal(out io.Writer) bool {
-	file, ok := out.(*os.File)
+	file, ok := out.(interface{ Fd() uintptr })
 	var stat unix.Stat_t
 	if !ok || unix.Fstat(int(file.Fd()), &stat) != nil {
 		return false

@@ -55,6 +55,9 @@ type endableSocket struct {
 	socket *os.File
 }
 
+// Fd is the descriptor of the socket, by which the journal's is known.
+func (e *endableSocket) Fd() uintptr { return e.socket.Fd() }
+
 func (e *endableSocket) Write(p []byte) (written int, err error) {
 	var deadline time.Time // zero while the command is not to end
 	for written < len(p) {
