@@ -159,6 +159,9 @@ func (p *Probe) meet(rows []probes.Connection) (wanted []int32) {
 		known.rowBefore = known.row
 		known.poll, known.row = j.poll, int32(i)
 		j.listed = append(j.listed, known)
+		if before != nil && before.Local != c.Local {
+			known.turn()
+		}
 		if before != nil && packetsOf(c) < packetsOf(before)+known.earlier.packets() { // the kernel made the row anew
 			ended := *before
 			if known.socket != nil && known.socket.ended == 0 {
@@ -173,6 +176,16 @@ func (p *Probe) meet(rows []probes.Connection) (wanted []int32) {
 		}
 	}
 	return wanted
+}
+
+// turn has the other end of a connection be the local one from now on, because more was seen of
+// its path.
+func (k *joined) turn() {
+	k.atRemote, k.from, k.owner = !k.atRemote, nil, nil
+	if e := k.earlier; e != nil {
+		e.rxPackets, e.txPackets = e.txPackets, e.rxPackets
+		e.rxBytes, e.txBytes = e.txBytes, e.rxBytes
+	}
 }
 
 // rowBefore returns the row as it was last listed, nil if it was not.

@@ -49,11 +49,16 @@ type pace struct {
 	ended, took time.Duration // CLOCK_MONOTONIC
 }
 
-// shareOfTime is the most of it that an iterator over all files or sockets may take.
-const shareOfTime = 400
+const (
+	// shareOfTime is the most of it that an iterator over all files or sockets may take.
+	shareOfTime = 400
+	// mostPause is after how long it may run again all the same: where it takes long, whose a
+	// connection is would not be known for minutes.
+	mostPause = 10 * time.Second
+)
 
 // isDue tells whether it is time to do it again.
-func (p *pace) isDue(now time.Duration) bool { return now >= p.ended+shareOfTime*p.took }
+func (p *pace) isDue(now time.Duration) bool { return now >= p.ended+min(shareOfTime*p.took, mostPause) }
 
 // run does it, and remembers how long that took.
 func (p *pace) run(fn func() error) error {

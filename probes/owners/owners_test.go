@@ -366,6 +366,28 @@ func TestCertain(t *testing.T) {
 	}
 }
 
+// TestTurned has the other end of a connection be the local one, once more is seen of its path:
+// the process is at the remote end then.
+func TestTurned(t *testing.T) {
+	p := LeaveOut(kernel.NewClock())
+	p.hooks, p.owners = &hooks{}, newOwnerSet(p.clock)
+	owner := &probes.Owner{PID: 1, Comm: "client"}
+	here, there := netip.MustParseAddrPort("192.0.2.1:5000"), netip.MustParseAddrPort("192.0.2.2:80")
+	row := probes.Connection{
+		Protocol: "tcp", Path: []string{"veth0"}, Local: probes.Endpoint(here), Remote: probes.Endpoint(there),
+		TXPackets: 3, RXPackets: 2, FirstSeen: time.Unix(1, 0), LastSeen: time.Unix(2, 0),
+	}
+	at, _ := tupleOf(&row)
+	p.sockets.putStream(socket{tuple: at, owner: owner, since: 10, told: 10}, true)
+	if c, _ := p.listOne(row, 11); c.Owner == nil || c.Owner.PID != 1 || c.Owner.AtRemote {
+		t.Errorf("owner %+v", c.Owner)
+	}
+	row.Local, row.Remote, row.TXPackets, row.RXPackets = row.Remote, row.Local, row.RXPackets, row.TXPackets
+	if c, ended := p.listOne(row, 12); c.Owner == nil || c.Owner.PID != 1 || !c.Owner.AtRemote || len(ended) != 0 {
+		t.Errorf("turned, owner %+v, ended %v", c.Owner, ended)
+	}
+}
+
 // TestStreamState has the states that no change of a socket tells.
 func TestStreamState(t *testing.T) {
 	for _, test := range []struct {
