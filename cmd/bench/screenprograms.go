@@ -21,7 +21,7 @@ func screenPrograms(b *bench) []screenProgram {
 		{
 			name: "ebpftop", command: []string{b.program, "-i", "to-*"},
 			full: []string{"to-client", "to-server", "to-left", "to-right", "lost "},
-			key:  "?", help: "this interface only",
+			key:  "?", help: "type to search",
 		},
 		{
 			name: "btop", command: []string{"btop"}, debian: "btop",
