@@ -58,7 +58,9 @@ const (
 )
 
 // isDue tells whether it is time to do it again.
-func (p *pace) isDue(now time.Duration) bool { return now >= p.ended+min(shareOfTime*p.took, mostPause) }
+func (p *pace) isDue(now time.Duration) bool {
+	return now >= p.ended+min(shareOfTime*p.took, mostPause)
+}
 
 // run does it, and remembers how long that took.
 func (p *pace) run(fn func() error) error {
