@@ -1,12 +1,9 @@
 package owners
 
 import (
-	"errors"
 	"fmt"
 	"hash/maphash"
-	"io"
 	"time"
-	"unsafe"
 
 	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
@@ -19,8 +16,9 @@ func (p *Probe) measure() error {
 	if p.hooks.streams == nil || len(p.sockets.streams) == 0 || !p.measuring.isDue(time.Duration(kernel.Monotonic())) {
 		return nil
 	}
-	return p.measuring.run(func() error {
-		if err := p.readReports(); err != nil {
+	return p.measuring.run(func() (err error) {
+		// Where there are too many, what others had stays.
+		if p.reports, err = kernel.ReadIterator(p.hooks.streams, p.reports); err != nil {
 			return fmt.Errorf("look at TCP connections: %w", err)
 		}
 		qualities := make([]probes.Quality, len(p.reports))
@@ -48,30 +46,4 @@ func (t *socketTable) stream(key *bpf.OwnersSocketTuple) *socket {
 		}
 	}
 	return nil
-}
-
-// readReports takes the kernel's list.
-func (p *Probe) readReports() error {
-	from, err := kernel.OpenIterator(p.hooks.streams)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	const size = int(unsafe.Sizeof(bpf.OwnersStreamReport{}))
-	const more = 512 // what the kernel hands over at once: eight pages (bpf_seq_read() in kernel/bpf/bpf_iter.c)
-	p.reports = p.reports[:0]
-	for {
-		// It hands over whole reports, no more of them than there is room for.
-		known := len(p.reports)
-		p.reports = append(p.reports, make([]bpf.OwnersStreamReport, more)...)
-		room := unsafe.Slice((*byte)(unsafe.Pointer(&p.reports[known])), more*size)
-		n, err := from.Read(room)
-		p.reports = p.reports[:known+n/size]
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, kernel.ErrTooMany): // what others had stays
-			return nil
-		case err != nil:
-			return err
-		}
-	}
 }

@@ -3,8 +3,6 @@ package peers
 import (
 	"errors"
 	"fmt"
-	"io"
-	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -68,7 +66,9 @@ type tenant struct {
 // list returns a process for each network namespace that has any, by inode number: of
 // those with a host name of their own the one that has run for longest.
 func (h *hostnames) list() (map[uint32]tenant, error) {
-	if err := h.read(); err != nil {
+	// Where there are too many, the others have no name.
+	var err error
+	if h.processes, err = kernel.ReadIterator(h.iterator, h.processes); err != nil {
 		return nil, fmt.Errorf("list processes in other network namespaces: %w", err)
 	}
 	tenants := make(map[uint32]tenant)
@@ -92,28 +92,4 @@ func (t tenant) speaksBefore(other tenant) bool {
 		return t.hostname != ""
 	}
 	return t.started < other.started
-}
-
-// read takes the kernel's list.
-func (h *hostnames) read() error {
-	from, err := kernel.OpenIterator(h.iterator)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	const size = int(unsafe.Sizeof(bpf.HostnamesHostname{}))
-	h.processes = h.processes[:0]
-	for {
-		// The kernel hands over whole records, no more of them than there is room for.
-		h.processes = append(h.processes, make([]bpf.HostnamesHostname, 64)...)
-		room := h.processes[len(h.processes)-64:]
-		n, err := from.Read(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(room))), len(room)*size))
-		h.processes = h.processes[:len(h.processes)-64+n/size]
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, kernel.ErrTooMany): // the others have no name
-			return nil
-		case err != nil:
-			return err
-		}
-	}
 }

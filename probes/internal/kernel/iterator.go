@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -41,6 +42,32 @@ func (r boundedReader) Read(to []byte) (n int, err error) {
 		}
 		if n, err = r.ReadCloser.Read(to); !errors.Is(err, unix.EAGAIN) {
 			return n, err
+		}
+	}
+}
+
+// ReadIterator has a BPF iterator begin anew, and returns the records that its program writes, in
+// place of those in records, whose room is used again. If there are too many, some are missing.
+func ReadIterator[T any](iterator *link.Iter, records []T) ([]T, error) {
+	from, err := OpenIterator(iterator)
+	if err != nil {
+		return records[:0], err
+	}
+	defer from.Close()
+	const more = 512
+	size := int(unsafe.Sizeof(*new(T)))
+	records = records[:0]
+	for {
+		// The kernel hands over whole records, no more of them than there is room for.
+		known := len(records)
+		records = append(records, make([]T, more)...)
+		n, err := from.Read(unsafe.Slice((*byte)(unsafe.Pointer(&records[known])), more*size))
+		records = records[:known+n/size]
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, ErrTooMany):
+			return records, nil
+		case err != nil:
+			return records, err
 		}
 	}
 }
