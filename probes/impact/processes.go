@@ -90,12 +90,16 @@ func socketsOf(processes []string) (inodes map[uint32]bool, err error) {
 }
 
 func rootsFirst(processes []string) []string {
-	isRoots := func(process string) bool {
+	var roots, others []string
+	for _, process := range processes {
 		var stat unix.Stat_t
-		return unix.Stat(process, &stat) == nil && stat.Uid == 0
+		if unix.Stat(process, &stat) == nil && stat.Uid == 0 {
+			roots = append(roots, process)
+		} else {
+			others = append(others, process)
+		}
 	}
-	roots := slices.DeleteFunc(slices.Clone(processes), func(process string) bool { return !isRoots(process) })
-	return append(roots, slices.DeleteFunc(slices.Clone(processes), isRoots)...)
+	return append(roots, others...)
 }
 
 // addSockets adds the inodes of one process's sockets.
