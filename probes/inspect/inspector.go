@@ -14,6 +14,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 	"github.com/ebpftop/ebpftop/probes/impact"
+	"github.com/ebpftop/ebpftop/probes/supervise"
 )
 
 // Inspector has another process look at what this one gave up the right to see: the
@@ -43,8 +44,6 @@ const (
 	// startPatience is the patience after the start, when the host may be just
 	// booting.
 	startPatience = 10 * time.Second
-	// closePatience is how long Close waits for a process that somebody stopped.
-	closePatience = time.Second
 	// mostAttempts is how often a question is asked if the answering process is
 	// killed each time.
 	mostAttempts = 3
@@ -243,14 +242,6 @@ func (i *Inspector) Close() error {
 	}
 	err := i.questions.Close()
 	close(i.closed)
-	ended := make(chan struct{})
-	go func() {
-		_ = i.supervisor.Wait() // however it ended: there is nothing to ask any more
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(closePatience):
-	}
+	supervise.AwaitEnd(i.supervisor)
 	return err
 }

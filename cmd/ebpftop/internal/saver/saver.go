@@ -74,25 +74,13 @@ func groupOf(uid int) (uint32, error) {
 	return uint32(group), err
 }
 
-// closePatience is how long Close waits for a process that its user has stopped, or whose file
-// system hangs.
-const closePatience = time.Second
-
 // Close lets the process end. One that somebody stopped ends when it goes on.
 func (s *Saver) Close() error {
 	if s == nil {
 		return nil
 	}
 	err := s.socket.Close()
-	ended := make(chan struct{})
-	go func() {
-		_ = s.cmd.Wait() // however it ended
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(closePatience):
-	}
+	supervise.AwaitEnd(s.cmd)
 	return err
 }
 
