@@ -9,14 +9,14 @@
  *   inherit it. In connect() the local port is not chosen yet, so the tuple is told from
  *   ESTABLISHED on, or when the attempt fails.
  * - All others: cgroup/sock_create, which runs in socket(), and cgroup/sock_release, in
- *   the last close(). While such a socket is open, an iterator finds it by its storage.
+ *   the last close(). While such a socket is open, an iterator finds it by its storage, or
+ *   where the kernel lets no program look through that, by the files of all processes.
  * - Sockets from before our start, and those that were passed on: an iterator over the
  *   files of all processes.
  *
  * Which process closes a socket can be seen, too: it is the one that has it in the end.
  *
- * How well TCP connections do: an iterator over the sockets with storage, now and then, and
- * when they are closed.
+ * How well TCP connections do: the same, now and then, and when they are closed.
  */
 #include <stdbool.h>
 
@@ -405,15 +405,20 @@ static __noinline bool describe_stream(struct stream_report *r, struct sock *sk)
 	return true;
 }
 
+static __always_inline void tell_quality(struct bpf_iter_meta *meta, struct sock *sk)
+{
+	struct stream_report report = {};
+
+	if (describe_stream(&report, sk))
+		bpf_seq_write(meta->seq, &report, sizeof(report));
+}
+
 /* Tells how well an open TCP connection does. */
 SEC("iter/bpf_sk_storage_map")
 int stream_list(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	struct stream_report report = {};
-	struct sock *sk = ctx->sk;
-
-	if (sk && ctx->value && describe_stream(&report, sk))
-		bpf_seq_write(ctx->meta->seq, &report, sizeof(report));
+	if (ctx->sk && ctx->value)
+		tell_quality(ctx->meta, ctx->sk);
 	return 0;
 }
 
@@ -467,6 +472,41 @@ static __always_inline struct sock *socket_of(struct file *file)
 		return NULL;
 	socket = BPF_CORE_READ(file, private_data);
 	return socket ? BPF_CORE_READ(socket, sk) : NULL;
+}
+
+/* datagram_list for kernels that let no program look through socket storage. Because a socket
+ * can be in the files of several processes, it may be told of several times. */
+SEC("iter/task_file")
+int datagram_files(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	const struct owned *o;
+	struct sock *sk;
+
+	if (!file)
+		return 0;
+	sk = socket_of(file);
+	if (!sk)
+		return 0;
+	o = bpf_sk_storage_get(&datagram_owners, sk, 0, 0);
+	if (o)
+		tell(sk, o, 0, 0);
+	return 0;
+}
+
+/* stream_list for the same kernels. */
+SEC("iter/task_file")
+int stream_files(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct sock *sk;
+
+	if (!file)
+		return 0;
+	sk = socket_of(file);
+	if (sk && stream_owner(sk, NULL))
+		tell_quality(ctx->meta, sk);
+	return 0;
 }
 
 static __always_inline struct owned *

@@ -98,9 +98,11 @@ const (
 	OwnersMapOwnersByAddress   = "owners_by_address"
 	OwnersMapStreamOwners      = "stream_owners"
 	OwnersProgDatagramCreated  = "datagram_created"
+	OwnersProgDatagramFiles    = "datagram_files"
 	OwnersProgDatagramList     = "datagram_list"
 	OwnersProgDatagramReleased = "datagram_released"
 	OwnersProgSocketSurvey     = "socket_survey"
+	OwnersProgStreamFiles      = "stream_files"
 	OwnersProgStreamList       = "stream_list"
 	OwnersProgStreamState      = "stream_state"
 	OwnersVarChangesLost       = "changes_lost"
@@ -151,9 +153,11 @@ type OwnersSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type OwnersProgramSpecs struct {
 	DatagramCreated  *ebpf.ProgramSpec `ebpf:"datagram_created"`
+	DatagramFiles    *ebpf.ProgramSpec `ebpf:"datagram_files"`
 	DatagramList     *ebpf.ProgramSpec `ebpf:"datagram_list"`
 	DatagramReleased *ebpf.ProgramSpec `ebpf:"datagram_released"`
 	SocketSurvey     *ebpf.ProgramSpec `ebpf:"socket_survey"`
+	StreamFiles      *ebpf.ProgramSpec `ebpf:"stream_files"`
 	StreamList       *ebpf.ProgramSpec `ebpf:"stream_list"`
 	StreamState      *ebpf.ProgramSpec `ebpf:"stream_state"`
 }
@@ -238,9 +242,11 @@ type OwnersVariables struct {
 // It can be passed to LoadOwnersObjects or ebpf.CollectionSpec.LoadAndAssign.
 type OwnersPrograms struct {
 	DatagramCreated  *ebpf.Program `ebpf:"datagram_created"`
+	DatagramFiles    *ebpf.Program `ebpf:"datagram_files"`
 	DatagramList     *ebpf.Program `ebpf:"datagram_list"`
 	DatagramReleased *ebpf.Program `ebpf:"datagram_released"`
 	SocketSurvey     *ebpf.Program `ebpf:"socket_survey"`
+	StreamFiles      *ebpf.Program `ebpf:"stream_files"`
 	StreamList       *ebpf.Program `ebpf:"stream_list"`
 	StreamState      *ebpf.Program `ebpf:"stream_state"`
 }
@@ -248,9 +254,11 @@ type OwnersPrograms struct {
 func (p *OwnersPrograms) Close() error {
 	return _OwnersClose(
 		p.DatagramCreated,
+		p.DatagramFiles,
 		p.DatagramList,
 		p.DatagramReleased,
 		p.SocketSurvey,
+		p.StreamFiles,
 		p.StreamList,
 		p.StreamState,
 	)

@@ -23,10 +23,11 @@ type hooks struct {
 	programs  []*ebpf.Program
 	links     []link.Link
 	survey    *link.Iter
-	datagrams *link.Iter
+	datagrams *link.Iter // nil where surveys alone tell of them
 	streams   *link.Iter // nil before Linux 5.11, where there is no list of them
 
 	hasStorage  bool // for tracing programs: a survey need not tell twice of a socket
+	listsFiles  bool // datagrams and streams are found as files, so not while between processes
 	seesClosing bool // of sockets that are not TCP
 }
 
@@ -70,13 +71,69 @@ func attachTracing(spec *ebpf.CollectionSpec) (h *hooks, err error) {
 	if h.survey, err = h.iterate(collection.Programs[bpf.OwnersProgSocketSurvey], nil); err != nil {
 		return h, err
 	}
-	if h.datagrams, err = h.iterate(collection.Programs[bpf.OwnersProgDatagramList], h.maps[bpf.OwnersMapDatagramOwners]); err != nil {
-		return h, err
+	return h, h.attachLists(spec)
+}
+
+// attachLists attaches to what finds open sockets: by their storage, or where the kernel lets
+// no program look through that, as files.
+func (h *hooks) attachLists(spec *ebpf.CollectionSpec) error {
+	err := h.listStorage(spec)
+	if err == nil {
+		return nil
 	}
-	if hasStorage {
-		h.streams, err = h.iterate(collection.Programs[bpf.OwnersProgStreamList], h.maps[bpf.OwnersMapStreamOwners])
+	if !h.hasStorage {
+		return nil // surveys tell of what is no TCP socket
 	}
-	return h, err
+	h.listsFiles = true
+	return h.listFiles(spec)
+}
+
+func (h *hooks) listStorage(spec *ebpf.CollectionSpec) error {
+	names := []string{bpf.OwnersProgDatagramList}
+	if h.hasStorage {
+		names = append(names, bpf.OwnersProgStreamList)
+	}
+	programs, err := h.load(spec, ebpf.ProgramOptions{LogDisabled: true}, names...) // may be refused
+	if err != nil {
+		return err
+	}
+	if h.datagrams, err = h.iterate(programs[bpf.OwnersProgDatagramList], h.maps[bpf.OwnersMapDatagramOwners]); err != nil || !h.hasStorage {
+		return err
+	}
+	h.streams, err = h.iterate(programs[bpf.OwnersProgStreamList], h.maps[bpf.OwnersMapStreamOwners])
+	return err
+}
+
+func (h *hooks) listFiles(spec *ebpf.CollectionSpec) error {
+	programs, err := h.load(spec, ebpf.ProgramOptions{}, bpf.OwnersProgDatagramFiles, bpf.OwnersProgStreamFiles)
+	if err != nil {
+		return err
+	}
+	if h.datagrams, err = h.iterate(programs[bpf.OwnersProgDatagramFiles], nil); err != nil {
+		return err
+	}
+	h.streams, err = h.iterate(programs[bpf.OwnersProgStreamFiles], nil)
+	return err
+}
+
+// load loads more programs that use the maps of those there are.
+func (h *hooks) load(spec *ebpf.CollectionSpec, options ebpf.ProgramOptions, names ...string) (map[string]*ebpf.Program, error) {
+	spec = spec.Copy()
+	keepPrograms(spec, names)
+	for name, m := range h.maps {
+		spec.Maps[name].MaxEntries = m.MaxEntries() // or they do not replace each other
+	}
+	collection, err := kernel.Load(spec, maps.Clone(h.maps), options)
+	if err != nil {
+		return nil, fmt.Errorf("load the owner programs: %w", err)
+	}
+	for _, program := range collection.Programs {
+		h.programs = append(h.programs, program)
+	}
+	for _, m := range collection.Maps {
+		_ = m.Close() // h has its own descriptor of each
+	}
+	return collection.Programs, nil
 }
 
 // errOutOfSight is for sockets that only a look at all processes could find.
@@ -106,11 +163,7 @@ func loadTracing(spec *ebpf.CollectionSpec, hasStorage bool) (*ebpf.Collection, 
 		spec.Maps[bpf.OwnersMapOwnersByAddress].MaxEntries = 1
 		spec.Maps[bpf.OwnersMapListeners].MaxEntries = 1
 	}
-	programs := []string{bpf.OwnersProgStreamState, bpf.OwnersProgSocketSurvey, bpf.OwnersProgDatagramList}
-	if hasStorage {
-		programs = append(programs, bpf.OwnersProgStreamList)
-	}
-	keepPrograms(spec, programs)
+	keepPrograms(spec, []string{bpf.OwnersProgStreamState, bpf.OwnersProgSocketSurvey})
 	// Of what may be refused, no log: for that, all is verified once more.
 	collection, err := kernel.Load(spec, nil, ebpf.ProgramOptions{LogDisabled: hasStorage})
 	if err != nil {
@@ -141,20 +194,9 @@ func (h *hooks) attachToCgroup(spec *ebpf.CollectionSpec) error {
 		return err
 	}
 	defer root.Close()
-	spec = spec.Copy()
-	keepPrograms(spec, []string{bpf.OwnersProgDatagramCreated, bpf.OwnersProgDatagramReleased})
-	for name, m := range h.maps {
-		spec.Maps[name].MaxEntries = m.MaxEntries() // or they do not replace each other
-	}
-	collection, err := kernel.Load(spec, maps.Clone(h.maps), ebpf.ProgramOptions{})
+	programs, err := h.load(spec, ebpf.ProgramOptions{}, bpf.OwnersProgDatagramCreated, bpf.OwnersProgDatagramReleased)
 	if err != nil {
-		return fmt.Errorf("load the owner programs: %w", err)
-	}
-	for _, program := range collection.Programs {
-		h.programs = append(h.programs, program)
-	}
-	for _, m := range collection.Maps {
-		_ = m.Close() // h has its own descriptor of each
+		return err
 	}
 	for _, hook := range []struct {
 		name   string
@@ -163,7 +205,7 @@ func (h *hooks) attachToCgroup(spec *ebpf.CollectionSpec) error {
 		{bpf.OwnersProgDatagramReleased, ebpf.AttachCgroupInetSockRelease},
 		{bpf.OwnersProgDatagramCreated, ebpf.AttachCGroupInetSockCreate},
 	} {
-		l, err := link.AttachRawLink(link.RawLinkOptions{Target: int(root.Fd()), Program: collection.Programs[hook.name], Attach: hook.attach})
+		l, err := link.AttachRawLink(link.RawLinkOptions{Target: int(root.Fd()), Program: programs[hook.name], Attach: hook.attach})
 		if err != nil {
 			return fmt.Errorf("attach to the root of control groups: %w", err)
 		}

@@ -138,12 +138,17 @@ func (p *Probe) list() error {
 				return err
 			}
 		}
+		if p.hooks.datagrams == nil {
+			return nil
+		}
 		return p.runIterator(p.hooks.datagrams)
 	})
 	if err == nil {
 		err = p.read()
 	}
-	if err == nil && !p.tooMany {
+	// Where only files are looked through, a socket that is not among them may be open all the
+	// same, and its closing is told.
+	if err == nil && !p.tooMany && !(p.hooks.listsFiles && p.hooks.seesClosing) {
 		p.sockets.endUnseen(uint64(kernel.Monotonic()))
 	}
 	return err

@@ -17,6 +17,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/ebpftop/ebpftop/bpf"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/internal/kernel"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
@@ -124,6 +125,48 @@ func TestShortLivedUDP(t *testing.T) {
 	local, wasOpen := closedUDP(t, somewhere)
 	if c := p.joinSeen(t, "udp", local, somewhere, wasOpen); c.Owner == nil || c.Owner.PID != uint32(os.Getpid()) {
 		t.Errorf("owner %+v, %v", c.Owner, c.OwnerReason)
+	}
+}
+
+// attachFiles is attach where the kernel lets no program look through socket storage.
+func attachFiles(spec *ebpf.CollectionSpec) (*hooks, error) {
+	spec.Programs[bpf.OwnersProgDatagramList].AttachTo = "nothing"
+	return attach(spec)
+}
+
+// TestListOfFiles has a UDP socket in no process's files: between two processes. It is open all
+// the same, and what it sends is its owner's.
+func TestListOfFiles(t *testing.T) {
+	p := open(t, attachFiles)
+	if !p.hooks.hasStorage {
+		t.Skip("before Linux 5.11, programs that look at files have no socket storage")
+	}
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(somewhere))
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	file, err := conn.File()
+	if err := errors.Join(err, conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.list(); err != nil {
+		t.Fatal(err)
+	}
+
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	err = unix.Sendmsg(pair[0], []byte{0}, unix.UnixRights(int(file.Fd())), nil, 0)
+	p.sockets.forget() // of a poll, after which the list is another one
+	if err := errors.Join(err, file.Close(), p.list()); err != nil {
+		t.Fatal(err)
+	}
+	if c := p.joinSeen(t, "udp", local, somewhere, time.Now().Add(time.Second)); c.Owner == nil || c.Owner.PID != uint32(os.Getpid()) {
+		t.Errorf("on its way: owner %+v, %v", c.Owner, c.OwnerReason)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,11 @@ import (
 // TestQuality has the peer of a TCP connection fall silent. What is known of the connection is
 // what its socket says of itself, before, while segments are sent again, and at its end.
 func TestQuality(t *testing.T) {
+	t.Run("of this kernel", func(t *testing.T) { testQuality(t, attach) })
+	t.Run("by files", func(t *testing.T) { testQuality(t, attachFiles) })
+}
+
+func testQuality(t *testing.T, attach func(*ebpf.CollectionSpec) (*hooks, error)) {
 	p := open(t, attach)
 	if p.hooks.streams == nil {
 		t.Skip("before Linux 5.11 there is no list of sockets")
