@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,10 +95,41 @@ func (s *screen) awaitText(what string, fits func(text string) bool) string {
 		case <-s.exited:
 			s.t.Fatalf("%s: ended with %v, said %q. The screen:\n%s", what, s.err, s.errOut.String(), s.Text())
 		case <-timeout:
-			s.t.Fatalf("%s: not seen. The screen:\n%s", what, s.Text())
+			text := s.Text()
+			s.t.Fatalf("%s: not seen. %s\nThe screen:\n%s", what, s.whereItIs(), text)
 		}
 	}
 }
+
+// whereItIs ends a command that does not go on, and says where its goroutines were, a line
+// each: what they wait for, and the innermost functions of ours.
+func (s *screen) whereItIs() string {
+	if err := s.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		return err.Error()
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(patience):
+		return "SIGQUIT does not end it."
+	}
+	var where strings.Builder
+	for goroutine := range strings.SplitSeq(s.errOut.String(), "\n\n") {
+		state, stack, _ := strings.Cut(goroutine, "\n")
+		if ours := ourFunction.FindAllStringSubmatch(stack, 3); ours != nil {
+			where.WriteString("\n" + state)
+			for _, function := range ours {
+				where.WriteString(" " + function[1])
+			}
+		}
+	}
+	if where.Len() == 0 {
+		return s.errOut.String()
+	}
+	return where.String()
+}
+
+// ourFunction is one of ebpftop in the trace of a goroutine.
+var ourFunction = regexp.MustCompile(`(?m)^github\.com/ebpftop/ebpftop/(\S+)\(`)
 
 // await waits until the screen shows all the words.
 func (s *screen) await(what string, words ...string) string {
@@ -141,7 +173,8 @@ func (s *screen) ended(want int) {
 	select {
 	case <-s.exited:
 	case <-time.After(patience):
-		s.t.Fatalf("does not end. The screen:\n%s", s.Text())
+		text := s.Text()
+		s.t.Fatalf("does not end. %s\nThe screen:\n%s", s.whereItIs(), text)
 	}
 	if got := status(s.t, s.err); got != want || s.errOut.Len() > 0 {
 		s.t.Fatalf("ended with status %d, want %d, said %q. The screen:\n%s", got, want, s.errOut.String(), s.Text())
