@@ -48,11 +48,11 @@ func KeepTypes() (release func()) {
 // The types of modules are left alone: to read those of all of them is what takes the longest
 // where there are many.
 func Load(spec *ebpf.CollectionSpec, replacements map[string]*ebpf.Map, options ebpf.ProgramOptions) (*ebpf.Collection, error) {
+	forgoRefused(spec)
 	types.modules.RLock()
 	defer types.modules.RUnlock()
 	cache := cachedTypes()
 	if kernel, err := cache.Kernel(); err == nil { // else what needs no types is loaded all the same
-		forgoRefused(spec)
 		if err := hasTargets(kernel, spec); err != nil {
 			return nil, err
 		}
@@ -112,6 +112,8 @@ func TracepointArguments(name string) (int, error) {
 }
 
 func typeByName(name string, to any) error {
+	types.modules.RLock()
+	defer types.modules.RUnlock()
 	kernel, err := cachedTypes().Kernel()
 	if err != nil {
 		return err
@@ -121,6 +123,8 @@ func typeByName(name string, to any) error {
 
 // functionID looks a function of the kernel up among its types.
 func functionID(name string) (btf.TypeID, error) {
+	types.modules.RLock()
+	defer types.modules.RUnlock()
 	kernel, err := cachedTypes().Kernel()
 	if err != nil {
 		return 0, err

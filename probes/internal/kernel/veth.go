@@ -26,27 +26,20 @@ func VethSkbOffset() uint32 {
 }
 
 func findVethSkbOffset() uint32 {
-	spec, err := cachedTypes().Kernel()
-	if err != nil {
-		return 0
-	}
-	if offset := skbOffset(spec); offset != 0 {
-		return offset
+	var buff *btf.Struct
+	if typeByName("veth_xdp_buff", &buff) == nil {
+		return skbOffset(buff)
 	}
 	types.modules.Lock()
 	defer types.modules.Unlock()
-	spec, err = cachedTypes().Module("veth")
-	if err != nil {
+	spec, err := cachedTypes().Module("veth")
+	if err != nil || spec.TypeByName("veth_xdp_buff", &buff) != nil {
 		return 0
 	}
-	return skbOffset(spec)
+	return skbOffset(buff)
 }
 
-func skbOffset(spec *btf.Spec) uint32 {
-	var buff *btf.Struct
-	if spec.TypeByName("veth_xdp_buff", &buff) != nil {
-		return 0
-	}
+func skbOffset(buff *btf.Struct) uint32 {
 	for _, m := range buff.Members {
 		if m.Name == "skb" {
 			return m.Offset.Bytes()
