@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/term"
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
@@ -15,15 +17,36 @@ import (
 	"github.com/ebpftop/ebpftop/ui/internal/fake"
 )
 
-// A terminal that takes no bytes, as over a dead connection, must not keep
-// the program from ending.
+// A terminal that takes no bytes, as over a dead connection, or because it was stopped, must not
+// keep the program from ending.
 func TestEndWithStuckTerminal(t *testing.T) {
+	t.Run("nobody reads", func(t *testing.T) { endWithStuckTerminal(t, func(tty *os.File) { fill(t, tty) }) })
+	t.Run("stopped", func(t *testing.T) {
+		ptmx := endWithStuckTerminal(t, func(tty *os.File) {
+			if err := unix.IoctlSetInt(int(tty.Fd()), unix.TCXONC, unix.TCOOFF); err != nil {
+				t.Fatal(err)
+			}
+		})
+		ready := []unix.PollFd{{Fd: int32(ptmx.Fd()), Events: unix.POLLIN}}
+		if n, err := unix.Poll(ready, int(patience.Milliseconds())); n != 1 {
+			t.Fatal("nothing comes", err)
+		}
+		left := make([]byte, 4096)
+		if n, err := ptmx.Read(left); err != nil || !strings.Contains(string(left[:n]), ansi.ResetModeAltScreenSaveCursor) {
+			t.Errorf("the screen is not left: %q, %v", left[:n], err)
+		}
+	})
+}
+
+// endWithStuckTerminal ends a program on a terminal that is made to take nothing.
+func endWithStuckTerminal(t *testing.T, stick func(tty *os.File)) *os.File {
+	t.Helper()
 	ptmx, tty, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	// tty stays open: what Run gave up on still uses it.
-	defer func() { _ = ptmx.Close() }()
+	t.Cleanup(func() { _ = ptmx.Close() })
 	if err := pty.Setsize(ptmx, &pty.Winsize{Cols: 200, Rows: 50}); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +57,7 @@ func TestEndWithStuckTerminal(t *testing.T) {
 	opts := testOptions()
 	output := &countedFile{File: tty}
 	opts.Input, opts.Output = tty, output
-	fill(t, tty) // and nobody reads from ptmx
+	stick(tty)
 	source := fake.NewSource()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -62,6 +85,7 @@ func TestEndWithStuckTerminal(t *testing.T) {
 	if after, err := term.GetState(tty.Fd()); err != nil || *after != *before {
 		t.Errorf("terminal settings not restored: %v", err)
 	}
+	return ptmx
 }
 
 // fill writes to tty until it takes no more.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unreadPatience is how long a pipe or socket that nobody reads may delay the end of the command.
+// unreadPatience is how long a pipe or socket that nobody reads, or a terminal that was stopped,
+// may delay the end of the command.
 const unreadPatience = time.Second
 
-// endable returns a writer for what is written to out. If out is a full pipe or socket and the
-// command is to end, writing fails with os.ErrDeadlineExceeded after a while. Otherwise
-// SIGTERM would not end it.
+// endable returns a writer for what is written to out. If out is a full pipe or socket, or a
+// terminal that takes nothing, and the command is to end, writing fails with
+// os.ErrDeadlineExceeded after a while. Otherwise SIGTERM would not end it.
 func endable(ctx context.Context, out io.Writer) io.Writer {
 	file, ok := out.(*os.File)
 	if !ok {
@@ -32,8 +34,10 @@ func endable(ctx context.Context, out io.Writer) io.Writer {
 		return endablePipe(ctx, file)
 	case unix.S_IFSOCK:
 		return &endableSocket{ctx: ctx, socket: file}
+	case unix.S_IFCHR:
+		return &endableTerminal{ctx: ctx, terminal: file}
 	}
-	return out // whoever writes to a terminal looks after it, and a file never waits
+	return out // a file never waits
 }
 
 func endablePipe(ctx context.Context, pipe *os.File) io.Writer {
@@ -94,4 +98,44 @@ func (e *endableSocket) send(p []byte) (n int, err error) {
 		return 0, errno
 	}
 	return int(sent), nil
+}
+
+// endableTerminal writes to a terminal. Ctrl-S stops one, also for who would not wait.
+type endableTerminal struct {
+	ctx      context.Context
+	terminal *os.File
+	isStuck  bool // a write goes on for as long as the process
+}
+
+// Fd is the descriptor of the terminal.
+func (e *endableTerminal) Fd() uintptr { return e.terminal.Fd() }
+
+func (e *endableTerminal) Write(p []byte) (int, error) {
+	if e.isStuck {
+		return 0, e.errStuck()
+	}
+	done := make(chan struct{})
+	text := bytes.Clone(p) // which may still be read when p is somebody else's again
+	var n int
+	var failure error
+	go func() {
+		defer close(done)
+		n, failure = e.terminal.Write(text)
+	}()
+	select {
+	case <-done:
+		return n, failure
+	case <-e.ctx.Done():
+	}
+	select {
+	case <-done:
+		return n, failure
+	case <-time.After(unreadPatience):
+		e.isStuck = true
+		return 0, e.errStuck()
+	}
+}
+
+func (e *endableTerminal) errStuck() error {
+	return fmt.Errorf("write to %s: %w", e.terminal.Name(), os.ErrDeadlineExceeded)
 }

@@ -7,33 +7,67 @@ import (
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 )
 
 // TestFullPipeEnds starts commands that write to a pipe which is full, and which nobody
 // reads: SIGTERM ends them.
-func TestFullPipeEnds(t *testing.T) { endsThoughUnread(t, os.Pipe) }
-
-// TestFullSocketEnds is TestFullPipeEnds for a socket, as the journal has one.
-func TestFullSocketEnds(t *testing.T) {
-	endsThoughUnread(t, func() (read, write *os.File, err error) {
-		ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		return os.NewFile(uintptr(ends[0]), "socket"), os.NewFile(uintptr(ends[1]), "socket"), err
+func TestFullPipeEnds(t *testing.T) {
+	endsThoughUnread(t, false, func() (read, write *os.File, err error) {
+		if read, write, err = os.Pipe(); err == nil {
+			fill(t, write)
+		}
+		return read, write, err
 	})
 }
 
-func endsThoughUnread(t *testing.T, open func() (read, write *os.File, err error)) {
+// TestFullSocketEnds is TestFullPipeEnds for a socket, as the journal has one.
+func TestFullSocketEnds(t *testing.T) {
+	endsThoughUnread(t, false, func() (read, write *os.File, err error) {
+		ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			return nil, nil, err
+		}
+		read, write = os.NewFile(uintptr(ends[0]), "socket"), os.NewFile(uintptr(ends[1]), "socket")
+		fill(t, write)
+		return read, write, nil
+	})
+}
+
+// TestStoppedTerminalEnds is TestFullPipeEnds for a terminal that was stopped, as by Ctrl-S,
+// and for the dashboard on it.
+func TestStoppedTerminalEnds(t *testing.T) {
+	endsThoughUnread(t, true, func() (read, write *os.File, err error) {
+		if read, write, err = pty.Open(); err != nil {
+			return nil, nil, err
+		}
+		return read, write, unix.IoctlSetInt(int(write.Fd()), unix.TCXONC, unix.TCOOFF)
+	})
+}
+
+// commandsThatEnd are ended, or end, whatever they write to.
+var commandsThatEnd = [][]string{
+	{"--help"}, {"version"}, {"doctor"}, {"stats"}, {"stats", "--json"}, {"stats", "--events"},
+	{"xconnect", "list"}, {"xconnect", "status"}, {"xconnect", "add", "sw0", "nowhere0"},
+}
+
+// endsThoughUnread has commands write to what takes nothing, which open opens.
+func endsThoughUnread(t *testing.T, isTerminal bool, open func() (read, write *os.File, err error)) {
 	b := newBench(t, 2)
-	for _, args := range [][]string{
-		{"--help"}, {"version"}, {"doctor"}, {"stats"}, {"stats", "--json"}, {"stats", "--events"},
-		{"xconnect", "list"}, {"xconnect", "status"}, {"xconnect", "add", "sw0", "nowhere0"},
-	} {
+	commands := commandsThatEnd
+	if isTerminal {
+		commands = append(commands, []string{"--interval", "100ms"})
+	}
+	for _, args := range commands {
 		read, full, err := open()
 		b.check(err)
 		defer read.Close()
-		fill(t, full)
 		cmd := ebpftop(t, args...)
 		cmd.Stdout, cmd.Stderr = full, full // which makes it block
+		if isTerminal {
+			cmd.Stdin, cmd.Env = full, append(cmd.Env, screenEnvironment...)
+		}
 		b.check(b.hub.Start(cmd))
 		b.check(full.Close())
 		ended := make(chan struct{})

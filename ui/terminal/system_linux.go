@@ -7,8 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropBacklog discards what the terminal has not taken yet.
-func dropBacklog(fd int) { _ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH) }
+// dropBacklog discards what the terminal has not taken yet, and lets one go on that was stopped,
+// as by Ctrl-S.
+func dropBacklog(fd int) {
+	_ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH)
+	_ = unix.IoctlSetInt(fd, unix.TCXONC, unix.TCOON)
+}
 
 // writeAtOnce writes what the terminal takes without waiting for it. It opens
 // the terminal once more, because others share the descriptor there is, and
