@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -32,11 +33,21 @@ func openShell(t *testing.T, in *lab.Namespace, shell ...string) *screen {
 // jobShells are shells with job control: those that Debian has.
 var jobShells = [][]string{{"bash", "--norc", "--noprofile", "-i"}, {"dash", "-i"}}
 
+// awaitShell awaits that the shell has no job any more, and reads lines. What is typed before
+// that may be the job's.
+func (s *screen) awaitShell() {
+	s.t.Helper()
+	s.awaitText("the shell alone", func(text string) bool {
+		return !s.Emulator.IsAltScreen() && strings.Contains(text, prompt) && len(childrenOf(s.t, s.cmd.Process.Pid)) == 0
+	})
+}
+
 // awaitCooked awaits the terminal as a shell has it.
 func (s *screen) awaitCooked() {
 	s.t.Helper()
-	s.press("clear; stty -a\r")
-	s.await("a terminal for lines", " icanon", " echo ", prompt)
+	s.looks++ // what an earlier look has left on the screen is not the answer
+	s.press(fmt.Sprintf("clear; stty -a; echo look' '%d.\r", s.looks))
+	s.await("a terminal for lines", " icanon", " echo ", fmt.Sprintf("look %d.", s.looks), prompt)
 	if s.Emulator.IsAltScreen() || strings.Contains(s.Text(), "hooks") {
 		s.t.Errorf("the screen is still there:\n%s", s.Text())
 	}
@@ -68,7 +79,7 @@ func TestSuspend(t *testing.T) {
 				s.await("the screen", "hooks", "q quit")
 				s.awaitTick()
 				s.press("q")
-				s.await("the prompt", prompt)
+				s.awaitShell()
 				s.awaitCooked()
 			}
 		})
@@ -95,7 +106,7 @@ func TestStoppedFromElsewhere(t *testing.T) {
 				s.awaitTick()
 			}
 			s.press("q")
-			s.await("the prompt", prompt)
+			s.awaitShell()
 			s.awaitCooked()
 		})
 	}
@@ -140,7 +151,7 @@ func TestSuspendOnTrial(t *testing.T) {
 	s.press("fg\r")
 	s.await("no pair any more", "press a to add")
 	s.press("q")
-	s.await("the prompt", prompt)
+	s.awaitShell()
 	b.awaitBare(b.hub, port(0), port(1))
 }
 

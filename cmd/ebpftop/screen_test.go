@@ -40,6 +40,7 @@ type screen struct {
 	errOut bytes.Buffer
 	exited chan struct{} // with err
 	err    error
+	looks  int // at a terminal that a shell has
 }
 
 func openScreen(t *testing.T, in *lab.Namespace, cmd *exec.Cmd) *screen {
