@@ -173,3 +173,23 @@ func TestFilterCompleted(t *testing.T) {
 	u.press("1k zzz\t")
 	u.waitForText("/ proto:tcp !rate>1k zzz ")
 }
+
+// TestFilterCompletedLater presses Tab before there are rows for what was typed: their values are
+// offered once they come.
+func TestFilterCompletedLater(t *testing.T) {
+	o := detailed(connectionsAt)
+	o.typed("/nothing has this")
+	for range "nothing has this" {
+		o.press(tea.Key{Code: tea.KeyBackspace})
+	}
+	for _, r := range "proto:" {
+		o.press(tea.Key{Code: r, Text: string(r)})
+	}
+	o.press(tea.Key{Code: tea.KeyTab})
+	if text := o.text(); strings.Contains(text, "proto:udp") {
+		t.Fatalf("there are rows:\n%s", text)
+	}
+	if o.show(nil); !strings.Contains(o.text(), "/ proto:   proto:icmp  proto:tcp  proto:udp") {
+		t.Errorf("not offered:\n%s", o.text())
+	}
+}

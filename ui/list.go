@@ -24,6 +24,7 @@ type list[K comparable, R any] struct {
 	filter      *input                       // nil: its rows cannot be filtered
 	language    snapshot.Filter[R]           // in which it is said
 	offered     []string                     // how it can go on, once asked for
+	isAsked     bool                         // how it can go on, for which there are no rows yet
 	past        pastFilters
 
 	rows   []R // from the first on
@@ -41,6 +42,10 @@ func (l *list[K, R]) show(rows []R, total int) {
 		find = l.search
 	}
 	l.cursor.follow(total, find, l.keyAt)
+	if l.isAsked {
+		l.offered = l.ways()
+		l.isAsked = len(l.offered) == 0
+	}
 }
 
 // at is the row in place i.
@@ -80,7 +85,7 @@ func (l *list[K, R]) selected() *R {
 // press takes a key that is for all lists: to move the cursor, to choose an order, to type a
 // filter. It reports whether the key was one.
 func (l *list[K, R]) press(msg tea.KeyPressMsg, keys *keyMap) bool {
-	l.offered = nil
+	l.offered, l.isAsked = nil, false
 	switch {
 	case l.typing() && key.Matches(msg, keys.Complete):
 		l.complete()
@@ -107,11 +112,12 @@ func (l *list[K, R]) press(msg tea.KeyPressMsg, keys *keyMap) bool {
 }
 
 // complete goes on with the last word of the filter as far as there is one way, and else offers
-// the ways.
+// the ways. While there are no rows to tell, as before those of what was just typed, the ways are
+// offered once there are.
 func (l *list[K, R]) complete() {
-	said := l.filter.Value()
-	ways := l.language.Complete(said, l.rows[:min(len(l.rows), completedRows)])
+	said, ways := l.filter.Value(), l.ways()
 	if len(ways) == 0 {
+		l.isAsked = true
 		return
 	}
 	word := said[strings.LastIndexByte(said, ' ')+1:]
@@ -122,6 +128,11 @@ func (l *list[K, R]) complete() {
 	if len(ways) > 1 {
 		l.offered = ways
 	}
+}
+
+// ways are how the last word of the filter can go on.
+func (l *list[K, R]) ways() []string {
+	return l.language.Complete(l.filter.Value(), l.rows[:min(len(l.rows), completedRows)])
 }
 
 // completedRows bounds the rows whose values are offered, because a key has no time for more.
