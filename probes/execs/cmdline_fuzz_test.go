@@ -18,12 +18,13 @@ func FuzzCmdline(f *testing.F) {
 	}
 	f.Add(bytes.Repeat([]byte("a"), 1<<20))
 	file := filepath.Join(f.TempDir(), "cmdline")
+	c := newCompleter(true)
 	f.Fuzz(func(t *testing.T, cmdline []byte) {
 		if err := os.WriteFile(file, cmdline, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var e probes.Exec
-		completeArgs(&e, file)
+		c.completeArgs(&e, file)
 		if size, most := len(strings.Join(e.Args, "\x00")), len(bpf.ExecsExecArgs{}.Text); size > most {
 			t.Errorf("%d bytes of arguments, want %d at most", size, most)
 		}

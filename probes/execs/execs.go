@@ -83,8 +83,9 @@ func (e *Probe) open(clock *kernel.Clock) (err error) {
 	if e.counts, err = kernel.NewPerCPUArray[bpf.ExecsExecCounters](1); err != nil {
 		return err
 	}
-	decode := execDecoder{
-		clock: clock, complete: e.hook.incomplete && procfs.InFirstPIDNamespace(), withoutArgs: e.hook.withoutArgs,
+	decode := execDecoder{clock: clock, withoutArgs: e.hook.withoutArgs}
+	if e.hook.incomplete && procfs.InFirstPIDNamespace() {
+		decode.completer = newCompleter(!e.hook.withoutArgs)
 	}
 	if paths := e.hook.collection.Maps[bpf.ExecsMapCgroupPaths]; paths != nil {
 		decode.names = cgroup.NewNames(paths, e.hook.collection.Maps[bpf.ExecsMapHostNames])
@@ -165,9 +166,8 @@ func (e *Probe) Close() error {
 
 // execDecoder turns events of the kernel into Execs.
 type execDecoder struct {
-	clock *kernel.Clock
-	// complete says to look up in /proc what the hook left out.
-	complete bool
+	clock     *kernel.Clock
+	completer *completer // nil where the hook leaves nothing out
 	// withoutArgs says that arguments are not wanted.
 	withoutArgs bool
 	// names says where programs run, nil where the hook does not see that.
@@ -214,8 +214,8 @@ func (d execDecoder) decode(record []byte) (probes.Exec, error) {
 	if d.withoutArgs {
 		exec.Args = nil // unknown, not none
 	}
-	if d.complete {
-		completeExec(&exec, !d.withoutArgs)
+	if d.completer != nil {
+		d.completer.complete(&exec)
 	}
 	return exec, d.place(&exec, &event)
 }
