@@ -13,7 +13,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
-var soakTime = flag.Duration("soak", 2*time.Minute, "how long TestSoak looks at memory")
+var soakTime = flag.Duration("soak", 45*time.Second, "how long TestSoak looks at memory")
 
 // curve is the memory of a process over time, in KiB.
 type curve struct {
