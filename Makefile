@@ -30,7 +30,7 @@ reported = @report=$$(mktemp); export EBPFTOP_TEST_REPORT=$$report; $(1); status
 # What needs root runs when it is root. EBPFTOP_TEST_REQUIRE_ROOT=1 makes a
 # test fail that would be skipped.
 test: ## run the tests: as root all of them, else those that need no kernel
-	$(call reported,go test -count=1 -timeout 15m ./...)
+	$(call reported,go test -count=1 -timeout 30m ./...)
 ifneq ($(shell id -u),0)
 	@echo "Not root: the tests that need the kernel were skipped. Run: sudo make test"
 endif

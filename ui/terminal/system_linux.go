@@ -1,7 +1,9 @@
 package terminal
 
 import (
+	"errors"
 	"strconv"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -24,11 +26,24 @@ func writeAtOnce(fd int, text string) {
 		// The file may be another user's. By this name, it is everybody's.
 		tty, err = unix.Open("/dev/tty", flags, 0)
 	}
-	if err == nil {
-		_, _ = unix.Write(tty, []byte(text))
-		_ = unix.Close(tty)
+	if err != nil {
+		return
+	}
+	defer func() { _ = unix.Close(tty) }()
+	for range atOnceTries {
+		// EAGAIN, too, while a write goes on that the terminal held up before.
+		if _, err := unix.Write(tty, []byte(text)); !errors.Is(err, unix.EAGAIN) {
+			return
+		}
+		time.Sleep(atOncePause)
 	}
 }
+
+// How often writeAtOnce tries, and how long it waits for the next time.
+const (
+	atOnceTries = 20
+	atOncePause = 5 * time.Millisecond
+)
 
 // isControlling tells whether a terminal is the one that the keys for this process's session
 // are pressed on.
