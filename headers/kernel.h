@@ -209,6 +209,7 @@ struct sk_buff {
 	__u8 cloned : 1; /* somebody has, or had, a copy with the same data */
 	__u8 ip_summed : 2; /* what is known of the checksum */
 	__u8 csum_not_inet : 1; /* SCTP's */
+	__u8 tc_skip_classify : 1; /* it comes back from an ifb, whose index skb_iif is */
 	__u16 mac_header, csum_start; /* bytes from head */
 	__u16 csum_offset; /* bytes from csum_start */
 } CORE;

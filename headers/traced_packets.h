@@ -229,19 +229,33 @@ static __always_inline void traced_slowly(struct sk_buff *skb, struct traced *t,
 		slow_traced_protocols(frame, frame + linear, to.bits, t->len, gso);
 }
 
-/* The interface of a device whose frames are counted here, NULL if they are not. */
+/* The interface whose frames are counted here, NULL if they are not. It is in the network
+ * namespace of dev. */
 static __always_inline const struct interface *
-traced_interface(const struct net_device *dev, enum interface_flag traced, __u32 *place)
+traced_interface(int ifindex, const struct net_device *dev, enum interface_flag traced,
+		 __u32 *place)
 {
-	const struct interface *i = interface_find(dev->ifindex, dev->nd_net.net->ns.inum, place);
+	const struct interface *i = interface_find(ifindex, dev->nd_net.net->ns.inum, place);
 
 	return i && i->flags & traced ? i : NULL;
 }
 
 /*
+ * The interface that a frame is received by. An ifb gives a frame back as if it came again
+ * from the device that it was redirected at (ifb_ri_tasklet() in drivers/net/ifb.c), which
+ * has received it already.
+ */
+static __always_inline int receiving_ifindex(const struct sk_buff *skb)
+{
+	int before = skb->skb_iif;
+
+	return before && BPF_CORE_READ_BITFIELD(skb, tc_skip_classify) ? before : skb->dev->ifindex;
+}
+
+/*
  * Whether the frame comes from outside, and for the first time. The host's own
  * multicast is looped back (dev_loopback_xmit()). A packet comes a second time after
- * IPsec decrypted it (xfrm_input()), or back from an ifb.
+ * IPsec decrypted it (xfrm_input()).
  */
 static __always_inline bool is_received(const struct sk_buff *skb)
 {
@@ -356,7 +370,8 @@ packet_traced(struct sk_buff *skb, const struct net_device *dev, enum direction 
 	enum interface_flag traced =
 		direction == DIRECTION_RX ? INTERFACE_TRACE_RX : INTERFACE_TRACE_TX;
 	__u32 place;
-	const struct interface *i = traced_interface(dev, traced, &place);
+	int ifindex = direction == DIRECTION_RX ? receiving_ifindex(skb) : dev->ifindex;
+	const struct interface *i = traced_interface(ifindex, dev, traced, &place);
 	struct protocol_counts *here;
 	struct traced t;
 	struct frame f;
@@ -390,7 +405,7 @@ packet_given_back(struct sk_buff *skb, int result, const struct net_device *dev,
 
 	if (result != NETDEV_TX_BUSY)
 		return 0;
-	i = traced_interface(dev, INTERFACE_TRACE_TX, &place);
+	i = traced_interface(dev->ifindex, dev, INTERFACE_TRACE_TX, &place);
 	if (!i)
 		return 0;
 	t = traced_skb(skb, DIRECTION_TX, i->flags & INTERFACE_ETHERNET, reading);

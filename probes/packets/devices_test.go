@@ -2,6 +2,7 @@ package packets
 
 import (
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
@@ -137,4 +139,54 @@ func testHeadersOutsideLinearMemory(t *testing.T, at probes.Hook) {
 			t.Errorf("connection %+v", row)
 		}
 	}
+}
+
+// TestIFB has received frames take the way by an ifb, as to shape what is downloaded does: they
+// were received once, and the ifb has them, too.
+func TestIFB(t *testing.T) {
+	host, peer := newPair(t)
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "ifb0"
+	err := host.Do(func() error { return netlink.LinkAdd(&netlink.Ifb{LinkAttrs: attrs}) })
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		t.Skip("this kernel has no ifb")
+	}
+	r := &rig{t: t, host: host, peer: peer}
+	r.check(err)
+	r.check(host.Do(func() error { return redirectReceived(hostInterface, "ifb0") }))
+	r.openOn("*0", probes.HookTracepoint, 1000)
+	r.check(peer.Inject(peerInterface, tcp4Frame(), udp4Frame(), udp4Frame()))
+	r.awaitReceived("ifb0", 3)
+	interfaces, protocols := r.rows()
+	if got := interfaces[hostInterface].RXPackets; got != 3 {
+		t.Errorf("%d frames received, want 3", got)
+	}
+	if got := interfaces["ifb0"].TXPackets; got != 3 {
+		t.Errorf("%d frames sent to the ifb, want 3", got)
+	}
+	for _, p := range protocols {
+		if p.Name != "tcp" && p.Name != "udp" {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+// redirectReceived has all that one interface receives sent by another one.
+func redirectReceived(from, to string) error {
+	source, err := netlink.LinkByName(from)
+	if err != nil {
+		return err
+	}
+	target, err := netlink.LinkByName(to)
+	if err != nil {
+		return err
+	}
+	ingress := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: source.Attrs().Index, Parent: netlink.HANDLE_INGRESS, Handle: netlink.MakeHandle(0xffff, 0),
+	}}
+	filter := &netlink.U32{ // without a key, all
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: source.Attrs().Index, Parent: ingress.Handle, Priority: 1, Protocol: unix.ETH_P_ALL},
+		Actions:     []netlink.Action{netlink.NewMirredAction(target.Attrs().Index)},
+	}
+	return errors.Join(netlink.LinkSetUp(target), netlink.QdiscAdd(ingress), netlink.FilterAdd(filter))
 }
