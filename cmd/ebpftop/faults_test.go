@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	kills    = flag.Int("kills", 36, "processes that TestKilledAtRandom kills")
+	kills    = flag.Int("kills", 18, "processes that TestKilledAtRandom kills")
 	eachStep = flag.Bool("each-step", false, "kill commands at each of their system calls; needs strace")
 	seed     = flag.Uint64("seed", 0, "of the moments of TestKilledAtRandom; 0 is another one each time")
 )
@@ -286,9 +286,14 @@ func limited(cmd *exec.Cmd, descriptors int) *exec.Cmd {
 // without.
 const fewestDescriptors = 12
 
-// TestRefused has the kernel refuse each descriptor in turn, of maps, programs,
-// links and sockets: what came before is undone, and one line says why.
+// TestRefused has the kernel refuse one descriptor after the other, every third unless
+// -each-step, of maps, programs, links and sockets: what came before is undone, and one line
+// says why.
 func TestRefused(t *testing.T) {
+	stride := 3
+	if *eachStep {
+		stride = 1
+	}
 	for _, test := range []struct {
 		args string
 		undo string // of what it does when nothing is refused any more
@@ -300,7 +305,7 @@ func TestRefused(t *testing.T) {
 		t.Run(test.args, func(t *testing.T) {
 			v := &victims{bench: newBench(t, 4)}
 			refused := 0
-			for descriptors := fewestDescriptors; ; descriptors++ {
+			for descriptors := fewestDescriptors; ; descriptors += stride {
 				v.cut = fmt.Sprint(descriptors, " descriptors")
 				got := finish(t, v.hub, limited(ebpftop(t, strings.Fields(test.args)...), descriptors))
 				if got.status == 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
-var reloads = flag.Int("reloads", 50, "times that the file of 100 links is changed")
+var reloads = flag.Int("reloads", 20, "times that the file of 100 links is changed")
 
 // TestReloads changes one pair of a hundred, again and again, while frames go
 // through another.
