@@ -31,7 +31,7 @@ func endable(ctx context.Context, out io.Writer) io.Writer {
 	}
 	switch stat.Mode & unix.S_IFMT {
 	case unix.S_IFIFO:
-		return endablePipe(ctx, file)
+		return newEndablePipe(ctx, file)
 	case unix.S_IFSOCK:
 		return &endableSocket{ctx: ctx, socket: file}
 	case unix.S_IFCHR:
@@ -40,17 +40,32 @@ func endable(ctx context.Context, out io.Writer) io.Writer {
 	return out // a file never waits
 }
 
-func endablePipe(ctx context.Context, pipe *os.File) io.Writer {
+// endablePipe writes to a pipe.
+type endablePipe struct {
+	ctx       context.Context
+	inherited *os.File
+	pipe      *os.File // the same, opened anew
+}
+
+func newEndablePipe(ctx context.Context, pipe *os.File) io.Writer {
 	// Opened anew, because O_NONBLOCK on what was inherited would hold for all who have it.
 	again, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", pipe.Fd()), os.O_WRONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return pipe // another user's: as good as it gets
 	}
-	context.AfterFunc(ctx, func() {
-		// Fails if it was closed, and nothing is written any more.
-		_ = again.SetWriteDeadline(time.Now().Add(unreadPatience))
-	})
-	return again
+	return &endablePipe{ctx, pipe, again}
+}
+
+// Fd is the descriptor of the pipe.
+func (e *endablePipe) Fd() uintptr { return e.inherited.Fd() }
+
+func (e *endablePipe) Write(p []byte) (int, error) {
+	// From now on, or from the moment that the command is to end.
+	defer context.AfterFunc(e.ctx, func() { _ = e.pipe.SetWriteDeadline(time.Now().Add(unreadPatience)) })()
+	if e.ctx.Err() != nil {
+		_ = e.pipe.SetWriteDeadline(time.Now().Add(unreadPatience)) // fails for no pipe
+	}
+	return e.pipe.Write(p)
 }
 
 // endableSocket writes to a socket, which cannot be opened anew.

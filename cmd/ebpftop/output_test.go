@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"syscall"
 	"testing"
@@ -20,6 +22,30 @@ func TestFullPipeEnds(t *testing.T) {
 		}
 		return read, write, err
 	})
+}
+
+// TestLateWrite says something long after the command was to end, as one that took long to leave
+// all in order does: it is said.
+func TestLateWrite(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	out, ok := endable(ctx, write).(*endablePipe)
+	if !ok {
+		t.Fatal("not taken for a pipe")
+	}
+	defer out.pipe.Close()
+	cancel()
+	if err := out.pipe.SetWriteDeadline(time.Now().Add(-time.Second)); err != nil { // as it is by then
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(out, "said"); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestFullSocketEnds is TestFullPipeEnds for a socket, as the journal has one.
