@@ -111,9 +111,21 @@ type Leg struct {
 	// DropReason is why, in the kernel's words and ours; empty without drops.
 	// Where drops cannot be counted, it says so.
 	DropReason string `json:"drop_reason,omitempty"`
+	// DropsKnown tells that Dropped is known, as it is of this process's pairs and the kept
+	// ones.
+	DropsKnown bool `json:"-"`
+	// Errors are the redirects from the interface that ever failed, also in pairs before; nil
+	// by tc, which does not tell.
+	Errors []RedirectError `json:"-"`
 	// PPS and BPS, packets and bits per second, are 0 in a list taken once.
 	PPS float64 `json:"pps"`
 	BPS float64 `json:"bps"`
+}
+
+// RedirectError is how many frames an error lost.
+type RedirectError struct {
+	Cause   string // the name of the kernel's error, or "queue full"
+	Packets uint64
 }
 
 // Out is how many frames left by the other interface.

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpftop/ebpftop/probes"
 )
 
 // symptoms are what is known of one direction that may lose frames.
@@ -140,13 +142,30 @@ var meanings = map[unix.Errno]string{
 // the MTU allows".
 func (r redirectError) String() string {
 	if r.errno == 0 {
-		return "queue full"
+		return r.cause()
 	}
 	meaning, ok := meanings[r.errno]
 	if !ok {
 		meaning = r.errno.Error()
 	}
-	return errnoName(r.errno) + ": " + meaning
+	return r.cause() + ": " + meaning
+}
+
+// cause is the name of the error.
+func (r redirectError) cause() string {
+	if r.errno == 0 {
+		return "queue full"
+	}
+	return errnoName(r.errno)
+}
+
+// byCause returns how many frames each error lost.
+func (c *redirectCount) byCause() []probes.RedirectError {
+	var list []probes.RedirectError
+	for _, failure := range c.errors {
+		list = append(list, probes.RedirectError{Cause: failure.cause(), Packets: failure.frames})
+	}
+	return list
 }
 
 func errnoName(errno unix.Errno) string {

@@ -212,6 +212,9 @@ func (o *observation) legStatus(p *ingress) (s Leg, problem string, err error) {
 	if problem == "" && leg.datapath == TC && p.front.obstacle != "" {
 		problem = fmt.Sprintf("%s runs before the cross-connect on %s, and may keep frames from it", p.front.obstacle, p.name())
 	}
+	if s.DropsKnown = leg.datapath == TC || o.redirectsErr == nil; leg.datapath != TC {
+		s.Errors = count.byCause()
+	}
 	switch {
 	case s.Dropped > 0:
 		s.DropReason = dropText(leg.datapath, count)
