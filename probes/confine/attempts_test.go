@@ -28,10 +28,10 @@ type attempt struct {
 }
 
 var attempts = []attempt{
-	{"read what the kernel tells", "wuiknfsotd", "", 0, func(string) error {
+	{"read what the kernel tells", "wuhiknfsotd", "", 0, func(string) error {
 		return errors.Join(read("/proc/self/status"), read("/proc/self/fdinfo/0"))
 	}},
-	{"read a file that everybody may read", "ifsotd", "wukn", 1, func(folder string) error { return read(folder + "/public") }},
+	{"read a file that everybody may read", "ifsotd", "wuhkn", 1, func(folder string) error { return read(folder + "/public") }},
 	{"read a file that is root's alone", "ifsot", "k", 1, func(folder string) error { return read(folder + "/other") }},
 	{"look into another process", "isot", "k", 1, func(string) error {
 		_, err := os.Readlink("/proc/" + strconv.Itoa(os.Getppid()) + "/exe")
@@ -74,16 +74,30 @@ var attempts = []attempt{
 		return os.Chmod(folder+"/other", 0o700|os.ModeSetuid)
 	}},
 	{"give a file away (chown)", "", "", 0, func(folder string) error { return os.Chown(folder+"/other", 1, 1) }},
-	{"make a map", "wusotd", "", 0, makeMap},
-	{"load a program", "wusotd", "", 0, loadProgram},
+	{"make a map", "wuhsotd", "", 0, makeMap},
+	{"load a program", "wuhsotd", "", 0, loadProgram},
 	{"open maps and programs of others by number", "isotd", "", 0, func(string) error {
 		_, err := ebpf.NewProgramFromID(1)
 		return missingIsFine(err)
 	}},
-	{"open a packet socket", "wuotd", "", 0, func(string) error { return closed(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)) }},
+	{"open a packet socket", "wuhotd", "", 0, func(string) error { return closed(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)) }},
 	{"talk TCP", "d", "", 0, func(string) error { return dial("tcp4", "127.0.0.1:1") }},
 	{"talk UDP", "d", "", 0, func(string) error { return dial("udp4", "127.0.0.1:1") }},
 	{"connect to the socket of a service that everybody may", "d", "", 0, func(folder string) error { return dial("unix", folder+"/socket") }},
+	{"serve who connects to a socket that is open", "hd", "", 0, func(string) error {
+		conn, err := open.Accept()
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}},
+	{"listen at another socket", "d", "", 0, func(string) error {
+		listener, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		return listener.Close()
+	}},
 	{"signal another process", "sd", "", 0, signalParent},
 	{"set limits of another process", "", "", 0, func(string) error {
 		var limit unix.Rlimit
@@ -96,7 +110,7 @@ var attempts = []attempt{
 	}},
 	{"execute a program", "sd", "", 0, executeTrue},
 	{"make a file in memory that can be executed", "", "", 0, func(string) error { return closed(unix.MemfdCreate("x", 0)) }},
-	{"command what it has open (ioctl)", "wusotd", "", 0, func(string) error {
+	{"command what it has open (ioctl)", "wuhsotd", "", 0, func(string) error {
 		_, err := unix.IoctlGetInt(1, unix.TIOCINQ) // of a pipe, how much is in it
 		return err
 	}},
@@ -111,6 +125,20 @@ var attempts = []attempt{
 		_, _, errno := unix.RawSyscall(unix.SYS_SETUID, 1, 0, 0) // of this thread alone
 		return errorOf(errno)
 	}},
+}
+
+// open is a socket that was listened at before the process was confined, and to which
+// somebody has connected.
+var open net.Listener
+
+// listen opens it.
+func listen() (err error) {
+	name := "@ebpftop-test-" + strconv.Itoa(os.Getpid())
+	if open, err = net.Listen("unix", name); err != nil {
+		return err
+	}
+	_, err = net.Dial("unix", name) // it stays until the process ends
+	return err
 }
 
 // signalParent does so in each way that there is. It returns an error if none works.
@@ -234,6 +262,9 @@ func makeAttempts(folder, initial string) {
 		}
 		failures <- list
 	}()
+	if err := listen(); err != nil {
+		panic(err)
+	}
 	for _, k := range kinds {
 		if string(k.initial) == initial {
 			if err := Process(k.needs(folder)); err != nil {

@@ -144,6 +144,10 @@ func callsOfFollowing() []call {
 	return anyOf(unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_ADD_WATCH, unix.SYS_INOTIFY_RM_WATCH)
 }
 
+// callsOfServing are for connections to sockets that are listened at. No socket is made for
+// that, or begins to listen.
+func callsOfServing() []call { return anyOf(unix.SYS_ACCEPT4) }
+
 // callsOfTrying are for what doctor tries.
 func callsOfTrying() []call {
 	return anyOf(unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_PERF_EVENT_OPEN)
@@ -194,6 +198,9 @@ func (n *Needs) calls() []call {
 	}
 	if n.Follows || n.PassedOn {
 		calls = append(calls, callsOfFollowing()...)
+	}
+	if n.Serves {
+		calls = append(calls, callsOfServing()...)
 	}
 	return calls
 }

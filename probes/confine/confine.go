@@ -35,6 +35,8 @@ type Needs struct {
 	Pins bool
 	// Follows files, by inotify.
 	Follows bool
+	// Serves whoever connects to sockets that are open and listened at.
+	Serves bool
 	// Tries what the kernel can do, also in a network namespace of its own.
 	Tries bool
 	// ExecutesOthers leaves most system calls alone, for a process that executes the programs

@@ -85,6 +85,11 @@ var once = Needs{Capabilities: slices.Concat(Watching, Inspecting, []libcap.Valu
 var kinds = []kind{
 	{'w', "dashboard, `stats`, `xconnect run`", 0, watching},
 	{'u', "the same by `setcap` or in the unit", anybody, watching},
+	{'h', "`serve`", 0, func(folder string) Needs {
+		needs := watching(folder)
+		needs.Serves = true
+		return needs
+	}},
 	{'i', "inspector", 0, func(string) Needs { return Needs{Capabilities: Inspecting, StayRoot: true, Looks: true} }},
 	{'k', "keeper", 0, func(folder string) Needs {
 		return Needs{Capabilities: Keeping, StayRoot: true, Pins: true, Files: &Files{Change: []string{folder + "/change"}}}
