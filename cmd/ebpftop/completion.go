@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/settings"
+	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/web"
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/peers"
 	"github.com/ebpftop/ebpftop/ui"
@@ -69,8 +70,11 @@ var flagValues = map[string]cobra.CompletionFunc{
 	"units":      completeWords(ui.AllUnits...),
 	"theme":      completeWords(ui.AllThemes...),
 	"by":         completeWords(snapshot.Groupings...),
+	"listen":     completeWords(defaultListen, "unix:", web.FromSystemd),
 	"log-format": completeWords("text", "json"),
 	"log-level":  completeWords("debug", "info", "warn", "error"),
+
+	webConfigFlag: completeYAML,
 }
 
 // addCompletions completes the values of all flags of a command and of those below it. Where

@@ -39,15 +39,22 @@ func (b *beside) confineDemo() error {
 // confineWatching gives up what the commands that watch need no more: being root above all.
 // What is the owner's of the pins to do is then done by the keeper.
 func (b *beside) confineWatching() error {
-	needs := confine.Needs{
-		Capabilities: confine.Watching,
-		Asks:         true,
-		Files:        &confine.Files{Terminals: []*os.File{os.Stdin, os.Stdout}},
-	}
+	return confine.Process(b.watchingNeeds(confine.Files{Terminals: []*os.File{os.Stdin, os.Stdout}}))
+}
+
+// confineServing is confineWatching for who has no terminal, and a listener that is open.
+func (b *beside) confineServing() error {
+	needs := b.watchingNeeds(confine.Files{})
+	needs.Serves = true
+	return confine.Process(needs)
+}
+
+func (b *beside) watchingNeeds(files confine.Files) confine.Needs {
+	needs := confine.Needs{Capabilities: confine.Watching, Asks: true, Files: &files}
 	if b.keeper != nil {
 		crossconnect.DelegatePins(b.keeper.CarryOut)
 	} else if err := crossconnect.MakePinRoot(); err == nil {
-		needs.Pins, needs.Files.Change = true, []string{crossconnect.PinRoot}
+		needs.Pins, files.Change = true, []string{crossconnect.PinRoot}
 	} // else keeping a pair will say why that cannot be
-	return confine.Process(needs)
+	return needs
 }

@@ -145,6 +145,8 @@ func TestFlagsComplete(t *testing.T) {
 	for args, want := range map[string]string{
 		"stats -i ":                  "lo",
 		"-i lo,":                     "lo,lo",
+		"serve --listen ":            "systemd",
+		"serve --web.config.file ":   "yaml",
 		"xconnect add lo ":           "lo",
 		"stats --hook ":              "xdp-generic",
 		"xconnect add --datapath ":   "xdp-generic",

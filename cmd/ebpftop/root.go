@@ -60,7 +60,7 @@ func newRootCommand() *cobra.Command {
 	root.Flags().Lookup("version").Hidden = true // for want of a line: there is a command
 	root.SetFlagErrorFunc(flagError)
 	shortenHelp(root)
-	root.AddCommand(newStatsCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newConfigCommand(),
+	root.AddCommand(newStatsCommand(), newServeCommand(), newDoctorCommand(), newXconnectCommand(), newDemoCommand(), newConfigCommand(),
 		newCompletionCommand(), newVersionCommand(),
 		newSuperviseCommand(), newInspectCommand(), newKeepCommand(), newFollowCommand(), newSaveCommand())
 	addCompletions(root)

@@ -99,6 +99,18 @@ var wrongUses = []struct{ args, line string }{
 	{"stats --events --active", "--events and --active: use one of them"},
 	{"stats --no-connections --filter x", "--no-connections and --filter: use one of them"},
 
+	{"serve now", "\"now\": ebpftop serve takes flags only: `ebpftop serve --help` lists them"},
+	{"serve --listen=", "--listen \"\": use ADDRESS:PORT such as 127.0.0.1:9435 or [::1]:9435, unix:/PATH, or systemd"},
+	{"serve --listen 9435", "--listen 9435: use ADDRESS:PORT such as 127.0.0.1:9435 or [::1]:9435, unix:/PATH, or systemd"},
+	{"serve --listen localhost:http", "--listen localhost:http: use ADDRESS:PORT such as 127.0.0.1:9435 or [::1]:9435, unix:/PATH, or systemd"},
+	{"serve --listen 127.0.0.1:99999", "--listen 127.0.0.1:99999: use ADDRESS:PORT such as 127.0.0.1:9435 or [::1]:9435, unix:/PATH, or systemd"},
+	{"serve --listen unix:socket", "--listen unix:socket: use ADDRESS:PORT such as 127.0.0.1:9435 or [::1]:9435, unix:/PATH, or systemd"},
+	{"serve --top 0", "--top 0: use 1 to 1000"},
+	{"serve --top 1001", "--top 1001: use 1 to 1000"},
+	{"serve --top x", `--top "x": use a whole number from 1 on`},
+	{"serve --web.config.file=", `--web.config.file "": it needs a FILE, or leave it out`},
+	{"serve --count 1", "unknown flag --count: `ebpftop serve --help` lists those there are"},
+
 	{"doctor now", "\"now\": ebpftop doctor takes flags only: `ebpftop doctor --help` lists them"},
 	{"doctor --jso", "unknown flag --jso: did you mean --json?"},
 	{"version now", "\"now\": ebpftop version takes flags only: `ebpftop version --help` lists them"},
@@ -210,6 +222,7 @@ func TestNotPermitted(t *testing.T) {
 		args, line   string
 	}{
 		{nil, "stats", noRights},
+		{nil, "serve", noRights},
 		{nil, "--links " + links, noRights},
 		{nil, "xconnect list", noRights},
 		{nil, "xconnect add host0 host0", noRights},
