@@ -15,28 +15,34 @@ import (
 	"github.com/ebpftop/ebpftop/probes/confine"
 )
 
-// TestUnit: systemd understands every line of the unit of `xconnect run`, it has the
-// capabilities that this keeps by itself and no others, and its exposure is what docs/install.md
-// says.
+// TestUnit: systemd understands every line of the units, they have the capabilities that their
+// commands keep by themselves, or fewer, and no others, and their exposure, of 10, by systemd
+// 252, is what docs/install.md and docs/serve.md say. Later systemds say less.
 func TestUnit(t *testing.T) {
-	const mostExposure = 2.6 // of 10, by systemd 252; later ones say less
-	unit, err := os.ReadFile(packaging + "/systemd/ebpftop-xconnect@.service")
+	without := slices.DeleteFunc(slices.Clone(confine.Watching), func(v libcap.Value) bool { return v == libcap.NET_RAW })
+	testUnit(t, "ebpftop-xconnect@.service", append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH), 2.6)
+	testUnit(t, "ebpftop-serve.service", without, 2.1)
+}
+
+func testUnit(t *testing.T, name string, capabilities []libcap.Value, mostExposure float64) {
+	t.Helper()
+	unit, err := os.ReadFile(packaging + "/systemd/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var want []string
-	for _, value := range append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH) {
+	for _, value := range capabilities {
 		want = append(want, strings.ToUpper(value.String()))
 	}
 	slices.Sort(want)
-	for _, name := range []string{"AmbientCapabilities", "CapabilityBoundingSet"} {
-		line := regexp.MustCompile(`(?m)^` + name + `=(.*)$`).FindSubmatch(unit)
+	for _, set := range []string{"AmbientCapabilities", "CapabilityBoundingSet"} {
+		line := regexp.MustCompile(`(?m)^` + set + `=(.*)$`).FindSubmatch(unit)
 		if line == nil {
-			t.Fatalf("no %s", name)
+			t.Fatalf("%s: no %s", name, set)
 		}
 		got := strings.Fields(string(line[1]))
 		if slices.Sort(got); !slices.Equal(got, want) {
-			t.Errorf("%s: got %q, want %q", name, got, want)
+			t.Errorf("%s: %s: got %q, want %q", name, set, got, want)
 		}
 	}
 	analyze, err := exec.LookPath("systemd-analyze")
@@ -44,7 +50,7 @@ func TestUnit(t *testing.T) {
 		t.Skip("needs systemd-analyze (Debian: systemd)")
 	}
 	// What is executed is not installed here.
-	path := filepath.Join(t.TempDir(), "ebpftop-xconnect@.service")
+	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(unit), "/usr/bin/ebpftop", "/bin/true")), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +70,6 @@ func TestUnit(t *testing.T) {
 		t.Fatalf("systemd-analyze security: %v, %s", err, said)
 	}
 	if level, err := strconv.ParseFloat(string(exposure[1]), 64); err != nil || level > mostExposure {
-		t.Errorf("exposure %s, %v, want %v at most", exposure[1], err, mostExposure)
+		t.Errorf("%s: exposure %s, %v, want %v at most", name, exposure[1], err, mostExposure)
 	}
 }
