@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,10 +20,12 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"golang.org/x/crypto/bcrypt"
 	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/lab"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
 
 // server is a running `ebpftop serve` in a namespace.
@@ -39,11 +42,16 @@ func newServer(t *testing.T, in *lab.Namespace, args ...string) *server {
 	t.Helper()
 	s := &server{bench: &bench{t: t}, cmd: ebpftop(t, append([]string{"serve", "--interval", "100ms"}, args...)...), in: in}
 	s.cmd.Stderr = &s.errOut
-	s.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	s.client = clientIn(in)
+	return s
+}
+
+// clientIn asks from a namespace.
+func clientIn(in *lab.Namespace) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
 		err = in.Do(func() error { conn, err = new(net.Dialer).DialContext(ctx, network, address); return err })
 		return conn, err
 	}}}
-	return s
 }
 
 // serve starts it, and waits until it is ready.
@@ -367,4 +375,49 @@ func TestServeEnds(t *testing.T) {
 		s.check(err)
 		s.end()
 	}
+}
+
+// TestServeBeyondThisHost answers over TLS who has the password, once confined, and nobody else.
+func TestServeBeyondThisHost(t *testing.T) {
+	host, peer := pair(t)
+	b := &bench{t: t}
+	b.check(errors.Join(host.AddAddress("host0", "192.0.2.1/24"), peer.AddAddress("peer0", "192.0.2.2/24")))
+	folder := t.TempDir()
+	trusting := labtest.Certificate(t, folder, "192.0.2.1")
+	hash, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
+	b.check(err)
+	b.check(os.WriteFile(filepath.Join(folder, "web.yaml"), []byte(`
+tls_server_config: {cert_file: cert.pem, key_file: key.pem, min_version: TLS13}
+basic_auth_users: {prometheus: `+string(hash)+`}
+`), 0o600))
+	const address = "192.0.2.1:9435"
+	s := newServer(t, host, "--listen", address, "--web.config.file", filepath.Join(folder, "web.yaml"))
+	b.check(host.Start(s.cmd))
+	awaitLeftRoot(t, s.cmd.Process.Pid)
+	client := clientIn(peer)
+	client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: trusting}
+	ask := func(password string) (status int) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/metrics", nil)
+		b.check(err)
+		request.SetBasicAuth("prometheus", password)
+		b.await(func() error {
+			response, err := client.Do(request)
+			if err == nil {
+				response.Body.Close()
+				status = response.StatusCode
+			}
+			return err
+		})
+		return status
+	}
+	b.await(func() error {
+		if status := ask("right"); status != http.StatusOK {
+			return fmt.Errorf("status %d", status)
+		}
+		return nil
+	})
+	if status := ask("wrong"); status != http.StatusUnauthorized {
+		t.Errorf("status %d with a wrong password", status)
+	}
+	s.end()
 }

@@ -3,15 +3,9 @@ package web
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -24,30 +18,8 @@ import (
 
 	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/exporter"
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
 )
-
-// certificates makes a certificate of its own for 127.0.0.1, in cert.pem and key.pem.
-func certificates(t *testing.T, folder string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, folder, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})))
-	write(t, folder, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
-}
 
 func write(t *testing.T, folder, name, text string) string {
 	t.Helper()
@@ -73,7 +45,7 @@ func hashOf(t *testing.T, password string) string {
 // TestReadConfigRefuses what it does not understand, with the line and what to do.
 func TestReadConfigRefuses(t *testing.T) {
 	folder := t.TempDir()
-	certificates(t, folder)
+	labtest.Certificate(t, folder, "127.0.0.1")
 	write(t, folder, "empty.pem", "")
 	for text, want := range map[string]string{
 		"x: 1":                 "web.yaml:1: this key is not known here: use basic_auth_users, tls_server_config",
@@ -106,7 +78,7 @@ func TestReadConfigRefuses(t *testing.T) {
 // TestIsGuarded: TLS alone keeps nobody out, a password alone tells it to all on the way.
 func TestIsGuarded(t *testing.T) {
 	folder := t.TempDir()
-	certificates(t, folder)
+	labtest.Certificate(t, folder, "127.0.0.1")
 	users := "basic_auth_users: {prom: " + hashOf(t, "right") + "}\n"
 	for text, want := range map[string]bool{
 		"": false, withTLS: false, users: false, withTLS + users: true,
@@ -227,20 +199,14 @@ func TestSlowClients(t *testing.T) {
 // TestPasswords are asked for over TLS, each time.
 func TestPasswords(t *testing.T) {
 	folder := t.TempDir()
-	certificates(t, folder)
+	trusting := labtest.Certificate(t, folder, "127.0.0.1")
 	config, err := ReadConfig(write(t, folder, "web.yaml", withTLS+"basic_auth_users: {prom: "+hashOf(t, "right")+"}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	address, s := served(t, config)
 	s.Exporter.Take(&probes.Sample{}, nil)
-	certificate, err := os.ReadFile(folder + "/cert.pem")
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := x509.NewCertPool()
-	known.AppendCertsFromPEM(certificate)
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: known}}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusting}}}
 	for _, test := range []struct {
 		user, password string
 		want           int
