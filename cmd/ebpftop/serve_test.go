@@ -281,7 +281,10 @@ func TestServeRefuses(t *testing.T) {
 		{"--listen 127.0.0.1:9437 --web.config.file " + config, "--web.config.file: " + config + ":1: cert_file: open " + folder + "/none.pem: no such file or directory", 1},
 		{"--listen 127.0.0.1:9437 -i nosuch[", `interface pattern "nosuch[": syntax error in pattern: close the bracket, or write \[ for one`, 2},
 	} {
-		got := finish(t, host, ebpftop(t, append([]string{"serve"}, strings.Fields(test.args)...)...))
+		cmd := ebpftop(t, append([]string{"serve"}, strings.Fields(test.args)...)...)
+		late := time.AfterFunc(patience, func() { _ = cmd.Process.Signal(syscall.SIGTERM) }) // it has started by then
+		got := finish(t, host, cmd)
+		late.Stop()
 		if want := "ebpftop: " + test.line + "\n"; got.status != test.status || got.errOut != want {
 			t.Errorf("%s: status %d, said %q, want %d, %q", test.args, got.status, got.errOut, test.status, want)
 		}
