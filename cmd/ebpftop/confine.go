@@ -45,7 +45,7 @@ func (b *beside) confineWatching() error {
 // confineServing is confineWatching for who has no terminal, and a listener that is open.
 func (b *beside) confineServing() error {
 	needs := b.watchingNeeds(confine.Files{})
-	needs.Serves = true
+	needs.Capabilities, needs.Serves = confine.Serving, true
 	return confine.Process(needs)
 }
 

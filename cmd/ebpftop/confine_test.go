@@ -69,9 +69,9 @@ func errConfined(pid int, want map[string]string) error {
 
 // awaitLeftRoot waits until every thread of a process is confined, and of a user and group
 // that nobody else is.
-func awaitLeftRoot(t *testing.T, pid int) {
+func awaitLeftRoot(t *testing.T, pid int, capabilities ...libcap.Value) {
 	t.Helper()
-	awaitConfined(t, pid, confine.Watching...)
+	awaitConfined(t, pid, capabilities...)
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	if err != nil {
 		t.Fatal(err)
@@ -182,20 +182,20 @@ func TestConfined(t *testing.T) {
 	b := newBench(t, 2)
 	t.Run("stats", func(t *testing.T) {
 		s := openStats(t, b.hub)
-		awaitLeftRoot(t, s.cmd.Process.Pid)
+		awaitLeftRoot(t, s.cmd.Process.Pid, confine.Watching...)
 		awaitSupervising(t, s.cmd.Process.Pid)
 		s.stop(syscall.SIGTERM)
 	})
 	t.Run("dashboard", func(t *testing.T) {
 		s := b.dashboard()
-		awaitLeftRoot(t, s.cmd.Process.Pid)
+		awaitLeftRoot(t, s.cmd.Process.Pid, confine.Watching...)
 		awaitSupervising(t, s.cmd.Process.Pid)
 		s.press("q")
 		s.ended(0)
 	})
 	t.Run("run", func(t *testing.T) {
 		r := b.start(newLinksFile(t, "sw0: sw1"))
-		awaitLeftRoot(t, r.cmd.Process.Pid)
+		awaitLeftRoot(t, r.cmd.Process.Pid, confine.Watching...)
 		awaitSupervising(t, r.cmd.Process.Pid)
 		besideOf(t, supervisorOf(t, r.cmd.Process.Pid), followCommand, confine.Following...)
 		r.end(syscall.SIGTERM)
@@ -311,7 +311,7 @@ func TestConfinedFollowsTheFile(t *testing.T) {
 	r := b.newRunner(file)
 	r.cmd.Env = append(r.cmd.Env, fmt.Sprint("SUDO_UID=", nobody))
 	r.start()
-	awaitLeftRoot(t, r.cmd.Process.Pid)
+	awaitLeftRoot(t, r.cmd.Process.Pid, confine.Watching...)
 	file.swap("sw0: sw2")
 	b.check(os.Chown(file.path, nobody, nobody))
 	b.check(os.Chmod(file.path, 0o600))

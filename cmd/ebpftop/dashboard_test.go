@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/crossconnect"
 )
 
@@ -192,7 +193,7 @@ func TestRunTerminatedWhileItWaits(t *testing.T) {
 	defer file.Close()
 	b.check(unix.Flock(int(file.Fd()), unix.LOCK_EX))
 	r := b.start(newLinksFile(t, "sw0: sw1"))
-	awaitLeftRoot(t, r.cmd.Process.Pid)
+	awaitLeftRoot(t, r.cmd.Process.Pid, confine.Watching...)
 	r.end(syscall.SIGTERM)
 	b.awaitBare(b.hub, port(0), port(1))
 }

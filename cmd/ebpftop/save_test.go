@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ebpftop/ebpftop/probes/confine"
 )
 
 // saversOf returns the processes that make files for a dashboard.
@@ -32,7 +34,7 @@ func TestSave(t *testing.T) {
 	cmd.Dir = folder
 	cmd.Env = append(append(cmd.Env, screenEnvironment...), fmt.Sprint("SUDO_UID=", nobody))
 	s := openScreen(t, b.hub, cmd)
-	awaitLeftRoot(t, s.cmd.Process.Pid)
+	awaitLeftRoot(t, s.cmd.Process.Pid, confine.Watching...)
 	savers := saversOf(t, s.cmd.Process.Pid)
 	if len(savers) != 1 {
 		t.Fatalf("the savers %v, want one", savers)

@@ -21,7 +21,6 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"golang.org/x/crypto/bcrypt"
-	libcap "kernel.org/pub/linux/libs/security/libcap/cap"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/lab"
@@ -193,7 +192,7 @@ func TestServe(t *testing.T) {
 		}
 		return nil
 	})
-	awaitLeftRoot(t, s.cmd.Process.Pid)
+	awaitLeftRoot(t, s.cmd.Process.Pid, confine.Serving...)
 	awaitSupervising(t, s.cmd.Process.Pid)
 	s.end()
 }
@@ -339,13 +338,12 @@ func TestServeAlone(t *testing.T) {
 			}
 		}
 	}
-	capabilities := slices.DeleteFunc(slices.Clone(confine.Watching), func(v libcap.Value) bool { return v == libcap.NET_RAW })
-	asNobody(t, s.cmd, capabilities)
+	asNobody(t, s.cmd, confine.Serving)
 	s.cmd.Env = append(s.cmd.Env, "NOTIFY_SOCKET="+address, "WATCHDOG_USEC=200000")
 	s.check(host.Start(s.cmd))
 	await("READY=1\n")
 	await("WATCHDOG=1\n")
-	awaitConfined(t, s.cmd.Process.Pid, capabilities...)
+	awaitConfined(t, s.cmd.Process.Pid, confine.Serving...)
 	s.check(peer.Inject("peer0", udpFrame(t, 4000)))
 	s.awaitMetrics(map[string]float64{"ebpftop_interface_packets_total direction=rx interface=host0": 1})
 	s.check(s.cmd.Process.Signal(syscall.SIGTERM))
@@ -396,7 +394,7 @@ basic_auth_users: {prometheus: `+string(hash)+`}
 	const address = "192.0.2.1:9435"
 	s := newServer(t, host, "--listen", address, "--web.config.file", filepath.Join(folder, "web.yaml"))
 	b.check(host.Start(s.cmd))
-	awaitLeftRoot(t, s.cmd.Process.Pid)
+	awaitLeftRoot(t, s.cmd.Process.Pid, confine.Serving...)
 	client := clientIn(peer)
 	client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: trusting}
 	ask := func(password string) (status int) {

@@ -19,9 +19,8 @@ import (
 // commands keep by themselves, or fewer, and no others, and their exposure, of 10, by systemd
 // 252, is what docs/install.md and docs/serve.md say. Later systemds say less.
 func TestUnit(t *testing.T) {
-	without := slices.DeleteFunc(slices.Clone(confine.Watching), func(v libcap.Value) bool { return v == libcap.NET_RAW })
 	testUnit(t, "ebpftop-xconnect@.service", append(slices.Clone(confine.Watching), libcap.DAC_READ_SEARCH), 2.6)
-	testUnit(t, "ebpftop-serve.service", without, 2.1)
+	testUnit(t, "ebpftop-serve.service", confine.Serving, 2.1)
 }
 
 func testUnit(t *testing.T, name string, capabilities []libcap.Value, mostExposure float64) {

@@ -80,7 +80,7 @@ var attempts = []attempt{
 		_, err := ebpf.NewProgramFromID(1)
 		return missingIsFine(err)
 	}},
-	{"open a packet socket", "wuhotd", "", 0, func(string) error { return closed(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)) }},
+	{"open a packet socket", "wuotd", "", 0, func(string) error { return closed(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)) }},
 	{"talk TCP", "d", "", 0, func(string) error { return dial("tcp4", "127.0.0.1:1") }},
 	{"talk UDP", "d", "", 0, func(string) error { return dial("udp4", "127.0.0.1:1") }},
 	{"connect to the socket of a service that everybody may", "d", "", 0, func(folder string) error { return dial("unix", folder+"/socket") }},
@@ -98,6 +98,7 @@ var attempts = []attempt{
 		}
 		return listener.Close()
 	}},
+	{"talk TCP by the socket that it listened at", "d", "", 0, func(string) error { return turnListener() }},
 	{"signal another process", "sd", "", 0, signalParent},
 	{"set limits of another process", "", "", 0, func(string) error {
 		var limit unix.Rlimit
@@ -128,17 +129,40 @@ var attempts = []attempt{
 }
 
 // open is a socket that was listened at before the process was confined, and to which
-// somebody has connected.
-var open net.Listener
+// somebody has connected; openTCP one of TCP.
+var (
+	open    net.Listener
+	openTCP int
+)
 
-// listen opens it.
+// listen opens them.
 func listen() (err error) {
 	name := "@ebpftop-test-" + strconv.Itoa(os.Getpid())
 	if open, err = net.Listen("unix", name); err != nil {
 		return err
 	}
-	_, err = net.Dial("unix", name) // it stays until the process ends
-	return err
+	if _, err = net.Dial("unix", name); err != nil { // it stays until the process ends
+		return err
+	}
+	if openTCP, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return err
+	}
+	return unix.Listen(openTCP, 1)
+}
+
+// turnListener makes the TCP socket one that connects, without connect(2): after shutdown(2), by
+// TCP Fast Open, in each way that there is. It returns an error if none works.
+func turnListener() error {
+	_ = unix.Shutdown(openTCP, unix.SHUT_RDWR) // it may be refused, too
+	to := &unix.SockaddrInet4{Port: 1, Addr: [4]byte{127, 0, 0, 1}}
+	_, byMessage := unix.SendmsgN(openTCP, []byte("x"), nil, to, unix.MSG_FASTOPEN)
+	byData := unix.Sendto(openTCP, []byte("x"), unix.MSG_FASTOPEN, to)
+	for _, err := range []error{byMessage, byData} {
+		if err == nil || errors.Is(err, unix.ECONNREFUSED) { // it was tried, which takes the same rights
+			return nil
+		}
+	}
+	return errors.Join(byMessage, byData)
 }
 
 // signalParent does so in each way that there is. It returns an error if none works.

@@ -108,9 +108,8 @@ func callsOfTerminal() []call { return anyOf(unix.SYS_GETPGID) }
 // callsOfAsking are what asking the kernel takes besides.
 func callsOfAsking() []call {
 	return append(anyOf(
-		unix.SYS_BPF, unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT,
-		unix.SYS_SENDTO, unix.SYS_RECVFROM,
-	), callIf(unix.SYS_SOCKET, argumentIs(0, unix.AF_NETLINK, unix.AF_PACKET)))
+		unix.SYS_BPF, unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT, unix.SYS_RECVFROM,
+	), callIf(unix.SYS_SENDTO, connectsNothing(3)), callIf(unix.SYS_SOCKET, argumentIs(0, unix.AF_NETLINK, unix.AF_PACKET)))
 }
 
 // bpfOfLooking are the commands of bpf(2) that open programs and maps of others, and read
@@ -122,12 +121,20 @@ var bpfOfLooking = []uint32{
 // callsOfLooking are callsOfAsking without what changes anything.
 func callsOfLooking() []call {
 	return append(anyOf(
-		unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT, unix.SYS_SENDTO, unix.SYS_RECVFROM,
-	), callIf(unix.SYS_SOCKET, argumentIs(0, unix.AF_NETLINK)), callIf(unix.SYS_BPF, argumentIs(0, bpfOfLooking...)))
+		unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_SETSOCKOPT, unix.SYS_GETSOCKOPT, unix.SYS_RECVFROM,
+	), callIf(unix.SYS_SENDTO, connectsNothing(3)), callIf(unix.SYS_SOCKET, argumentIs(0, unix.AF_NETLINK)), callIf(unix.SYS_BPF, argumentIs(0, bpfOfLooking...)))
 }
 
 // callsOfMessages are for sockets that are there: with descriptors, for pins.
-func callsOfMessages() []call { return anyOf(unix.SYS_SENDMSG, unix.SYS_RECVMSG, unix.SYS_SHUTDOWN) }
+func callsOfMessages() []call {
+	return append(anyOf(unix.SYS_RECVMSG, unix.SYS_SHUTDOWN), callIf(unix.SYS_SENDMSG, connectsNothing(2)))
+}
+
+// connectsNothing is the condition that what is sent goes where the socket is connected to.
+// By TCP Fast Open, a socket that was listened at, and shut down since, connects to anybody.
+func connectsNothing(flags int) condition {
+	return condition{argument: flags, mask: unix.MSG_FASTOPEN, values: []uint32{0}}
+}
 
 // bpfOfPinning are the commands of bpf(2) for pins, and to find out whether what is pinned is
 // of a network namespace that is gone.

@@ -15,6 +15,9 @@ var Watching = []libcap.Value{
 	libcap.NET_RAW,   // the socket that makes an interface promiscuous
 }
 
+// Serving are those of Watching that are not for changing pairs.
+var Serving = []libcap.Value{libcap.BPF, libcap.PERFMON, libcap.NET_ADMIN}
+
 // Inspecting are what it takes to look at what is not ours: the programs of
 // others, and the processes that an SSH session may be served by.
 var Inspecting = []libcap.Value{

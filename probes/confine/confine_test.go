@@ -87,7 +87,7 @@ var kinds = []kind{
 	{'u', "the same by `setcap` or in the unit", anybody, watching},
 	{'h', "`serve`", 0, func(folder string) Needs {
 		needs := watching(folder)
-		needs.Serves = true
+		needs.Capabilities, needs.Serves = Serving, true
 		return needs
 	}},
 	{'i', "inspector", 0, func(string) Needs { return Needs{Capabilities: Inspecting, StayRoot: true, Looks: true} }},
