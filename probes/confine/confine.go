@@ -78,7 +78,7 @@ func Process(needs Needs) error {
 	if needs.ExecutesOthers {
 		return filterCalls(filterWithout(callsOfNobody()))
 	}
-	return filterCalls(filterOf(needs.calls()))
+	return filterCalls(filterOf(withSocketcall(needs.calls())))
 }
 
 // closeToOthers keeps other processes of the same user from looking into this one. Before
