@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/confine"
 	"github.com/ebpftop/ebpftop/probes/lab"
@@ -276,6 +277,7 @@ func TestServeRefuses(t *testing.T) {
 		{"--listen 192.0.2.7:9435", "--listen 192.0.2.7:9435: this host has no such address: `ip address` lists those it has", 1},
 		{"--listen [::]:9436", "--listen [::]:9436: others reach that, which takes TLS, and passwords or certificates of clients: name a file of them by --web.config.file, or use 127.0.0.1 or [::1]", 2},
 		{"--listen systemd", "--listen systemd: systemd passed no socket, or several: start it by a .socket unit with one ListenStream=", 1},
+		{"--listen unix:/" + strings.Repeat("a", 107), "--listen unix:/" + strings.Repeat("a", 107) + ": the path of a socket has 107 bytes at most: choose a shorter one", 1},
 		{"--listen unix:/nosuch/socket", "--listen unix:/nosuch/socket: listen unix /nosuch/socket: bind: no such file or directory", 1},
 		{"--listen 127.0.0.1:9437 --web.config.file " + config, "--web.config.file: " + config + ":1: cert_file: open " + folder + "/none.pem: no such file or directory", 1},
 		{"--listen 127.0.0.1:9437 -i nosuch[", `interface pattern "nosuch[": syntax error in pattern: close the bracket, or write \[ for one`, 2},
@@ -289,6 +291,40 @@ func TestServeRefuses(t *testing.T) {
 		}
 	}
 	s.end()
+}
+
+// TestServeOfSystemdRefuses what systemd should not have passed: a connection, and a socket that
+// others reach.
+func TestServeOfSystemdRefuses(t *testing.T) {
+	host, _ := pair(t)
+	b := &bench{t: t}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	b.check(err)
+	defer unix.Close(pair[1])
+	connection := os.NewFile(uintptr(pair[0]), "connection")
+	defer connection.Close()
+	var open *os.File
+	b.check(host.Do(func() error {
+		listener, err := net.Listen("tcp", ":9436")
+		if err != nil {
+			return err
+		}
+		defer listener.Close()
+		open, err = listener.(*net.TCPListener).File()
+		return err
+	}))
+	defer open.Close()
+	for file, want := range map[*os.File]string{
+		connection: "what systemd passed is a connection, not a socket to listen at: the .socket unit must not have Accept=yes",
+		open:       "others reach that, which takes TLS, and passwords or certificates of clients: name a file of them by --web.config.file, or use 127.0.0.1 or [::1]",
+	} {
+		cmd := ebpftop(t, "serve", "--listen", "systemd")
+		cmd.ExtraFiles = []*os.File{file}
+		got := finish(t, host, after(cmd, "export LISTEN_FDS=1 LISTEN_PID=$$"))
+		if want := "ebpftop: --listen systemd: " + want + "\n"; got.errOut != want {
+			t.Errorf("said %q, want %q", got.errOut, want)
+		}
+	}
 }
 
 // TestServeOfSystemd is told by systemd's variables, and goes on when confined.

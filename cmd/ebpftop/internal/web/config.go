@@ -2,11 +2,13 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/probes/strictyaml"
 )
@@ -42,7 +45,7 @@ func ReadConfig(path string) (*Config, error) {
 	if path == "" {
 		return c, nil
 	}
-	data, err := readFile(path)
+	data, mode, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -55,20 +58,43 @@ func ReadConfig(path string) (*Config, error) {
 		"tls_server_config": func(node *yaml.Node) (err error) { c.TLS, err = f.tls(node); return err },
 		"basic_auth_users":  func(node *yaml.Node) (err error) { c.Users, err = f.users(node); return err },
 	})
+	if err == nil && c.Users != nil {
+		err = errNoSecret(path, mode)
+	}
 	return c, err
 }
 
-func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+// readFile reads a file that not everybody may write.
+func readFile(path string) (data []byte, mode fs.FileMode, err error) {
+	// O_NONBLOCK: opening a named pipe would wait for a writer.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxConfigSize+1))
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case !info.Mode().IsRegular():
+		return nil, 0, fmt.Errorf("%s is not a regular file", path)
+	case info.Mode()&0o002 != 0:
+		return nil, 0, fmt.Errorf("everybody may write to %s (mode %04o): chmod o-w it", path, info.Mode().Perm())
+	}
+	data, err = io.ReadAll(io.LimitReader(file, maxConfigSize+1))
 	if err == nil && len(data) > maxConfigSize {
 		err = fmt.Errorf("%s: larger than 1 MiB", path)
 	}
-	return data, err
+	return data, info.Mode(), err
+}
+
+// errNoSecret returns an error if everybody may read a file that holds a key, or what passwords
+// can be guessed from.
+func errNoSecret(path string, mode fs.FileMode) error {
+	if mode&0o004 == 0 {
+		return nil
+	}
+	return fmt.Errorf("everybody may read %s (mode %04o): chmod o-r it", path, mode.Perm())
 }
 
 // configFile is a configuration file while it is read.
@@ -158,12 +184,12 @@ func oneOf[T any](f *configFile, node *yaml.Node, known map[string]T) (value T, 
 
 // load reads the certificates and keys.
 func (f *configFile) load(c *tls.Config, certificate, key, clients string) error {
-	chain, err := f.read(certificate)
+	chain, _, err := readFile(f.path(certificate))
 	if err != nil {
 		return fmt.Errorf("cert_file: %w", err)
 	}
-	secret, err := f.read(key)
-	if err != nil {
+	secret, mode, err := readFile(f.path(key))
+	if err = cmp.Or(err, errNoSecret(f.path(key), mode)); err != nil {
 		return fmt.Errorf("key_file: %w", err)
 	}
 	pair, err := tls.X509KeyPair(chain, secret)
@@ -174,7 +200,7 @@ func (f *configFile) load(c *tls.Config, certificate, key, clients string) error
 	if clients == "" {
 		return nil
 	}
-	authorities, err := f.read(clients)
+	authorities, _, err := readFile(f.path(clients))
 	if err != nil {
 		return fmt.Errorf("client_ca_file: %w", err)
 	}
@@ -185,12 +211,17 @@ func (f *configFile) load(c *tls.Config, certificate, key, clients string) error
 	return nil
 }
 
-func (f *configFile) read(path string) ([]byte, error) {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(f.folder, path)
+// path is where a file is that the configuration names.
+func (f *configFile) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
 	}
-	return readFile(path)
+	return filepath.Join(f.folder, name)
 }
+
+// mostCost bounds what a hash takes to check, which any stranger asks for: at 14, a second of a
+// core.
+const mostCost = 14
 
 // users reads basic_auth_users.
 func (f *configFile) users(node *yaml.Node) (map[string][]byte, error) {
@@ -204,8 +235,11 @@ func (f *configFile) users(node *yaml.Node) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := bcrypt.Cost([]byte(hash)); err != nil {
+		switch cost, err := bcrypt.Cost([]byte(hash)); {
+		case err != nil:
 			return nil, f.Errorf(entry.Value, "this is no password's hash by bcrypt: make one by `htpasswd -nB USER`")
+		case cost > mostCost:
+			return nil, f.Errorf(entry.Value, "this hash takes too long to check: make one of a cost up to %d, by `htpasswd -nBC 12 USER`", mostCost)
 		}
 		users[entry.Name] = bytes.Clone([]byte(hash))
 	}

@@ -44,6 +44,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
 		return errors.New("the port is taken: end who listens there (`ss -ltnp`), or choose another one")
+	case errors.Is(err, unix.EACCES):
+		return errors.New("ports below 1024 take CAP_NET_BIND_SERVICE: choose another one, or --listen systemd")
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return errors.New("this host has no such address: `ip address` lists those it has")
 	}
@@ -56,6 +58,10 @@ func explain(err error) error {
 func listenUnix(path string) (net.Listener, error) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, ErrAddress
+	}
+	const most = len(unix.RawSockaddrUnix{}.Path) - 1
+	if len(path) > most {
+		return nil, fmt.Errorf("the path of a socket has %d bytes at most: choose a shorter one", most)
 	}
 	switch info, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -83,6 +89,8 @@ func removeSocket(path string) error {
 	conn, err := net.Dial("unix", path)
 	if err == nil {
 		conn.Close()
+	}
+	if err == nil || errors.Is(err, unix.EAGAIN) { // too many wait there
 		return errors.New("the socket is taken: end who listens there (`ss -lxp`), or choose another path")
 	}
 	if !errors.Is(err, unix.ECONNREFUSED) {
@@ -112,16 +120,20 @@ func inherit() (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("what systemd passed is no socket to listen at: %w", err)
 	}
+	if isListening, err := unix.GetsockoptInt(firstInherited, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || isListening == 0 {
+		return nil, errors.Join(errors.New("what systemd passed is a connection, not a socket to listen at: the .socket unit must not have Accept=yes"), listener.Close())
+	}
 	return listener, nil
+}
+
+// isLoopback tells whether clients come from this host alone, by TCP.
+func isLoopback(listener net.Listener) bool {
+	at, isTCP := listener.Addr().(*net.TCPAddr)
+	return isTCP && at.IP.IsLoopback()
 }
 
 // IsPrivate tells whether nobody but this host reaches a listener.
 func IsPrivate(listener net.Listener) bool {
-	switch at := listener.Addr().(type) {
-	case *net.UnixAddr:
-		return true
-	case *net.TCPAddr:
-		return at.IP.IsLoopback()
-	}
-	return false
+	_, isUnix := listener.Addr().(*net.UnixAddr)
+	return isUnix || isLoopback(listener)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/exporter"
 	"github.com/ebpftop/ebpftop/probes"
@@ -47,6 +49,8 @@ func TestReadConfigRefuses(t *testing.T) {
 	folder := t.TempDir()
 	labtest.Certificate(t, folder, "127.0.0.1")
 	write(t, folder, "empty.pem", "")
+	setMode(t, write(t, folder, "open.pem", "x"), 0o644)
+	setMode(t, write(t, folder, "everybodys.pem", "x"), 0o622)
 	for text, want := range map[string]string{
 		"x: 1":                 "web.yaml:1: this key is not known here: use basic_auth_users, tls_server_config",
 		"http_server_config:":  "web.yaml:1: this key is not known here",
@@ -60,6 +64,10 @@ func TestReadConfigRefuses(t *testing.T) {
 		strings.TrimSuffix(withTLS, "}\n") + ", client_ca_file: empty.pem, client_auth_type: RequireAndVerifyClientCert}": "web.yaml:1: client_ca_file: there is no certificate in it",
 		withTLS + "basic_auth_users: {}":                                                                                  "web.yaml:2: there is no user: write USER: HASH, or leave it out",
 		withTLS + "basic_auth_users:\n  prom: secret":                                                                     "web.yaml:3: this is no password's hash by bcrypt: make one by `htpasswd -nB USER`",
+		withTLS + "basic_auth_users:\n  prom: $2y$15$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi":               "web.yaml:3: this hash takes too long to check: make one of a cost up to 14",
+		"tls_server_config: {cert_file: cert.pem, key_file: open.pem}":                                                    "web.yaml:1: key_file: everybody may read " + folder + "/open.pem (mode 0644): chmod o-r it",
+		"tls_server_config: {cert_file: everybodys.pem, key_file: key.pem}":                                               "web.yaml:1: cert_file: everybody may write to " + folder + "/everybodys.pem (mode 0622): chmod o-w it",
+		"tls_server_config: {cert_file: ., key_file: key.pem}":                                                            "web.yaml:1: cert_file: " + folder + " is not a regular file",
 		"a: [": "not YAML: ",
 	} {
 		_, err := ReadConfig(write(t, folder, "web.yaml", text))
@@ -72,6 +80,25 @@ func TestReadConfigRefuses(t *testing.T) {
 	}
 	if _, err := ReadConfig(write(t, folder, "large.yaml", strings.Repeat("#\n", maxConfigSize))); err == nil {
 		t.Error("a large file is read")
+	}
+	users := write(t, folder, "users.yaml", withTLS+"basic_auth_users: {prom: "+hashOf(t, "right")+"}\n")
+	setMode(t, users, 0o644)
+	if _, err := ReadConfig(users); err == nil || !strings.Contains(err.Error(), "everybody may read "+users) {
+		t.Errorf("hashes that everybody may read: %v", err)
+	}
+	pipe := filepath.Join(folder, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadConfig(pipe); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		t.Errorf("a pipe: %v", err)
+	}
+}
+
+func setMode(t *testing.T, path string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -168,7 +195,7 @@ func TestSlowClients(t *testing.T) {
 		rows[i] = probes.Interface{Name: fmt.Sprint("veth", i), Ifindex: i, Hook: probes.HookTC}
 	}
 	s.Exporter.Take(&probes.Sample{Interfaces: rows}, nil)
-	for i, sent := range []string{"", "GET /met", "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"} {
+	for i, sent := range []string{"", "GET /met", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"} {
 		for range 5 {
 			conn, err := net.Dial("tcp", address)
 			if err != nil {
@@ -237,6 +264,16 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
+func dial(t *testing.T, network, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
 // TestListenUnix takes the place of a socket that nobody listens at, and of nothing else.
 func TestListenUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
@@ -256,5 +293,18 @@ func TestListenUnix(t *testing.T) {
 	file := write(t, t.TempDir(), "file", "")
 	if _, err := Listen("unix:" + file); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("in the place of a file: %v", err)
+	}
+	full := filepath.Join(t.TempDir(), "full")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: full}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	dial(t, "unix", full) // for which there is room
+	if _, err := Listen("unix:" + full); err == nil || !strings.Contains(err.Error(), "the socket is taken") {
+		t.Errorf("where too many wait: %v", err)
 	}
 }
