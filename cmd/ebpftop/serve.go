@@ -109,7 +109,7 @@ as --web.config.file FILE says in the format of Prometheus' exporters.`,
 				info := readBuildInfo()
 				metrics := exporter.New(exporter.Build{Version: info.Version, Commit: info.Commit, Go: info.Go}, int(flags.top))
 				s := &serving{
-					server:  web.Server{Exporter: metrics, Config: config, Interval: opts.Interval},
+					server:  web.Server{Exporter: metrics, Config: config, Interval: opts.Interval, ErrOut: cmd.ErrOrStderr()},
 					manager: manager, errOut: cmd.ErrOrStderr(),
 				}
 				return s.run(cmd.Context(), opts, listener)

@@ -400,17 +400,27 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestServeEnds at once with clients that do not read, and frees the port.
+// TestServeEnds by each signal, whatever clients do, before they are cut off for that, and frees
+// the port.
 func TestServeEnds(t *testing.T) {
 	host, _ := pair(t)
-	for range 2 {
+	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT} {
 		s := serve(t, host)
-		var conn net.Conn
-		s.check(host.Do(func() (err error) { conn, err = net.Dial("tcp", defaultListen); return err }))
-		defer conn.Close()
-		_, err := io.WriteString(conn, "GET /metr")
-		s.check(err)
-		s.end()
+		for _, sent := range []string{"", "GET /metr", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"} {
+			var conn net.Conn
+			s.check(host.Do(func() (err error) { conn, err = net.Dial("tcp", defaultListen); return err }))
+			defer conn.Close()
+			_, err := io.WriteString(conn, sent)
+			s.check(err)
+		}
+		begun := time.Now()
+		s.check(s.cmd.Process.Signal(signal))
+		if status := status(t, s.cmd.Wait()); status != 0 || s.errOut.Len() > 0 {
+			t.Errorf("%v: ended with status %d, said %q", signal, status, s.errOut.String())
+		}
+		if took := time.Since(begun); took > 4*time.Second { // who sends no request is cut off after 5
+			t.Errorf("%v: ended after %v, with its clients", signal, took)
+		}
 	}
 }
 

@@ -3,23 +3,19 @@ package web
 import (
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
-	"golang.org/x/net/netutil"
-
 	"github.com/ebpftop/ebpftop/cmd/ebpftop/internal/exporter"
+	"github.com/ebpftop/ebpftop/probes"
 )
 
 // What one client, and all together, may take.
@@ -30,7 +26,7 @@ const (
 	requestPatience = 10 * time.Second
 	answerPatience  = 30 * time.Second
 	idlePatience    = 2 * time.Minute
-	endPatience     = 500 * time.Millisecond
+	endPatience     = 400 * time.Millisecond
 )
 
 // staleAfter is how old the latest sample may be, beyond the interval between them, before
@@ -43,40 +39,65 @@ type Server struct {
 	Exporter *exporter.Exporter
 	Config   *Config
 	Interval time.Duration // between samples
+	ErrOut   io.Writer     // where it is said what should not have happened
 
 	passwords passwords
 }
 
 // Serve answers until ctx ends. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	listener = netutil.LimitListener(listener, mostConnections)
-	if s.Config.TLS != nil {
-		listener = tls.NewListener(listener, s.Config.TLS)
-	}
+	crowd := crowd{most: mostConnections}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // what else there is, is more to get wrong
 	server := &http.Server{
-		Handler:           s.handler(),
+		Handler:           s.handler(isLoopback(listener)),
 		MaxHeaderBytes:    mostHeader,
 		ReadHeaderTimeout: headerPatience,
 		ReadTimeout:       requestPatience,
 		WriteTimeout:      answerPatience,
 		IdleTimeout:       idlePatience,
+		ConnState:         crowd.note,
+		Protocols:         &protocols,
 		// Of what clients do wrong, there is nobody to tell, and no end.
 		ErrorLog: log.New(io.Discard, "", 0),
+
+		DisableGeneralOptionsHandler: true, // which asks for no password
 	}
-	defer context.AfterFunc(ctx, func() {
+	if s.Config.TLS != nil {
+		listener = tls.NewListener(listener, s.Config.TLS)
+	}
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		soon, cancel := context.WithTimeout(context.Background(), endPatience)
 		defer cancel()
 		if server.Shutdown(soon) != nil {
 			_ = server.Close() // slow clients are cut off
 		}
-	})()
+	})
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
 		return err
 	}
+	<-ended
 	return nil
 }
 
-func (s *Server) handler() http.Handler {
+// reportPanics says that there was one, which a client survives by being cut off, and the process.
+func (s *Server) reportPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if value := recover(); value != nil {
+				fmt.Fprintln(s.ErrOut, "ebpftop:", &probes.PanicError{Value: value})
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// handler has the guards that it takes, the outermost last.
+func (s *Server) handler(onLoopback bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -85,7 +106,14 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("GET /-/healthy", s.healthy)
 	mux.HandleFunc("GET /-/ready", s.ready)
-	return http.MaxBytesHandler(s.guard(mux), 0)
+	handler := http.Handler(mux)
+	switch {
+	case s.Config.Users != nil:
+		handler = s.guardByPassword(handler)
+	case onLoopback:
+		handler = guardName(handler)
+	}
+	return http.MaxBytesHandler(s.reportPanics(guardAgainstBrowsers(handler)), 0)
 }
 
 // page is what a browser shows.
@@ -146,61 +174,4 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, "ready\n")
-}
-
-// guard asks for a password, if there are users.
-func (s *Server) guard(next http.Handler) http.Handler {
-	if s.Config.Users == nil {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, password, ok := r.BasicAuth()
-		if !ok || !s.passwords.areRight(s.Config.Users, user, password) {
-			w.Header().Set("WWW-Authenticate", "Basic")
-			answer(w, http.StatusUnauthorized, "a user and a password are needed\n")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// passwords checks passwords, one after the other, because each takes a core for a tenth of a
-// second. Who was let in last by each name is let in again at once.
-type passwords struct {
-	checking sync.Mutex
-	lock     sync.Mutex
-	good     map[string][sha256.Size]byte // by user
-}
-
-// nobodysHash is compared with where there is no such user, so that this takes as long.
-const nobodysHash = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
-
-func (p *passwords) areRight(users map[string][]byte, user, password string) bool {
-	digest := sha256.Sum256([]byte(password))
-	if p.wereRight(user, digest) {
-		return true
-	}
-	p.checking.Lock()
-	defer p.checking.Unlock()
-	hash, isThere := users[user]
-	if !isThere {
-		hash = []byte(nobodysHash)
-	}
-	if bcrypt.CompareHashAndPassword(hash, []byte(password)) != nil || !isThere {
-		return false
-	}
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	if p.good == nil {
-		p.good = make(map[string][sha256.Size]byte)
-	}
-	p.good[user] = digest
-	return true
-}
-
-func (p *passwords) wereRight(user string, digest [sha256.Size]byte) bool {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	good, ok := p.good[user]
-	return ok && subtle.ConstantTimeCompare(good[:], digest[:]) == 1
 }

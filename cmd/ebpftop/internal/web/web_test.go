@@ -121,11 +121,18 @@ func TestIsGuarded(t *testing.T) {
 // served starts a server for the test, and returns its address.
 func served(t *testing.T, config *Config) (address string, s *Server) {
 	t.Helper()
-	listener, err := Listen("127.0.0.1:0")
+	s = &Server{Config: config, passwords: passwords{pause: time.Millisecond}}
+	return start(t, s, "127.0.0.1:0"), s
+}
+
+// start starts a server, which ends with the test.
+func start(t *testing.T, s *Server, at string) (address string) {
+	t.Helper()
+	listener, err := Listen(at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s = &Server{Exporter: exporter.New(exporter.Build{}, 5), Config: config, Interval: time.Second}
+	s.Exporter, s.Interval, s.ErrOut = exporter.New(exporter.Build{}, 5), time.Second, t.Output()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, listener) }()
@@ -135,7 +142,7 @@ func served(t *testing.T, config *Config) (address string, s *Server) {
 			t.Error(err)
 		}
 	})
-	return listener.Addr().String(), s
+	return listener.Addr().String()
 }
 
 func get(t *testing.T, client *http.Client, url string, header ...string) (status int, body string) {
