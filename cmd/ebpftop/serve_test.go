@@ -101,7 +101,7 @@ func (s *server) metrics() map[string]float64 {
 				labels[i] = fmt.Sprintf(" %s=%s", l.GetName(), l.GetValue())
 			}
 			slices.Sort(labels)
-			values[name+strings.Join(labels, "")] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			values[name+strings.Join(labels, "")] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 		}
 	}
 	return values

@@ -12,6 +12,7 @@ import (
 type amounts struct {
 	rxPackets, rxBytes uint64
 	txPackets, txBytes uint64
+	retransmits        uint64 // segments of TCP that were sent again
 }
 
 func (a *amounts) add(b amounts) {
@@ -19,6 +20,7 @@ func (a *amounts) add(b amounts) {
 	a.rxBytes += b.rxBytes
 	a.txPackets += b.txPackets
 	a.txBytes += b.txBytes
+	a.retransmits += b.retransmits
 }
 
 // since returns how much more there is than before, and nothing in place of less: counters
@@ -27,6 +29,7 @@ func (a amounts) since(before amounts) amounts {
 	return amounts{
 		a.rxPackets - min(a.rxPackets, before.rxPackets), a.rxBytes - min(a.rxBytes, before.rxBytes),
 		a.txPackets - min(a.txPackets, before.txPackets), a.txBytes - min(a.txBytes, before.txBytes),
+		a.retransmits - min(a.retransmits, before.retransmits),
 	}
 }
 
@@ -105,7 +108,8 @@ func (b *bounded) admit(key string, left map[string]*boundedRow) *boundedRow {
 }
 
 // choose gives counters to keys that have more than twice of what those have that it takes
-// them from. It does so once in a while.
+// them from. It does so once in a while, and to a tenth of the keys at most, because whoever
+// starts programs under ever new names would have a database keep each of them.
 func (b *bounded) choose(now time.Time) {
 	if now.Sub(b.chosen) < choosing {
 		return
@@ -125,9 +129,10 @@ func (b *bounded) choose(now time.Time) {
 	least := slices.SortedFunc(maps.Keys(b.rows), func(x, y string) int {
 		return cmp.Or(cmp.Compare(b.rows[x].score, b.rows[y].score), cmp.Compare(x, y))
 	})
+	taken := 0
 	for _, key := range newcomers[:min(len(newcomers), b.most)] {
 		if len(b.rows) >= b.most {
-			if len(least) == 0 || b.waiting[key]/2 <= b.rows[least[0]].score {
+			if taken++; taken > max(b.most/10, 1) || len(least) == 0 || b.waiting[key]/2 <= b.rows[least[0]].score {
 				break
 			}
 			b.leave(least[0])

@@ -17,6 +17,7 @@ import (
 type traffic struct {
 	owners     *bounded // by ownerKey
 	containers *bounded // by containerKey
+	roundTrips histogram
 
 	// seen are connections that are listed, by the hash of their tuple: the tuples would take
 	// five times the memory.
@@ -44,21 +45,27 @@ func (t *traffic) take(s *probes.Sample, now time.Time) {
 	for i := range s.Ended {
 		c := &s.Ended[i]
 		hash := t.hash(c)
-		t.count(c, carried(c).since(t.seen[hash].amounts), now)
+		before := t.seen[hash].amounts
+		t.count(c, carried(c, before).since(before), now)
 		delete(t.seen, hash)
 	}
 	for i := range s.Connections {
 		c := &s.Connections[i]
-		hash, all := t.hash(c), carried(c)
+		hash := t.hash(c)
 		before := t.seen[hash].amounts
-		if all.rxPackets+all.txPackets < before.rxPackets+before.txPackets {
+		if c.RXPackets+c.TXPackets < before.rxPackets+before.txPackets {
 			before = amounts{} // of an earlier one of the same tuple
 		}
+		all := carried(c, before)
 		if c.OwnerReason == probes.OwnerPending {
 			t.seen[hash] = seen{before, t.sample} // counts once the owner is known, or never will be
 			continue
 		}
-		t.count(c, all.since(before), now)
+		fresh := all.since(before)
+		if c.Quality != nil && c.RTT > 0 && fresh.weight() > 0 {
+			t.roundTrips.observe(c.RoundTrip().Seconds())
+		}
+		t.count(c, fresh, now)
 		t.seen[hash] = seen{all, t.sample}
 	}
 	if len(t.seen) > len(s.Connections) {
@@ -72,8 +79,14 @@ func (t *traffic) take(s *probes.Sample, now time.Time) {
 	t.containers.choose(now)
 }
 
-func carried(c *probes.Connection) amounts {
-	return amounts{c.RXPackets, c.RXBytes, c.TXPackets, c.TXBytes}
+// carried is what a connection carried since its start. How much of it was sent again is not
+// known of every sample: else it is what it was before.
+func carried(c *probes.Connection, before amounts) amounts {
+	a := amounts{c.RXPackets, c.RXBytes, c.TXPackets, c.TXBytes, before.retransmits}
+	if c.Quality != nil {
+		a.retransmits = uint64(c.Retransmits)
+	}
+	return a
 }
 
 func (t *traffic) hash(c *probes.Connection) uint64 {

@@ -26,6 +26,14 @@ type Exporter struct {
 	dropped    map[uint64]uint64 // by the row's ID
 	traffic    *traffic
 	created    uint64 // connections
+	leftOut    int    // interfaces
+	written    map[form][]byte
+}
+
+// form is one that metrics are asked for in.
+type form struct {
+	format   Format
+	isPacked bool
 }
 
 // Build is what the binary was built from.
@@ -40,6 +48,7 @@ type Pair struct {
 // interfaceCounters are those of an interface as long as it is there.
 type interfaceCounters struct {
 	amounts
+	isWatched          bool
 	malformed          uint64
 	unseenRX, unseenTX uint64
 	sample             time.Time // the last one that had it
@@ -64,6 +73,7 @@ func (e *Exporter) take(s *probes.Sample, pairs []Pair, now time.Time) {
 	e.lock.Lock()
 	defer e.lock.Unlock()
 	e.latest, e.taken, e.pairs = s, now, pairs
+	e.written = make(map[form][]byte)
 	e.created += s.NewConnections
 	e.takeInterfaces(s)
 	e.takeProtocols(s, now)
@@ -85,18 +95,28 @@ func (e *Exporter) IsReady() bool {
 	return e.latest != nil && e.latest.Attaching.Done >= e.latest.Attaching.All
 }
 
+// mostInterfaces bounds those that have metrics, because whoever has a network namespace of his
+// own makes as many as he likes. Those that were there first have them.
+const mostInterfaces = 1000
+
 func (e *Exporter) takeInterfaces(s *probes.Sample) {
+	e.leftOut = 0
 	for i := range s.Interfaces {
 		row := &s.Interfaces[i]
-		if row.Hook == probes.HookNone {
-			continue
-		}
 		c := e.interfaces[row.Key()]
 		if c == nil {
+			if len(e.interfaces) >= mostInterfaces {
+				e.leftOut++
+				continue
+			}
 			c = new(interfaceCounters)
 			e.interfaces[row.Key()] = c
 		}
 		c.sample = s.Time
+		if c.isWatched = row.Hook != probes.HookNone; !c.isWatched {
+			*c = interfaceCounters{sample: s.Time}
+			continue
+		}
 		c.rxPackets, c.rxBytes = max(c.rxPackets, row.RXPackets), max(c.rxBytes, row.RXBytes)
 		c.txPackets, c.txBytes = max(c.txPackets, row.TXPackets), max(c.txBytes, row.TXBytes)
 		c.malformed = max(c.malformed, row.Malformed)

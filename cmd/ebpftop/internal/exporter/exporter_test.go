@@ -50,9 +50,12 @@ func read(t *testing.T, text []byte) (all, counters series) {
 			if _, twice := all[key]; twice {
 				t.Fatalf("%s is there twice", key)
 			}
-			if m.Counter != nil {
+			switch {
+			case m.Counter != nil:
 				all[key], counters[key] = m.Counter.GetValue(), m.Counter.GetValue()
-			} else {
+			case m.Histogram != nil:
+				all[key], counters[key] = float64(m.Histogram.GetSampleCount()), float64(m.Histogram.GetSampleCount())
+			default:
 				all[key] = m.Gauge.GetValue()
 			}
 		}
@@ -125,7 +128,7 @@ func TestCountersNeverGoBack(t *testing.T) {
 			s.Connections = append(s.Connections, c)
 		}
 		e.take(s, nil, now)
-		_, counters := read(t, e.Metrics(Text))
+		_, counters := read(t, e.Metrics(Text, false))
 		rows := 0
 		for key, value := range counters {
 			old, wasThere := before[key]
@@ -206,7 +209,7 @@ func TestNoGoingBack(t *testing.T) {
 		s.Totals.Protocols = []probes.Protocol{{Name: "udp", Direction: probes.RX, Packets: totals}}
 		s.Drops.Rows = drops
 		e.take(s, nil, start)
-		all, _ := read(t, e.Metrics(Text))
+		all, _ := read(t, e.Metrics(Text, false))
 		return all
 	}
 	const (
@@ -242,12 +245,16 @@ func TestFormats(t *testing.T) {
 	failed := uint64(2)
 	s := &probes.Sample{
 		Time:        start,
-		Interfaces:  []probes.Interface{{Name: hostile, Hook: probes.HookTC, Kind: "veth"}, {Name: "none", Hook: probes.HookNone}},
+		Interfaces:  []probes.Interface{{Name: hostile, Hook: probes.HookTC, Kind: "veth"}, {Name: "none", Ifindex: 2, Hook: probes.HookNone}, {Name: `a"b\c`, Ifindex: 3, Hook: probes.HookTC}, {Name: ui.Escape(hostile), Ifindex: 4, Hook: probes.HookTC}},
 		Connections: []probes.Connection{connection(1, &probes.Owner{Comm: hostile, Container: hostile}, 1)},
 		Execs:       probes.Execs{Hook: "x", Total: 1 << 60, Failed: &failed},
 	}
+	// What is nobody's business but the host's.
+	const secret = "hunter2"
+	s.Connections[0].Owner.User, s.Connections[0].Owner.Cgroup = secret, secret
+	s.Execs.Events = []probes.Exec{{Comm: secret, Filename: secret, Args: []string{"--password", secret}}}
 	e.take(s, []Pair{pair, same}, start)
-	all, _ := read(t, e.Metrics(Text))
+	all, _ := read(t, e.Metrics(Text, false))
 	for key, want := range map[string]float64{
 		fmt.Sprintf(`ebpftop_interface_packets_total{direction="rx",interface=%q}`, ui.Escape(hostile)):        0,
 		fmt.Sprintf(`ebpftop_owner_bytes_total{command=%q,direction="rx"}`, ui.Escape(hostile)):                100,
@@ -257,15 +264,21 @@ func TestFormats(t *testing.T) {
 		`ebpftop_cross_connect_health{a="a",b="a",health="down"}`:                                              1,
 		`ebpftop_interface_info{hook="none",interface="none"}`:                                                 1,
 		`ebpftop_connections{protocol="other"}`:                                                                1,
-		`ebpftop_execs_total{}`:                                                                                1 << 60,
-		fmt.Sprintf(`ebpftop_cross_connect_trial_end_timestamp_seconds{a="a",b=%q}`, ui.Escape(hostile)):       float64(start.Unix()),
+		fmt.Sprintf(`ebpftop_interface_packets_total{direction="rx",interface=%q}`, ui.Escape(hostile)+"#4"):   0, // another that looks the same
+		`ebpftop_execs_total{}`: 1 << 60,
+		fmt.Sprintf(`ebpftop_cross_connect_trial_end_timestamp_seconds{a="a",b=%q}`, ui.Escape(hostile)): float64(start.Unix()),
 	} {
 		if got, isThere := all[key]; !isThere || got != want {
 			t.Errorf("%s: %v (%v), want %v", key, got, isThere, want)
 		}
 	}
 	wantDocumented(t, all)
-	text, open := string(e.Metrics(Text)), string(e.Metrics(OpenMetrics))
+	text, open := string(e.Metrics(Text, false)), string(e.Metrics(OpenMetrics, false))
+	for _, word := range []string{secret, "10.0.0.1", "192.0.2.1"} {
+		if strings.Contains(text, word) {
+			t.Errorf("%s is told", word)
+		}
+	}
 	// The time that it took to make them is in there.
 	cut := func(s string) string { before, _, _ := strings.Cut(s, "# HELP process_"); return before }
 	want := strings.ReplaceAll(cut(text), "_total ", " ")
@@ -319,9 +332,126 @@ func TestLateOwners(t *testing.T) {
 	}{{nil, 10, 0}, {owner, 12, 12}, {owner, 20, 20}, {owner, 3, 23}, {nil, 1, 23}, {owner, 4, 27}} {
 		s := &probes.Sample{Connections: []probes.Connection{connection(1, step.owner, step.packets)}}
 		e.take(s, nil, start)
-		all, _ := read(t, e.Metrics(Text))
+		all, _ := read(t, e.Metrics(Text, false))
 		if got := all[`ebpftop_owner_packets_total{command="curl",direction="rx"}`]; got != step.want {
 			t.Errorf("step %d: %v packets, want %v", i, got, step.want)
 		}
+	}
+}
+
+// TestQuality counts what was sent again once, also where not every sample knows it, and the
+// round-trip times of connections that carry something.
+func TestQuality(t *testing.T) {
+	e := New(Build{}, 5)
+	owner := &probes.Owner{Comm: "curl", Container: "c"}
+	quality := func(rtt, retransmits uint32) *probes.Quality {
+		return &probes.Quality{RTT: rtt, Retransmits: retransmits}
+	}
+	var all series
+	take := func(s *probes.Sample) {
+		e.take(s, nil, start)
+		all, _ = read(t, e.Metrics(Text, false))
+	}
+	for i, step := range []struct {
+		quality *probes.Quality
+		packets uint64
+		isEnded bool
+		again   float64 // in all
+		trips   float64
+	}{
+		{quality(100, 2), 10, false, 2, 1}, // 100 us are in the bucket of 0.0001
+		{nil, 20, false, 2, 1},
+		{quality(101, 5), 30, false, 5, 2},
+		{quality(101, 5), 30, false, 5, 2}, // nothing was carried
+		{quality(3_000_000, 7), 40, false, 7, 3},
+		{nil, 50, true, 7, 3},              // ends, and its quality is not known
+		{quality(0, 1), 5, false, 8, 3},    // another one of the same tuple, not measured yet
+		{quality(1000, 3), 6, true, 10, 3}, // ends
+	} {
+		c := connection(1, owner, step.packets)
+		c.Quality = step.quality
+		s := &probes.Sample{Connections: []probes.Connection{c}}
+		if step.isEnded {
+			s = &probes.Sample{Ended: s.Connections}
+		}
+		take(s)
+		again, inContainer := all[`ebpftop_owner_retransmitted_segments_total{command="curl"}`], all[`ebpftop_container_retransmitted_segments_total{container="c"}`]
+		if again != step.again || inContainer != step.again || all["ebpftop_tcp_round_trip_seconds{}"] != step.trips {
+			t.Errorf("step %d: %v segments, %v of the container, %v round trips, want %v, %v", i, again, inContainer, all["ebpftop_tcp_round_trip_seconds{}"], step.again, step.trips)
+		}
+	}
+	for _, line := range []string{
+		`ebpftop_tcp_round_trip_seconds_bucket{le="0.0001"} 1`, `ebpftop_tcp_round_trip_seconds_bucket{le="0.00025"} 2`,
+		`ebpftop_tcp_round_trip_seconds_bucket{le="1.0"} 2`, `ebpftop_tcp_round_trip_seconds_bucket{le="2.5"} 2`,
+		`ebpftop_tcp_round_trip_seconds_bucket{le="+Inf"} 3`, "ebpftop_tcp_round_trip_seconds_sum 3.000201",
+	} {
+		if !strings.Contains(string(e.Metrics(OpenMetrics, false)), line+"\n") {
+			t.Errorf("%s is not there", line)
+		}
+	}
+}
+
+// TestChurnIsBounded: ever new names, each busier than those before, take few counters in an hour.
+func TestChurnIsBounded(t *testing.T) {
+	const most, minutes = 20, 60
+	b, now, names := newBounded(most), start, make(map[string]bool)
+	for minute := range minutes {
+		for n := range 100 {
+			b.count(fmt.Sprint(minute, " ", n), amounts{rxBytes: 1 << minute}, now)
+		}
+		now = now.Add(choosing)
+		b.choose(now)
+		for _, key := range b.keys() {
+			names[key] = true
+		}
+	}
+	if want := most + minutes*most/10; len(names) > want || len(names) == most {
+		t.Errorf("%d names had counters, want %d at most, and more than %d", len(names), want, most)
+	}
+}
+
+// TestManyInterfaces: those that were there first have metrics, of the others it is said how many
+// there are.
+func TestManyInterfaces(t *testing.T) {
+	e := New(Build{}, 5)
+	var s probes.Sample
+	for i := range mostInterfaces {
+		s.Interfaces = append(s.Interfaces, probes.Interface{Name: fmt.Sprint("if", i), Ifindex: 10000 + i, Hook: probes.HookTC})
+	}
+	e.take(&s, nil, start)
+	for i := range 500 { // they come first in the order of interfaces
+		s.Interfaces = append([]probes.Interface{{Name: fmt.Sprint("late", i), Ifindex: 1 + i, Hook: probes.HookTC}}, s.Interfaces...)
+	}
+	e.take(&s, nil, start)
+	all, _ := read(t, e.Metrics(Text, false))
+	count := 0
+	for key := range all {
+		if strings.Contains(key, `"late`) {
+			t.Fatalf("%s is there", key)
+		}
+		if strings.HasPrefix(key, "ebpftop_interface_info") {
+			count++
+		}
+	}
+	if count != mostInterfaces || all["ebpftop_interfaces_left_out{}"] != 500 {
+		t.Errorf("%d interfaces, %v left out", count, all["ebpftop_interfaces_left_out{}"])
+	}
+}
+
+// TestWrittenOnce: who asks often takes no more than who asks once a sample.
+func TestWrittenOnce(t *testing.T) {
+	e := New(Build{}, 5)
+	s := &probes.Sample{Time: start}
+	e.take(s, nil, start)
+	for _, as := range []form{{Text, false}, {Text, true}, {OpenMetrics, false}, {OpenMetrics, true}} {
+		first := e.Metrics(as.format, as.isPacked)
+		if again := e.Metrics(as.format, as.isPacked); &again[0] != &first[0] {
+			t.Errorf("%v are written twice", as)
+		}
+		e.take(&probes.Sample{Time: start.Add(time.Second)}, nil, start)
+		if again := e.Metrics(as.format, as.isPacked); bytes.Equal(again, first) {
+			t.Errorf("%v are those of the sample before", as)
+		}
+		e.take(s, nil, start)
 	}
 }

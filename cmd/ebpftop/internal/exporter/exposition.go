@@ -29,8 +29,9 @@ func (f Format) ContentType() string {
 type metricType string
 
 const (
-	counter metricType = "counter" // its name ends in _total
-	gauge   metricType = "gauge"
+	counter       metricType = "counter" // its name ends in _total
+	gauge         metricType = "gauge"
+	histogramType metricType = "histogram"
 )
 
 // family is metrics of one name, which differ in their labels.
@@ -49,14 +50,18 @@ type exposition struct {
 	begun  string // the name of the family at hand
 }
 
-// add adds a metric of a family, whose metrics all come one after the other. Labels are names
-// and values in turn; a label without a value is left out.
+// add adds a metric of a family, whose metrics all come one after the other.
 func (e *exposition) add(f *family, value float64, labels ...string) {
 	if e.begun != f.name {
 		e.begun = f.name
 		e.describe(f)
 	}
-	e.text.WriteString(f.name)
+	e.line(f.name, value, labels...)
+}
+
+// line writes a metric. Labels are names and values in turn; a label without a value is left out.
+func (e *exposition) line(name string, value float64, labels ...string) {
+	e.text.WriteString(name)
 	separator := byte('{')
 	for i := 0; i < len(labels); i += 2 {
 		if labels[i+1] == "" {

@@ -1,9 +1,12 @@
 package exporter
 
 import (
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +22,7 @@ var (
 	sampleTime = family{"ebpftop_sample_timestamp_seconds", gauge, "When the metrics were sampled."}
 
 	interfaceInfo      = family{"ebpftop_interface_info", gauge, "1, labelled with how the interface is watched, hook none if it is not, what it is, and the container that it leads to."}
+	interfacesLeftOut  = family{"ebpftop_interfaces_left_out", gauge, "Interfaces without metrics, because there are too many: watch fewer with -i."}
 	interfacePackets   = family{"ebpftop_interface_packets_total", counter, "Frames on the wire, received (rx) and sent (tx) by the interface."}
 	interfaceBytes     = family{"ebpftop_interface_bytes_total", counter, "Bytes of these frames from the Ethernet header on, without the frame check sequence."}
 	interfaceMalformed = family{"ebpftop_interface_malformed_packets_total", counter, "Frames whose headers could not be read to the end."}
@@ -31,6 +35,10 @@ var (
 	ownerBytes       = family{"ebpftop_owner_bytes_total", counter, "Bytes of these frames."}
 	containerPackets = family{"ebpftop_container_packets_total", counter, "Frames of connections whose socket at the local end is in a container; other: of those with no counter of their own."}
 	containerBytes   = family{"ebpftop_container_bytes_total", counter, "Bytes of these frames."}
+
+	ownerRetransmits     = family{"ebpftop_owner_retransmitted_segments_total", counter, "Segments of TCP that were sent again, by who has the socket; other: as of its frames."}
+	containerRetransmits = family{"ebpftop_container_retransmitted_segments_total", counter, "Segments of TCP that were sent again by sockets in a container; other: as of its frames."}
+	roundTrip            = family{"ebpftop_tcp_round_trip_seconds", histogramType, "Round-trip times that the kernel measures, of each connection that carried something since the last sample."}
 
 	connections        = family{"ebpftop_connections", gauge, "Connections that are listed, by protocol, and those of TCP by state."}
 	connectionsCreated = family{"ebpftop_connections_created_total", counter, "Connections that appeared."}
@@ -58,20 +66,46 @@ var (
 // Healths are the words of Pair.Health.
 var Healths = []string{"up", "waiting", "degraded", "down"}
 
-// Metrics returns all metrics, nil before there is a sample.
-func (e *Exporter) Metrics(format Format) []byte {
+// Metrics returns all metrics, nil before there is a sample. It writes them once for each sample,
+// however often they are asked for.
+func (e *Exporter) Metrics(format Format, isPacked bool) []byte {
 	e.lock.Lock()
 	defer e.lock.Unlock()
 	if e.latest == nil {
 		return nil
 	}
+	as := form{format, isPacked}
+	if e.written[as] == nil {
+		if isPacked {
+			e.written[as] = pack(e.write(format))
+		} else {
+			e.written[as] = e.write(format)
+		}
+	}
+	return e.written[as]
+}
+
+// pack compresses by gzip.
+func pack(text []byte) []byte {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, _ = w.Write(text) // a buffer takes everything
+	_ = w.Close()
+	return packed.Bytes()
+}
+
+// write writes the metrics of the latest sample.
+func (e *Exporter) write(format Format) []byte {
 	out := &exposition{format: format}
 	out.add(&buildInfo, 1, "version", e.build.Version, "commit", e.build.Commit, "goversion", e.build.Go)
 	out.add(&sampleTime, seconds(e.latest.Time))
 	e.addInterfaces(out)
 	addBounded(out, e.protocols, &protocolPackets, &protocolBytes, "protocol")
 	addBounded(out, e.traffic.owners, &ownerPackets, &ownerBytes, ownerLabels...)
+	addRetransmits(out, e.traffic.owners, &ownerRetransmits, ownerLabels)
 	addBounded(out, e.traffic.containers, &containerPackets, &containerBytes, containerLabels...)
+	addRetransmits(out, e.traffic.containers, &containerRetransmits, containerLabels)
+	out.addHistogram(&roundTrip, &e.traffic.roundTrips)
 	e.addConnections(out)
 	e.addDrops(out)
 	e.addExecs(out)
@@ -85,17 +119,20 @@ func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func (e *Exporter) addInterfaces(out *exposition) {
 	rows := e.latest.Interfaces
+	names := e.interfaceNames()
 	each := func(add func(row *probes.Interface, name string, c *interfaceCounters)) {
 		for i := range rows {
-			if c := e.interfaces[rows[i].Key()]; c != nil {
-				add(&rows[i], ui.Escape(rows[i].Name), c)
+			if c := e.interfaces[rows[i].Key()]; c != nil && c.isWatched {
+				add(&rows[i], names[i], c)
 			}
 		}
 	}
 	for i := range rows {
-		row := &rows[i]
-		out.add(&interfaceInfo, 1, "interface", ui.Escape(row.Name), "hook", cmp.Or(string(row.Hook), "none"), "kind", row.Kind, "leads_to", ui.Escape(row.Peer.Owner()))
+		if row := &rows[i]; names[i] != "" {
+			out.add(&interfaceInfo, 1, "interface", names[i], "hook", cmp.Or(string(row.Hook), "none"), "kind", row.Kind, "leads_to", ui.Escape(row.Peer.Owner()))
+		}
 	}
+	out.add(&interfacesLeftOut, float64(e.leftOut))
 	each(func(_ *probes.Interface, name string, c *interfaceCounters) {
 		out.add(&interfacePackets, float64(c.rxPackets), "interface", name, "direction", "rx")
 		out.add(&interfacePackets, float64(c.txPackets), "interface", name, "direction", "tx")
@@ -113,6 +150,24 @@ func (e *Exporter) addInterfaces(out *exposition) {
 	})
 }
 
+// interfaceNames are what interfaces are called, each by another name, even where two look the
+// same; those that are left out by none.
+func (e *Exporter) interfaceNames() []string {
+	rows := e.latest.Interfaces
+	names, isTaken := make([]string, len(rows)), make(map[string]bool, len(rows))
+	for i := range rows {
+		if e.interfaces[rows[i].Key()] == nil {
+			continue
+		}
+		name := ui.Escape(rows[i].Name)
+		for isTaken[name] {
+			name += "#" + strconv.Itoa(rows[i].Ifindex)
+		}
+		names[i], isTaken[name] = name, true
+	}
+	return names
+}
+
 // addBounded adds counters of packets and of bytes. The labels are of the parts of their keys.
 func addBounded(out *exposition, b *bounded, packets, bytes *family, labels ...string) {
 	keys := b.keys()
@@ -126,6 +181,14 @@ func addBounded(out *exposition, b *bounded, packets, bytes *family, labels ...s
 	add(packets, "tx", func(a *amounts) uint64 { return a.txPackets })
 	add(bytes, "rx", func(a *amounts) uint64 { return a.rxBytes })
 	add(bytes, "tx", func(a *amounts) uint64 { return a.txBytes })
+}
+
+// addRetransmits adds counters of segments that were sent again.
+func addRetransmits(out *exposition, b *bounded, f *family, labels []string) {
+	for _, key := range b.keys() {
+		out.add(f, float64(b.of(key).retransmits), labelled(key, labels)...)
+	}
+	out.add(f, float64(b.others.retransmits), labelled(others(labels), labels)...)
 }
 
 // labelled is the parts of a key, each behind its label.

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -134,7 +133,8 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.Header.Get("Accept"), "application/openmetrics-text") {
 		format = exporter.OpenMetrics
 	}
-	text := s.Exporter.Metrics(format)
+	isPacked := strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+	text := s.Exporter.Metrics(format, isPacked)
 	if text == nil {
 		answer(w, http.StatusServiceUnavailable, "there is no sample yet\n")
 		return
@@ -142,15 +142,11 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Type", format.ContentType())
 	header.Set("Vary", "Accept, Accept-Encoding")
-	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		header.Set("Content-Length", strconv.Itoa(len(text)))
-		_, _ = w.Write(text)
-		return
+	header.Set("Content-Length", strconv.Itoa(len(text)))
+	if isPacked {
+		header.Set("Content-Encoding", "gzip")
 	}
-	header.Set("Content-Encoding", "gzip")
-	packed := gzip.NewWriter(w)
-	_, _ = packed.Write(text)
-	_ = packed.Close()
+	_, _ = w.Write(text) // of a client that is gone, there is nobody to tell
 }
 
 // IsHealthy tells whether samples still come.
