@@ -154,6 +154,7 @@ type sample struct {
 	Connections []struct {
 		Remote    string `json:"remote"`
 		RXPackets uint64 `json:"rx_packets"`
+		State     string `json:"state"`
 	} `json:"connections"`
 	Execs struct {
 		Total  uint64 `json:"total"`

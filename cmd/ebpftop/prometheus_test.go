@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,9 +12,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
 )
 
 // prometheus is a running Prometheus in the namespace of a server, which it asks once a second.
@@ -28,10 +32,7 @@ const prometheusAddress = "127.0.0.1:9090"
 // startPrometheus has it know the alerts of packages, which do not wait.
 func startPrometheus(s *server) *prometheus {
 	s.t.Helper()
-	program, err := exec.LookPath("prometheus")
-	if err != nil {
-		s.t.Skip("needs prometheus (Debian calls it so)")
-	}
+	program := require(s.t, "prometheus", "prometheus")
 	alerts, err := os.ReadFile(packaging + "/prometheus/alerts.yml")
 	s.check(err)
 	folder := s.t.TempDir()
@@ -57,26 +58,39 @@ scrape_configs:
 	return p
 }
 
-// query returns what an expression comes to, of one series.
-func (p *prometheus) query(expression string) (value float64, err error) {
+// queryAll returns what an expression comes to, of each series.
+func (p *prometheus) queryAll(expression string) (values []string, err error) {
 	response, err := p.client.Get("http://" + prometheusAddress + "/api/v1/query?query=" + url.QueryEscape(expression))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer response.Body.Close()
 	var answer struct {
-		Data struct{ Result []struct{ Value []any } }
-	}
-	if response.StatusCode != http.StatusOK {
-		return 0, errors.New(response.Status)
+		Error string
+		Data  struct{ Result []struct{ Value []any } }
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s, %s", expression, response.Status, answer.Error)
+	}
+	for _, series := range answer.Data.Result {
+		values = append(values, series.Value[1].(string))
+	}
+	return values, nil
+}
+
+// query returns what an expression comes to, of one series.
+func (p *prometheus) query(expression string) (value float64, err error) {
+	values, err := p.queryAll(expression)
+	if err != nil {
 		return 0, err
 	}
-	if len(answer.Data.Result) != 1 {
-		return 0, fmt.Errorf("%s: %d series", expression, len(answer.Data.Result))
+	if len(values) != 1 {
+		return 0, fmt.Errorf("%s: %d series", expression, len(values))
 	}
-	return strconv.ParseFloat(answer.Data.Result[0].Value[1].(string), 64)
+	return strconv.ParseFloat(values[0], 64)
 }
 
 func (p *prometheus) awaitQuery(expression string, want float64) {
@@ -89,6 +103,100 @@ func (p *prometheus) awaitQuery(expression string, want float64) {
 		time.Sleep(50 * time.Millisecond) // it has other things to do
 		return err
 	})
+}
+
+// runDashboard runs each query of the dashboard that packages hold. Each has an answer, but for
+// those of what there is not here.
+func (p *prometheus) runDashboard() {
+	p.t.Helper()
+	text, err := os.ReadFile(packaging + "/prometheus/dashboard.json")
+	p.check(err)
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	p.check(json.Unmarshal(text, &dashboard))
+	queries := 0
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			queries++
+			expression := strings.NewReplacer("$__rate_interval", "10s", "$instance", ".*").Replace(target.Expr)
+			mayBeEmpty := regexp.MustCompile("_trial_end_|_cross_connect_errors_|_exec_failures_").MatchString(expression)
+			p.await(func() error {
+				values, err := p.queryAll(expression)
+				if err == nil && len(values) == 0 && !mayBeEmpty {
+					err = fmt.Errorf("%s: nothing for %s", panel.Title, expression)
+				}
+				return err
+			})
+		}
+	}
+	if queries < 20 {
+		p.t.Errorf("%d queries in the dashboard", queries)
+	}
+}
+
+// TestPrometheusQuality compares what it knows of a TCP connection with stats: whose it is, how
+// much it carried, and how well, after its peer has fallen silent.
+func TestPrometheusQuality(t *testing.T) {
+	host, peer := pair(t)
+	b := &bench{t: t}
+	b.check(errors.Join(host.AddAddress("host0", "192.0.2.1/24"), peer.AddAddress("peer0", "192.0.2.2/24")))
+	s := serve(t, host, "-i", "host0") // and not what asks it
+	p := startPrometheus(s)
+	o := openStats(t, host, "-i", "host0")
+	var listener net.Listener
+	var conn net.Conn
+	b.check(peer.Do(func() (err error) { listener, err = net.Listen("tcp", "192.0.2.2:5000"); return err }))
+	defer listener.Close()
+	b.check(host.Do(func() (err error) { conn, err = net.Dial("tcp", "192.0.2.2:5000"); return err }))
+	_, err := conn.Write(make([]byte, 1000))
+	b.check(err)
+	p.awaitQuery(`ebpftop_connections{protocol="tcp", state="established"}`, 1)
+	b.check(peer.Do(func() error { // so it takes segments for somebody else's
+		link, err := netlink.LinkByName("peer0")
+		if err != nil {
+			return err
+		}
+		return netlink.AddrDel(link, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(192, 0, 2, 2), Mask: net.CIDRMask(24, 32)}})
+	}))
+	_, err = conn.Write(make([]byte, 100))
+	b.check(err)
+	var all struct {
+		Owners []struct {
+			TXBytes     uint64 `json:"tx_bytes"`
+			Retransmits uint64
+		}
+	}
+	sum := func() (sent, again uint64) {
+		o.next()
+		o.decode(&all)
+		for _, owner := range all.Owners {
+			sent, again = sent+owner.TXBytes, again+owner.Retransmits
+		}
+		return sent, again
+	}
+	b.await(func() error {
+		if _, again := sum(); again < 2 {
+			return fmt.Errorf("%d segments sent again", again)
+		}
+		return nil
+	})
+	b.check(errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.Close())) // nothing more is sent after that
+	o.until(func(o sample) bool {
+		return len(o.Connections) == 1 && o.Connections[0].State == "closed"
+	})
+	sent, again := sum()
+	p.awaitQuery(`sum(ebpftop_owner_bytes_total{direction="tx"})`, float64(sent))
+	p.awaitQuery(`sum(ebpftop_owner_retransmitted_segments_total)`, float64(again))
+	command, err := os.ReadFile("/proc/self/comm")
+	b.check(err)
+	p.awaitQuery(fmt.Sprintf(`ebpftop_owner_retransmitted_segments_total{command=%q}`, strings.TrimSpace(string(command))), float64(again))
+	p.awaitQuery(`ebpftop_tcp_round_trip_seconds_count > bool 0`, 1)
+	p.awaitQuery(`histogram_quantile(0.5, ebpftop_tcp_round_trip_seconds_bucket) < bool 1`, 1)
+	s.end()
 }
 
 // TestPrometheus asks a real one, which asks serve, and compares with stats. An alert comes when
@@ -104,7 +212,8 @@ func TestPrometheus(t *testing.T) {
 	for range 50 {
 		b.check(b.wires[0].Send(frame))
 	}
-	want := o.until(func(o sample) bool { return len(o.CrossConnects) == 1 && o.CrossConnects[0].AToB.Packets == 50 })
+	o.until(func(o sample) bool { return len(o.CrossConnects) == 1 && o.CrossConnects[0].AToB.Packets == 50 })
+	want := o.next() // not all of the one before was read after the last frame
 	p.awaitQuery(`up{job="ebpftop"}`, 1)
 	p.awaitQuery(`ebpftop_cross_connect_packets_total{from="sw0", to="sw1"}`, float64(want.CrossConnects[0].AToB.Packets))
 	p.awaitQuery(`ebpftop_cross_connect_bytes_total{from="sw0", to="sw1"}`, float64(want.CrossConnects[0].AToB.Bytes))
@@ -112,6 +221,8 @@ func TestPrometheus(t *testing.T) {
 		p.awaitQuery(fmt.Sprintf(`ebpftop_interface_packets_total{interface=%q, direction="rx"}`, i.Name), float64(i.RXPackets))
 		p.awaitQuery(fmt.Sprintf(`ebpftop_interface_packets_total{interface=%q, direction="tx"}`, i.Name), float64(i.TXPackets))
 	}
+	b.check(b.wires[0].Send(udpFrame(t, 4000))) // so that there is a connection
+	p.runDashboard()
 	p.awaitQuery(`count(ALERTS{alertname="CrossConnectDown"}) or vector(0)`, 0)
 	b.check(b.hub.DeleteLink(port(1)))
 	p.awaitQuery(`count(ALERTS{alertname="CrossConnectDown", alertstate="firing", health="waiting"})`, 1)

@@ -200,10 +200,7 @@ func TestServe(t *testing.T) {
 
 // TestServeIsLintFree as promtool sees it. Package exporter has the same by the library.
 func TestServeIsLintFree(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("needs promtool (Debian: prometheus)")
-	}
+	promtool := require(t, "promtool", "prometheus")
 	host, peer := pair(t)
 	s := serve(t, host)
 	s.check(peer.Inject("peer0", udpFrame(t, 4000)))
@@ -391,10 +388,7 @@ func TestServeAlone(t *testing.T) {
 
 // TestAlerts plays the alerts that packages hold.
 func TestAlerts(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("needs promtool (Debian: prometheus)")
-	}
+	promtool := require(t, "promtool", "prometheus")
 	if said, err := exec.Command(promtool, "test", "rules", packaging+"/prometheus/alerts_test.yml").CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, said)
 	}
