@@ -10,8 +10,8 @@ import (
 )
 
 // crowd are the clients that are connected, at most so many. Where one more comes, another one
-// is cut off: of the network that most are from, the one that has done nothing for longest. So
-// nobody keeps others out by connections that he holds open.
+// is cut off: of the network that most are from, the one that has been there for longest, whatever
+// it does. So nobody keeps others out by connections that he holds open, or keeps busy.
 type crowd struct {
 	most int
 
@@ -21,23 +21,25 @@ type crowd struct {
 
 type client struct {
 	network netip.Prefix
-	since   time.Time // it is in the state it is in
+	since   time.Time
 }
 
 // note is http.Server.ConnState.
 func (c *crowd) note(conn net.Conn, state http.ConnState) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
-	if state == http.StateClosed || state == http.StateHijacked {
+	switch state {
+	case http.StateClosed, http.StateHijacked:
 		delete(c.clients, conn)
-		return
-	}
-	if c.clients == nil {
-		c.clients = make(map[net.Conn]client)
-	}
-	c.clients[conn] = client{networkOf(conn.RemoteAddr().String()), time.Now()}
-	if len(c.clients) > c.most {
-		c.cutOff()
+	case http.StateNew:
+		if c.clients == nil {
+			c.clients = make(map[net.Conn]client)
+		}
+		c.clients[conn] = client{networkOf(conn.RemoteAddr().String()), time.Now()}
+		if len(c.clients) > c.most {
+			c.cutOff()
+		}
+	case http.StateActive, http.StateIdle:
 	}
 }
 

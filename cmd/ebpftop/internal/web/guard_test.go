@@ -222,6 +222,9 @@ func TestCrowdOfOneNetwork(t *testing.T) {
 	others := []*fakeConn{connect("[2001:db8:1::1]:1"), connect("192.0.2.1:1"), connect("127.0.0.1:1"), connect("[::ffff:192.0.2.2]:1")}
 	var first *fakeConn
 	for i := range 1000 {
+		if first != nil {
+			c.note(first, http.StateActive) // which is no reason to stay
+		}
 		conn := connect(fmt.Sprintf("[2001:db8::%x]:1", i))
 		if first == nil {
 			first = conn
@@ -239,6 +242,7 @@ func TestCrowdOfOneNetwork(t *testing.T) {
 	default:
 		t.Error("the first of many was not")
 	}
+	c.note(others[0], http.StateIdle)
 	if len(c.clients) != c.most {
 		t.Errorf("%d are connected", len(c.clients))
 	}
