@@ -455,3 +455,25 @@ func TestWrittenOnce(t *testing.T) {
 		e.take(s, nil, start)
 	}
 }
+
+// BenchmarkMetrics takes in a sample of ten thousand connections, and writes it for a scrape.
+func BenchmarkMetrics(b *testing.B) {
+	s := new(probes.Sample)
+	for n := range 10000 {
+		s.Connections = append(s.Connections, connection(n, &probes.Owner{Comm: fmt.Sprint("command", n%50)}, 1))
+	}
+	e := New(Build{}, 20)
+	b.Run("sample", func(b *testing.B) {
+		for b.Loop() {
+			e.take(s, nil, start)
+		}
+	})
+	for _, isPacked := range []bool{false, true} {
+		b.Run(fmt.Sprint("scrape, packed ", isPacked), func(b *testing.B) {
+			for b.Loop() {
+				clear(e.written)
+				e.Metrics(OpenMetrics, isPacked)
+			}
+		})
+	}
+}
