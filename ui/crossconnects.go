@@ -49,7 +49,7 @@ func (p *crossConnectsPane) Update(msg tea.Msg) tea.Cmd {
 	case snapshotMsg:
 		p.note(msg)
 		p.list.show(msg.PairRows, len(msg.PairRows))
-		p.hidden = len(msg.CrossConnects) - len(msg.PairRows)
+		p.hidden = msg.Pairs - len(msg.PairRows)
 	case tea.PasteMsg:
 		p.list.typed(msg)
 	case tea.KeyPressMsg:

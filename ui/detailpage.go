@@ -3,6 +3,7 @@ package ui
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -24,6 +25,7 @@ type detailPage struct {
 	subject snapshot.Subject
 	seen    *snapshot.Detail // when it was last found; nil: not yet
 	isGone  bool             // since then
+	isAhead bool             // it was not there yet at the moment that is shown
 	isTold  bool             // there was an answer
 
 	at       int // the link that is selected
@@ -93,6 +95,7 @@ func (d *detailPages) show(msg snapshotMsg) {
 	if msg.Detail.Found {
 		page.seen = msg.Detail
 	}
+	page.isAhead = page.isGone && page.seen != nil && page.seen.Time.After(msg.Detail.Time)
 }
 
 // press takes a key, and reports whether it was one for the page.
@@ -212,8 +215,11 @@ func (d *detailPages) View(a area) view {
 		page.links, page.lines = nil, 0
 		return v
 	}
-	if page.isGone {
-		v.Info = a.styleSet.Warn.Paint("gone, as last seen at " + page.seen.Time.In(d.teller.zone).Format("15:04:05"))
+	switch at := page.seen.Time.In(d.teller.zone).Format(time.TimeOnly); {
+	case page.isAhead:
+		v.Info = a.styleSet.Warn.Paint("not there then, as seen at " + at)
+	case page.isGone:
+		v.Info = a.styleSet.Warn.Paint("gone, as last seen at " + at)
 	}
 	entries := d.teller.entries(a, page.seen)
 	v.Lines = page.draw(a, entries)

@@ -213,7 +213,7 @@ func TestDetailKeys(t *testing.T) {
 	u.press("3", "\r")
 	u.waitForText("↑/↓ choose  enter open  esc back")
 	u.press(" ")
-	u.waitForText(" PAUSED ")
+	u.waitForText(" PAUSED, ")
 	u.press(" ", "?")
 	u.waitForText("next order of rows")
 	u.press("?")

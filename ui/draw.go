@@ -71,7 +71,7 @@ func (m *model) detailPane(w, h int) []string {
 }
 
 func (m *model) body(w, h int) []string {
-	places := arrange(w, h, m.focus, m.zoomed, len(m.shown.Interfaces), len(m.shown.CrossConnects))
+	places := arrange(w, h, m.focus, m.zoomed, len(m.shown.Interfaces), m.shown.Pairs)
 	drawn := make([][]string, len(places))
 	for i, p := range places {
 		a := area{

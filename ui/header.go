@@ -17,7 +17,6 @@ type header struct {
 	namespace             string // the network namespace, empty for that of the host
 	every                 time.Duration
 	zone                  *time.Location
-	paused                bool
 	narrowed              string // what all panes are narrowed to, "" for nothing
 }
 
@@ -47,8 +46,10 @@ func (h *header) line(s *styleSet, shown *snapshot.Snapshot, width int) string {
 	}
 	state := ""
 	switch n := shown.Lost.ConnectionEvents + shown.Lost.ExecEvents; {
-	case h.paused:
-		state = s.Paused.Paint(" PAUSED ")
+	case shown.Ago.IsPast && leftOut(&shown.Ago) != "":
+		state = s.Paused.Paint(" " + since(&shown.Ago) + ", in part ")
+	case shown.Ago.IsPast:
+		state = s.Paused.Paint(" " + since(&shown.Ago) + " ")
 	case shown.Ended:
 		state = s.Paused.Paint(" ENDED ")
 	case n > 0:
@@ -73,8 +74,8 @@ func (h *header) clock(s *styleSet, shown *snapshot.Snapshot) string {
 		out = s.Faint.Paint("totals since ") + shown.Since.In(h.zone).Format(time.TimeOnly) + "  " + out
 	}
 	switch {
-	case h.paused:
-		out = s.Paused.Paint(" PAUSED ") + "  " + out
+	case shown.Ago.IsPast:
+		out = s.Paused.Paint(" PAUSED, "+since(&shown.Ago)+" ") + "  " + out
 	case shown.Ended:
 		out = s.Paused.Paint(" ENDED ") + "  " + out
 	}
@@ -108,7 +109,11 @@ func (h *header) hooks(s *styleSet, shown *snapshot.Snapshot) string {
 	case execs == "":
 		execs = s.Warn.Paint("none")
 	}
-	line := h.narrowing(s) + s.Faint.Paint("hooks ") + packets + s.Faint.Paint("  exec ") + execs
+	line := h.narrowing(s)
+	if text := leftOut(&shown.Ago); text != "" {
+		line += s.Warn.Paint(text) + "  "
+	}
+	line += s.Faint.Paint("hooks ") + packets + s.Faint.Paint("  exec ") + execs
 	if shown.OwnersProblem != "" {
 		line += s.Faint.Paint("  owners ") + s.Warn.Paint("incomplete")
 	}

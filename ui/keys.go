@@ -8,6 +8,8 @@ type keyMap struct {
 	Up, Down, PageUp, PageDown  key.Binding
 	Home, End                   key.Binding
 	Zoom, Pause, Slower, Faster key.Binding
+	Earlier, Later              key.Binding // in time
+	MuchEarlier, MuchLater      key.Binding
 	Interval                    key.Binding // Slower and Faster, for the footer
 	Detail, Narrow              key.Binding
 	Sort, Reverse, Filter       key.Binding
@@ -49,6 +51,8 @@ func defaultKeyMap(ascii bool) keyMap {
 		End:       bind("end/G", "last", "end", "G"),
 		Zoom:      bind("z", "zoom", "z"),
 		Pause:     bind("space", "pause", "space"),
+		Earlier:   bind("[/]", "back in time", "["),
+		Later:     bind("]", "on to now", "]"),
 		Slower:    bind("+", "longer interval", "+", "="),
 		Faster:    bind("-", "shorter interval", "-", "_"),
 		Interval:  bind("+/-", "interval", "+", "-"),
@@ -76,6 +80,9 @@ func defaultKeyMap(ascii bool) keyMap {
 		FromStart: bind("X", "totals from the start", "X"),
 		Units:     bind("b", "bits, bytes", "b"),
 		CopyJSON:  bind("Y", "copy row as JSON", "Y"),
+
+		MuchEarlier: bind("{/}", "by a minute", "{"),
+		MuchLater:   bind("}", "on by a minute", "}"),
 
 		Interrupt: bind("ctrl+c", "quit", "ctrl+c"),
 		Stop:      bind("ctrl+z", "suspend", "ctrl+z"),
@@ -141,8 +148,10 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	// Open and Group are one key, and there is one line for them.
 	if !wide {
 		describe(&k.Open, "group/sums")
+		describe(&k.Earlier, "in time")
+		describe(&k.MuchEarlier, "minute")
 		return [][]key.Binding{
-			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval},
+			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval, k.Earlier, k.MuchEarlier},
 			{k.Next, k.Previous, k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Pause},
 			{k.Detail, k.Narrow, k.Fold, k.Open, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm},
 			{k.Save, k.CopyText, k.Units, k.Reset, k.Help, k.Quit},
@@ -168,7 +177,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	describe(&k.Undo, "undo the last change")
 	describe(&k.Confirm, "confirm a trial")
 	return [][]key.Binding{
-		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane, k.Save},
+		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane, k.Save, k.Earlier, k.MuchEarlier},
 		{k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Detail, k.Narrow, k.Fold, k.Open, k.Pause, k.CopyText, k.Reset},
 		{k.Slower, k.Faster, k.Units, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 	}

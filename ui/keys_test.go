@@ -124,7 +124,7 @@ func TestKeysPause(t *testing.T) {
 	u := start(t, 80, 24)
 	u.feed(livelySamples(3)...)
 	u.press(" ")
-	u.waitForText(" PAUSED ")
+	u.waitForText(" PAUSED, ")
 	for n := 3; n < 20; n++ {
 		u.source.Send(fake.Sample(n))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/latest"
 	"github.com/ebpftop/ebpftop/ui/snapshot"
+	"github.com/ebpftop/ebpftop/ui/snapshot/past"
 )
 
 // model is the root: it routes messages to the panes and joins what they
@@ -43,7 +44,8 @@ type model struct {
 	focus         int
 	zoomed        bool
 	help          helpScreen
-	resets, since int // as in snapshot.Query
+	resets, since int         // as in snapshot.Query
+	at            past.Moment // that is shown; the zero value is now
 }
 
 // newModel makes the screen. To add a pane: write it in a file of its own,
@@ -201,8 +203,7 @@ func (m *model) pressView(msg tea.KeyPressMsg) tea.Cmd {
 		return m.save()
 	case key.Matches(msg, k.CopyText, k.CopyJSON):
 		m.copyRow(key.Matches(msg, k.CopyJSON))
-	case key.Matches(msg, k.Pause):
-		m.header.paused = !m.header.paused
+	case m.travel(msg):
 	case key.Matches(msg, k.Slower):
 		return m.setInterval(slower(m.header.every))
 	case key.Matches(msg, k.Faster):
@@ -250,14 +251,17 @@ func (m *model) back() {
 		m.zoomed = false
 	case filtered >= 0:
 		m.panes[filtered].back()
-	default:
+	case !m.narrowed.isNone():
 		m.narrowed = narrowing{}
+	default:
+		m.at = past.Moment{}
 	}
 }
 
 // ask tells the presenter what to show, where that has changed.
 func (m *model) ask() {
-	q := snapshot.Query{Paused: m.header.paused, Since: m.since, Detail: m.details.subject()}
+	q := snapshot.Query{Moment: m.at.Number, Since: m.since, Detail: m.details.subject()}
+	m.dialogs.isPast = m.isPast()
 	m.narrowed.ask(&q)
 	for _, p := range m.panes {
 		p.ask(&q)
@@ -279,22 +283,22 @@ func (m *model) keysNow() []key.Binding {
 	case m.typing():
 		return m.panes[m.focus].Keys()
 	}
-	zoom, pause := k.Zoom, k.Pause
+	zoom := k.Zoom
 	if m.zoomed {
 		zoom.SetHelp(zoom.Help().Key, "unzoom")
 	}
-	if m.header.paused {
-		pause.SetHelp(pause.Help().Key, "resume")
+	travel, more := []key.Binding{k.Pause}, []key.Binding{k.Earlier, k.Interval, k.Save, k.CopyText, k.Units, k.Reset}
+	if m.isPast() {
+		travel, more = []key.Binding{named(k.Pause, "now"), named(k.Earlier, "in time")}, more[1:]
 	}
 	keys := m.keysHere()
 	if m.details.top() != nil {
-		return append(keys, k.Help, pause, k.Quit, k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
+		return slices.Concat(keys, []key.Binding{k.Help}, travel, []key.Binding{k.Quit}, more)
 	}
-	if slices.ContainsFunc(m.panes[:], pane.filtered) || !m.narrowed.isNone() {
+	if slices.ContainsFunc(m.panes[:], pane.filtered) || !m.narrowed.isNone() || m.isPast() {
 		keys = append(keys, k.Back)
 	}
-	keys = append(keys, k.Help, k.Next, zoom, pause, k.Quit)
-	keys = append(append(keys, m.dialogs.Keys()...), k.Interval, k.Save, k.CopyText, k.Units, k.Reset)
+	keys = slices.Concat(keys, []key.Binding{k.Help, k.Next, zoom}, travel, []key.Binding{k.Quit}, m.dialogs.Keys(), more)
 	if m.focus == interfacesAt {
 		keys = append(keys, m.interfaces.moreKeys()...)
 	}

@@ -22,6 +22,7 @@ type pairDialogs struct {
 	open       dialog // nil if none is open
 	undoable   bool   // this screen has made a change
 	trial      trial
+	isPast     bool // the screen shows the past, in which nothing can be changed
 }
 
 func newPairDialogs(keys keyMap, opts *Options) *pairDialogs {
@@ -101,6 +102,9 @@ func (d *pairDialogs) mayChange() bool {
 	switch {
 	case d.call != nil:
 		return false
+	case d.isPast:
+		d.notice = "this is the past: space goes to now, where pairs can be changed"
+		return false
 	case d.trial.running():
 		d.notice = "a trial is under way: c confirms it, u takes it back"
 		return false
@@ -111,6 +115,7 @@ func (d *pairDialogs) mayChange() bool {
 // mayChangePair is mayChange for a pair that there is.
 func (d *pairDialogs) mayChangePair(p *probes.CrossConnect) bool {
 	switch {
+	case d.isPast: // is said first
 	case p.Origin == probes.OriginOther:
 		d.notice = pairName(p) + " belongs to " + pairOrigin(p) + ": only that one can change it"
 		return false

@@ -76,17 +76,28 @@ func TestUndo(t *testing.T) {
 	f.asked(t, "undo", "undo")
 }
 
-// What is changed by hand is seen while the rest is paused.
-func TestPairsPaused(t *testing.T) {
-	u, f := startWithEditor(t, 80, 24, none)
-	u.press(" ")
-	u.waitForText(" PAUSED ")
-	u.wire("eth1", "eth2")
-	u.press(enter)
-	f.asked(t, "apply +eth1/eth2 auto auto wait=false keep=false trial=0s")
-	s := withPairs(lasting)
+// TestPairsOfThePast are as they were, and nothing is changed there; a trial, which is of now,
+// can be confirmed all the same.
+func TestPairsOfThePast(t *testing.T) {
+	u, f := startWithEditor(t, 80, 24, lasting)
+	u.press(" ", "5")
+	u.waitForText(" PAUSED, ")
+	for _, press := range []string{"a", "e", "d", "u"} {
+		u.press(press)
+		u.waitForText("this is the past: space goes to now, where pairs can be changed")
+		u.press("6", "5")
+		u.waitForNoText("this is the past")
+	}
+	f.asked(t)
+	s := withPairs(onTrial)
 	s.Time = s.Time.Add(time.Second)
 	u.source.Send(s)
+	u.waitForText("s left, c confirms, u takes back")
 	u.waitForText("eth3 <-> eth4")
-	u.waitForText("15:09:46")
+	u.press("c")
+	f.asked(t, "confirm")
+	u.press("[") // to what was before the first sample
+	u.waitForText("nothing is kept from before this")
+	u.press(" ", "u")
+	u.waitForText("The last change of cross-connects is taken back")
 }

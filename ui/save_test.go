@@ -33,7 +33,7 @@ func TestSave(t *testing.T) {
 	u.waitForText("not saved: there is no sample yet")
 	u.feed(livelySamples(9)...)
 	u.press(" ")
-	u.waitForText("space resume")
+	u.waitForText("space now")
 	screen := u.screen()
 	u.source.Send(fake.Sample(20)) // is not what is seen
 	u.press("w")

@@ -109,7 +109,7 @@ func (d *pairDialogs) undo() tea.Cmd {
 	if d.trial.running() {
 		return d.takeBack()
 	}
-	if d.call == nil {
+	if d.mayChange() {
 		d.ask("Undo?", []remark{{text: "The last change of cross-connects is taken back: the pairs before it come back. Undo again to redo."}},
 			answer{d.keys.Yes, d.takeBack})
 	}

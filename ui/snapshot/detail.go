@@ -86,8 +86,8 @@ func (p *Presenter) detail() *Detail {
 	case OfExec:
 		p.execDetail(d)
 	case OfPair:
-		if i := slices.IndexFunc(p.sample.CrossConnects, func(c probes.CrossConnect) bool { return PairKeyOf(&c) == d.Subject.Pair }); i >= 0 {
-			d.Found, d.Pair = true, &p.sample.CrossConnects[i]
+		if i := slices.IndexFunc(p.taken.Sample.CrossConnects, func(c probes.CrossConnect) bool { return PairKeyOf(&c) == d.Subject.Pair }); i >= 0 {
+			d.Found, d.Pair = true, &p.taken.Sample.CrossConnects[i]
 		}
 	}
 	return d
@@ -100,9 +100,9 @@ func (p *Presenter) connectionDetail(d *Detail) {
 		for i := range rows {
 			if hint(&rows[i]) == maybe && KeyOf(&rows[i]) == d.Subject.Connection {
 				own := []probes.Connection{rows[i]}
-				p.base.connectionsSince(own, "")
+				p.begun.connectionsSince(own, "")
 				d.Found, d.Connection = true, &own[0]
-				d.RX, d.TX = p.trails.values(d.Subject, p.history)
+				d.RX, d.TX = p.trails.values(d.Subject, p.history, p.taken.step())
 				return
 			}
 		}
@@ -120,10 +120,10 @@ func (p *Presenter) interfaceDetail(d *Detail) {
 	}
 	row := &rows[at]
 	d.Found, d.Interface = true, row
-	d.RX = known(p.history.values(seriesKey{row.Name, rxSeries}))
-	d.TX = known(p.history.values(seriesKey{row.Name, txSeries}))
+	d.RX = known(p.rates(row.Name, rxSeries))
+	d.TX = known(p.rates(row.Name, txSeries))
 	p.relate(d, func(c *probes.Connection) bool { return c.Passes(row.Name) })
-	for _, pair := range p.sample.CrossConnects {
+	for _, pair := range p.taken.Sample.CrossConnects {
 		if pair.A == row.Name || pair.B == row.Name {
 			d.Pairs = append(d.Pairs, pair)
 		}
@@ -136,7 +136,7 @@ func (p *Presenter) protocolDetail(d *Detail) {
 	if i := slices.IndexFunc(p.mixed.Rows, func(row Protocol) bool { return row.Name == name }); i >= 0 {
 		row := p.mixed.Rows[i]
 		d.Found, d.Protocol = true, &row
-		d.RX = known(p.history.values(seriesKey{d.Scope, name}))
+		d.RX = known(p.rates(d.Scope, name))
 		p.relate(d, func(c *probes.Connection) bool {
 			return c.Protocol == name && (d.Scope == "" || c.Passes(d.Scope))
 		})
@@ -144,14 +144,14 @@ func (p *Presenter) protocolDetail(d *Detail) {
 }
 
 func (p *Presenter) groupDetail(d *Detail) {
-	g, ok := p.ledger.group(d.Subject.By, d.Subject.Group, p.shown)
+	g, ok := p.sums().group(d.Subject.By, d.Subject.Group, p.shown)
 	if !ok {
 		return
 	}
-	d.Found, d.Group = true, &p.base.groupsSince([]Group{g})[0]
-	d.RX, d.TX = p.trails.values(d.Subject, p.history)
+	d.Found, d.Group = true, &p.begun.groupsSince([]Group{g})[0]
+	d.RX, d.TX = p.trails.values(d.Subject, p.history, p.taken.step())
 	p.relate(d, d.Subject.By.holds(d.Subject.Group))
-	events := p.log.latest()
+	events := p.executed()
 	for i := len(events) - 1; i >= 0; i-- {
 		if d.Group.executed(&events[i].Exec) {
 			if d.ExecsTotal++; len(d.Execs) < relatedMost {
@@ -182,7 +182,7 @@ func (g *Group) executed(e *probes.Exec) bool {
 func (by GroupBy) KnowsPrograms() bool { return by == ByOwner || by == ByUnit || by == ByContainer }
 
 func (p *Presenter) execDetail(d *Detail) {
-	events := p.log.latest()
+	events := p.executed()
 	at := slices.IndexFunc(events, func(e Exec) bool { return e.Number == d.Subject.Number })
 	if at < 0 {
 		return
@@ -232,7 +232,7 @@ func (p *Presenter) relate(d *Detail, belongs func(*probes.Connection) bool) {
 	for _, row := range rows[:min(len(rows), relatedMost)] {
 		d.Connections = append(d.Connections, conns[row])
 	}
-	p.base.connectionsSince(d.Connections, "")
+	p.begun.connectionsSince(d.Connections, "")
 }
 
 // known are values from the first one on that is known.

@@ -57,7 +57,7 @@ func TestTrailsBounded(t *testing.T) {
 	if len(kept.kept) != trailsMost {
 		t.Errorf("%d are kept, want %d", len(kept.kept), trailsMost)
 	}
-	if rx, _ := kept.values(of(0), h); kept.kept[trailsMost-1].subject != of(0) || len(rx) > 0 {
+	if rx, _ := kept.values(of(0), h, h.step); kept.kept[trailsMost-1].subject != of(0) || len(rx) > 0 {
 		t.Error("the one that was looked at all the time made room")
 	}
 }

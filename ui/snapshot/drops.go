@@ -17,10 +17,10 @@ func (p *Presenter) rankDrops(s *probes.Sample) probes.Drops {
 		row := &s.Drops.Rows[i]
 		rates[row.ID], rows[row.ID] = row.PerSecond, row
 	}
-	p.dropOrder.update(rates, s.Interval)
+	p.orders.drops.update(rates, s.Interval)
 	ranked := s.Drops
 	ranked.Rows = make([]probes.Drop, 0, len(rows))
-	for _, id := range p.dropOrder.order {
+	for _, id := range p.orders.drops.order {
 		ranked.Rows = append(ranked.Rows, *rows[id])
 	}
 	return ranked
@@ -28,7 +28,7 @@ func (p *Presenter) rankDrops(s *probes.Sample) probes.Drops {
 
 // dropped are the drops wanted.
 func (p *Presenter) dropped() Drops {
-	out := Drops{Drops: p.drops, History: p.history.values(seriesKey{"", dropSeries})}
+	out := Drops{Drops: p.drops, History: p.rates("", dropSeries)}
 	if p.query.Narrowable(OfDrop) {
 		out.Rows, out.Narrowed = p.narrowDrops(p.drops.Rows), p.query.narrowedTo()
 	}

@@ -22,8 +22,12 @@ type Exec struct {
 	probes.Exec
 }
 
-// execsKept is how many programs the list has at most.
-const execsKept = 1000
+const (
+	// execsKept is how many programs the list has at most.
+	execsKept = 1000
+	// execsRemembered is how many there are for lists of the past, too.
+	execsRemembered = 2 * execsKept
+)
 
 // execLog keeps the latest programs.
 type execLog struct {
@@ -37,16 +41,19 @@ func (l *execLog) add(events []probes.Exec) {
 		l.count++
 		l.events = append(l.events, Exec{Number: l.count, Exec: e})
 	}
-	if len(l.events) > 2*execsKept { // snapshots still hold the old array
-		l.events = append(make([]Exec, 0, 2*execsKept+1), l.latest()...)
+	if n := len(l.events); n > execsRemembered+execsKept/2 { // snapshots still hold the old array
+		l.events = append(make([]Exec, 0, execsRemembered+execsKept/2+1), l.events[n-execsRemembered:]...)
 	}
 }
 
-// latest are the programs to be shown. Nothing is ever written over them.
-func (l *execLog) latest() []Exec {
-	n := len(l.events)
+// until are the latest of the first so many programs, as far as they are remembered. Nothing is ever written over them.
+func (l *execLog) until(count uint64) []Exec {
+	n := max(0, len(l.events)-int(l.count-count))
 	return l.events[max(0, n-execsKept):n:n]
 }
+
+// executed are the programs up to what is shown.
+func (p *Presenter) executed() []Exec { return p.log.until(p.taken.Programs) }
 
 // execs are the programs wanted.
 func (p *Presenter) execs() Execs {
@@ -59,8 +66,8 @@ func (p *Presenter) execs() Execs {
 		Total:       x.Total,
 		Failed:      x.Failed,
 		PerSecond:   x.PerSecond,
-		Events:      p.narrowExecs(p.log.latest()),
-		History:     p.history.values(seriesKey{"", execSeries}),
+		Events:      p.narrowExecs(p.executed()),
+		History:     p.rates("", execSeries),
 	}
 	out.Listed = len(out.Events)
 	out.Events = execKind.filtered(out.Events, p.query.Execs.Filter)

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -227,6 +228,48 @@ func (l *Ledger) Take(s *probes.Sample) {
 			group.add(&s.Ended[i])
 			group.ConnectionsEnded++
 		}
+	}
+}
+
+// before returns a ledger as it was before some connections ended, which Take took. It is the
+// caller's own.
+func (l *Ledger) before(ended iter.Seq[[]probes.Connection]) *Ledger {
+	then := &Ledger{ended: make(map[GroupBy]map[GroupKey]*Group, len(l.ended))}
+	for by, groups := range l.ended {
+		then.ended[by] = make(map[GroupKey]*Group, len(groups))
+		for key, group := range groups {
+			sum := *group
+			then.ended[by][key] = &sum
+		}
+	}
+	for rows := range ended {
+		for by, groups := range then.ended {
+			for i := range rows {
+				takeBack(groups, by.keyOf(&rows[i]), &rows[i])
+			}
+		}
+	}
+	return then
+}
+
+// takeBack takes a connection out of the sum that has it.
+func takeBack(groups map[GroupKey]*Group, key GroupKey, c *probes.Connection) {
+	group := groups[key]
+	if group == nil {
+		key = restKey
+		if group = groups[key]; group == nil {
+			return
+		}
+	}
+	group.RXPackets -= c.RXPackets
+	group.RXBytes -= c.RXBytes
+	group.TXPackets -= c.TXPackets
+	group.TXBytes -= c.TXBytes
+	if c.Quality != nil {
+		group.Retransmits -= uint64(c.Retransmits)
+	}
+	if group.ConnectionsEnded--; group.ConnectionsEnded == 0 {
+		delete(groups, key)
 	}
 }
 

@@ -16,19 +16,19 @@ func TestHistory(t *testing.T) {
 	}
 	h.advance(time.Second)
 	h.add(key, 400, time.Second)
-	got := h.values(key)
+	got := h.values(key, h.step)
 	// A sample ends in the step its time is in: the first step has one second.
 	if len(got) != 3 || got[0] != 100 || got[1] != 100 || got[2] != 250 {
 		t.Errorf("got %v", got)
 	}
-	if v := h.values(seriesKey{"", "none"}); len(v) != 3 || v[2] != 0 {
+	if v := h.values(seriesKey{"", "none"}, h.step); len(v) != 3 || v[2] != 0 {
 		t.Errorf("nothing seen: %v", v)
 	}
-	for range 3 * HistoryLength {
+	for range 2 * historyKept {
 		h.advance(time.Second)
 	}
-	if len(h.series) != 0 || len(h.values(key)) != HistoryLength {
-		t.Errorf("%d series, %d values", len(h.series), len(h.values(key)))
+	if len(h.series) != 0 || len(h.values(key, h.step)) != HistoryLength {
+		t.Errorf("%d series, %d values", len(h.series), len(h.values(key, h.step)))
 	}
 	h.advance(time.Hour)
 	h.add(key, 1, time.Hour)
@@ -60,7 +60,7 @@ func TestHistoryFull(t *testing.T) {
 		{seriesKey{"", "udp"}, []float64{-1, 0, 1}},
 		{seriesKey{"veth999", "tcp"}, []float64{-1, -1, -1}},
 	} {
-		if got := h.values(c.key); !slices.Equal(got, c.want) {
+		if got := h.values(c.key, h.step); !slices.Equal(got, c.want) {
 			t.Errorf("%q: got %v, want %v", c.key, got, c.want)
 		}
 	}

@@ -234,10 +234,10 @@ func TestFoldWhilePaused(t *testing.T) {
 	p := NewPresenter(nil)
 	s := probes.Sample{Interfaces: hypervisor()}
 	p.Take(&s)
-	p.Ask(Query{Paused: true})
+	p.Ask(Query{Moment: 1})
 	p.Publish()
 	<-p.Snapshots
-	p.Ask(Query{Paused: true, Folding: &Folding{}})
+	p.Ask(Query{Moment: 1, Folding: &Folding{}})
 	p.Publish()
 	if got := inWords((<-p.Snapshots).InterfaceRows.Rows); len(got) != 4 || got[1] != "br0+" {
 		t.Errorf("%q", got)

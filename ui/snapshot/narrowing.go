@@ -88,7 +88,7 @@ func (p *Presenter) narrowExecs(events []Exec) []Exec {
 	if !p.query.Narrowable(OfExec) {
 		return events
 	}
-	g, ok := p.ledger.group(p.query.Narrow.By, p.query.Narrow.Group, p.shown)
+	g, ok := p.sums().group(p.query.Narrow.By, p.query.Narrow.Group, p.shown)
 	var out []Exec
 	for i := range events {
 		if ok && g.executed(&events[i].Exec) || g.By == ByCommand && events[i].Comm == g.Key {
@@ -134,10 +134,10 @@ func (by GroupBy) hasDropped(key GroupKey, packet *probes.DroppedPacket) bool {
 // mix is the protocols that are narrowed to. Those of a group are what its connections carry.
 func (p *Presenter) mix() Protocols {
 	if p.query.Narrow.By == ByNothing {
-		return p.mixer.mix(p.shown, p.query.Scope)
+		return p.orders.mixer.mix(p.shown, p.query.Scope)
 	}
-	if p.query.Narrow != p.mixer.narrow {
-		p.mixer = mixer{narrow: p.query.Narrow}
+	if p.query.Narrow != p.orders.mixer.narrow {
+		p.orders.mixer = mixer{narrow: p.query.Narrow}
 	}
 	rows := make(map[string]*Protocol)
 	out, holds := Protocols{OfConnections: true}, p.query.Narrow.By.holds(p.query.Narrow.Group)
@@ -155,7 +155,7 @@ func (p *Presenter) mix() Protocols {
 		row.Packets, row.Bytes = row.Packets+c.RXPackets+c.TXPackets, row.Bytes+c.RXBytes+c.TXBytes
 		out.RXBPS, out.TXBPS = out.RXBPS+c.RXBPS, out.TXBPS+c.TXBPS
 	}
-	p.mixer.arrange(&out, rows, p.shown.Interval)
+	p.orders.mixer.arrange(&out, rows, p.shown.Interval)
 	return out
 }
 
@@ -163,9 +163,9 @@ func (p *Presenter) mix() Protocols {
 func (p *Presenter) remembered() Protocols {
 	out := p.mixed
 	if out.OfConnections {
-		out.RX, out.TX = p.trails.values(p.query.Narrow, p.history)
+		out.RX, out.TX = p.trails.values(p.query.Narrow, p.history, p.taken.step())
 	} else {
-		out = out.remember(p.history)
+		out = out.remember(p.rates)
 	}
 	out.Narrowed = p.query.narrowedTo()
 	out.Total = len(out.Rows)

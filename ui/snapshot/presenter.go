@@ -7,6 +7,7 @@ import (
 
 	"github.com/ebpftop/ebpftop/probes"
 	"github.com/ebpftop/ebpftop/probes/latest"
+	"github.com/ebpftop/ebpftop/ui/snapshot/past"
 )
 
 // gap bounds the snapshots of a source that delivers faster than people read,
@@ -22,28 +23,37 @@ type Presenter struct {
 
 	source    probes.Source
 	query     Query
-	sample    *probes.Sample // the last one that came
-	taken     *probes.Sample // the one on the screen: an older one while paused
-	shown     *probes.Sample // that one, with totals since base
-	base      baseline
-	mixed     Protocols   // of shown, without history
-	self      probes.Self // of shown, smoothed
-	snapshot  Snapshot    // the last one built
-	stale     bool        // snapshot is not of shown
+	now       instant        // the last sample that came
+	taken     instant        // the one on the screen: an older one while that shows the past
+	shown     *probes.Sample // of taken, with totals since begun
+	base      baseline       // that was asked for
+	begun     baseline       // base, unless taken is older
+	mixed     Protocols      // of shown, without history
+	self      probes.Self    // of shown, smoothed
+	snapshot  Snapshot       // the last one built
+	stale     bool           // snapshot is not of shown
 	history   *history
-	mixer     mixer
-	busiest   steadyOrder[probes.InterfaceKey] // interfaces by bit/s, groups by that of all in them
-	folded    bool                             // whether busiest is of groups
-	ranked    []*probes.Interface              // of shown
-	busy      busyConnections                  // of those that are shown
-	dropOrder steadyOrder[uint64]              // rows by their rates
-	drops     probes.Drops                     // of shown, ranked
+	past      *past.Past
+	orders    orders              // of taken
+	live      orders              // of now, while taken is recalled
+	ranked    []*probes.Interface // of shown
+	drops     probes.Drops        // of shown, ranked
 	log       execLog
-	ledger    *Ledger
+	ledger    *Ledger // of now
+	then      *Ledger // of taken, nil if that is now
+	sumsLater bool    // then has connections that ended later
 	trails    trails
-	frozen    map[GroupBy][]Group // nil unless paused
 	ended     bool
 	built     time.Time
+}
+
+// orders are those of rows, which consecutive samples make: rows that jump cannot be read.
+type orders struct {
+	mixer      mixer
+	interfaces steadyOrder[probes.InterfaceKey] // by bit/s, groups by that of all in them
+	folded     bool                             // whether interfaces is of groups
+	busy       busyConnections                  // of those that are shown
+	drops      steadyOrder[uint64]              // rows by their rates
 }
 
 // NewPresenter makes the presenter of a source.
@@ -53,6 +63,7 @@ func NewPresenter(source probes.Source) *Presenter {
 		Queries:   latest.NewBox[Query](),
 		source:    source,
 		history:   newHistory(),
+		past:      past.New(past.Room),
 		ledger:    NewLedger(Groupings...),
 	}
 }
@@ -92,26 +103,33 @@ func (p *Presenter) Run(ctx context.Context) error {
 	}
 }
 
-// Take remembers a sample: what must not be lost is kept even while paused.
+// Take remembers a sample: counting goes on while the screen shows the past.
 func (p *Presenter) Take(s *probes.Sample) {
-	p.sample = s
 	p.log.add(s.Execs.Events)
 	p.ledger.Take(s)
 	p.record(s)
-	if !p.query.Paused || p.shown == nil {
+	p.keep()
+	p.now = instant{Kept: past.Kept{
+		Moment: past.Moment{Number: p.now.Number + 1, At: p.history.past}, Sample: s, Programs: p.log.count,
+	}}
+	p.past.End(p.now.Number, s.Ended)
+	if p.query.Moment == 0 || p.shown == nil {
 		p.absorb()
 	}
 }
 
 // absorb derives what depends on consecutive samples from the latest one.
 func (p *Presenter) absorb() {
-	p.taken = p.sample
+	p.taken = p.now
 	p.derive()
 }
 
-// derive is absorb for the sample that is shown already.
+// derive is absorb for the sample that is taken already.
 func (p *Presenter) derive() {
-	p.shown, p.stale = p.base.since(p.taken), true
+	if p.begun = p.base; p.base.number > p.taken.Number {
+		p.begun = baseline{}
+	}
+	p.shown, p.stale = p.begun.since(p.taken.Sample), true
 	p.mixed = p.mix()
 	p.ranked = p.rank(p.shown)
 	p.drops = p.rankDrops(p.shown)
@@ -128,16 +146,16 @@ func (p *Presenter) rank(s *probes.Sample) []*probes.Interface {
 		rows[row.Key()] = row
 		ranked = append(ranked, row)
 	}
-	if p.query.IsFolded() != p.folded {
-		p.busiest, p.folded = steadyOrder[probes.InterfaceKey]{}, p.query.IsFolded()
+	if p.query.IsFolded() != p.orders.folded {
+		p.orders.interfaces, p.orders.folded = steadyOrder[probes.InterfaceKey]{}, p.query.IsFolded()
 	}
 	rates := make(map[probes.InterfaceKey]float64, len(rows))
 	for t, i := newTree(ranked), 0; i < len(ranked); i++ {
-		rates[ranked[i].Key()] = t.rank(ranked[i], p.folded)
+		rates[ranked[i].Key()] = t.rank(ranked[i], p.orders.folded)
 	}
-	p.busiest.update(rates, s.Interval)
+	p.orders.interfaces.update(rates, s.Interval)
 	ranked = ranked[:0]
-	for _, key := range p.busiest.order {
+	for _, key := range p.orders.interfaces.order {
 		ranked = append(ranked, rows[key])
 	}
 	return ranked
@@ -147,7 +165,7 @@ func (p *Presenter) rank(s *probes.Sample) []*probes.Interface {
 // ticks, and a number that jumps makes a quiet screen be drawn for its sake.
 func (p *Presenter) smooth(s *probes.Sample) {
 	keep := math.Exp(-s.Interval.Seconds() / 5)
-	if p.self.RSS == 0 {
+	if p.self.RSS == 0 || p.taken.isRecalled {
 		keep = 0
 	}
 	p.self = probes.Self{CPU: keep*p.self.CPU + (1-keep)*s.Self.CPU, RSS: s.Self.RSS}
@@ -188,20 +206,20 @@ func (p *Presenter) Ask(q Query) {
 	if p.shown == nil {
 		return
 	}
-	if q.Paused != old.Paused {
-		if p.frozen = nil; q.Paused {
-			p.freeze()
-		}
+	if q.Moment != old.Moment {
+		p.turn(q.Moment)
 	}
 	if q.Since != old.Since {
 		p.begin(q.Since)
 	}
-	if !q.Paused && p.taken != p.sample {
-		p.absorb()
-		return
-	}
 	if q.Scope != old.Scope || q.Narrow != old.Narrow {
 		p.mixed = p.mix()
+	}
+	if q.IsFolded() != old.IsFolded() {
+		p.ranked = p.rank(p.shown)
+	}
+	if p.stale { // all is built anew
+		return
 	}
 	if !q.sameOthers(old) {
 		p.snapshot.Protocols = p.remembered()
@@ -212,9 +230,6 @@ func (p *Presenter) Ask(q Query) {
 	if !q.sameConnections(p.snapshot.Connections.Query) {
 		p.snapshot.Connections = p.connections(0)
 		p.snapshot.Groups = p.groups()
-	}
-	if q.IsFolded() != old.IsFolded() {
-		p.ranked = p.rank(p.shown)
 	}
 	if q.Detail != old.Detail || q.Since != old.Since || q.Scope != old.Scope {
 		p.snapshot.Detail = p.detail()
@@ -231,8 +246,8 @@ func (p *Presenter) interfaces() Interfaces {
 
 // connections are those wanted, interval after the sample of the last time.
 func (p *Presenter) connections(interval time.Duration) Connections {
-	out := selectConnections(p.shown, p.query, &p.busy, interval)
-	p.base.connectionsSince(out.Rows, p.query.Scope)
+	out := selectConnections(p.shown, p.query, &p.orders.busy, interval)
+	p.begun.connectionsSince(out.Rows, p.query.Scope)
 	return out
 }
 
@@ -240,44 +255,36 @@ func (p *Presenter) connections(interval time.Duration) Connections {
 func (p *Presenter) begin(since int) {
 	p.base = baseline{}
 	if since > 0 {
-		groups := p.frozen
-		if groups == nil {
-			groups = p.allGroups()
-		}
-		p.base = newBaseline(p.taken, groups)
+		p.base = newBaseline(&p.taken, p.allGroups())
 	}
 	p.derive()
 }
 
-// freeze keeps the sums as they are now, of all groupings, for as long as the screen is paused:
-// what ends meanwhile is still listed there.
-func (p *Presenter) freeze() {
-	p.frozen = p.allGroups()
+// rates are a line of history up to what is shown.
+func (p *Presenter) rates(iface, name string) []float64 {
+	return p.history.values(seriesKey{iface, name}, p.taken.step())
 }
 
 func (p *Presenter) allGroups() map[GroupBy][]Group {
 	groups := make(map[GroupBy][]Group)
 	for _, by := range Groupings {
-		groups[by] = p.ledger.Groups(by, p.shown)
+		groups[by] = p.sums().Groups(by, p.shown)
 	}
 	return groups
 }
 
 // groups are the sums that are wanted.
 func (p *Presenter) groups() []Group {
-	switch {
-	case p.query.By == ByNothing:
+	if p.query.By == ByNothing {
 		return nil
-	case p.frozen != nil:
-		return groupKind.filtered(p.base.groupsSince(p.frozen[p.query.By]), p.query.Groups.Filter)
 	}
-	return groupKind.filtered(p.base.groupsSince(p.ledger.Groups(p.query.By, p.shown)), p.query.Groups.Filter)
+	return groupKind.filtered(p.begun.groupsSince(p.sums().Groups(p.query.By, p.shown)), p.query.Groups.Filter)
 }
 
-// Publish hands over a snapshot, of the latest sample unless paused.
+// Publish hands over a snapshot, of the moment that the query wants.
 func (p *Presenter) Publish() {
 	p.built = time.Now()
-	if p.sample == nil {
+	if p.now.Sample == nil {
 		if p.ended {
 			p.Snapshots.Put(&Snapshot{Ended: true})
 		}
@@ -286,14 +293,10 @@ func (p *Presenter) Publish() {
 	if p.stale {
 		p.build()
 	}
-	p.snapshot.CrossConnects, p.snapshot.LinksProblem = p.sample.CrossConnects, p.sample.LinksProblem
-	p.snapshot.PairRows = p.narrowPairs(p.sample.CrossConnects)
-	p.snapshot.OthersUnknown, p.snapshot.InspectorNews = p.sample.OthersUnknown, p.sample.InspectorNews
-	p.snapshot.KeptUnknown = p.sample.KeptUnknown
-	p.snapshot.PairsTime = p.sample.Time
-	if p.query.Detail.Kind == OfPair { // also while paused
-		p.snapshot.Detail = p.detail()
-	}
+	p.snapshot.Pairs = len(p.taken.Sample.CrossConnects)
+	p.snapshot.PairRows = p.narrowPairs(p.taken.Sample.CrossConnects)
+	p.snapshot.CrossConnects, p.snapshot.PairsTime = p.now.Sample.CrossConnects, p.now.Sample.Time
+	p.snapshot.Moments, p.snapshot.Ago = p.past.Moments(), p.ago()
 	p.snapshot.Ended = p.ended
 	out := p.snapshot
 	p.Snapshots.Put(&out)
@@ -304,8 +307,9 @@ func (p *Presenter) build() {
 	s := p.shown
 	p.stale = false
 	p.snapshot = Snapshot{
-		Sample:        p.taken,
-		Since:         p.base.time(),
+		Sample:        p.taken.Sample,
+		Moment:        p.taken.Moment,
+		Since:         p.begun.time(),
 		Time:          s.Time,
 		Hooks:         countHooks(s.Interfaces, s.Attaching),
 		Attaching:     s.Attaching,
@@ -317,6 +321,10 @@ func (p *Presenter) build() {
 		InterfaceRows: p.interfaces(),
 		Execs:         p.execs(),
 		OwnersProblem: s.OwnersProblem,
+		LinksProblem:  s.LinksProblem,
+		OthersUnknown: s.OthersUnknown,
+		KeptUnknown:   s.KeptUnknown,
+		InspectorNews: s.InspectorNews,
 		Drops:         p.dropped(),
 		Lost:          s.Lost,
 		Self:          p.self,

@@ -90,12 +90,11 @@ func (m *mixer) arrange(out *Protocols, rows map[string]*Protocol, interval time
 }
 
 // remember returns p with the history of its rows.
-func (p Protocols) remember(h *history) Protocols {
-	p.RX = h.values(seriesKey{p.Scope, rxSeries})
-	p.TX = h.values(seriesKey{p.Scope, txSeries})
+func (p Protocols) remember(rates func(iface, name string) []float64) Protocols {
+	p.RX, p.TX = rates(p.Scope, rxSeries), rates(p.Scope, txSeries)
 	p.Rows = slices.Clone(p.Rows)
 	for i := range p.Rows {
-		p.Rows[i].History = h.values(seriesKey{p.Scope, p.Rows[i].Name})
+		p.Rows[i].History = rates(p.Scope, p.Rows[i].Name)
 	}
 	return p
 }

@@ -3,7 +3,7 @@ package snapshot
 // Query is what the panes want to see. The presenter answers each with a
 // snapshot.
 type Query struct {
-	Paused      bool
+	Moment      uint64  // the sample that is wanted, by its number; 0: the latest one
 	Since       int     // how often totals were begun anew; 0: they are from the start on
 	Scope       string  // what is of this interface only
 	Narrow      Subject // what is of this group only; Scope is "" then
@@ -25,7 +25,7 @@ type Query struct {
 // sameConnections reports whether rows chosen for o serve q as well. Where the cursor
 // is matters only at the next sample.
 func (q Query) sameConnections(o Query) bool {
-	return q.Paused == o.Paused && q.Scope == o.Scope && q.Narrow == o.Narrow && q.Connections == o.Connections &&
+	return q.Moment == o.Moment && q.Scope == o.Scope && q.Narrow == o.Narrow && q.Connections == o.Connections &&
 		q.By == o.By && q.Groups == o.Groups && q.Need <= o.Need
 }
 

@@ -10,6 +10,7 @@ import (
 // is the start: all is shown.
 type baseline struct {
 	sample     *probes.Sample // nil: the start
+	number     uint64         // of the sample
 	interfaces map[probes.InterfaceKey]*probes.Interface
 	protocols  map[protocolKey]*probes.Protocol
 	drops      map[uint64]uint64
@@ -32,9 +33,11 @@ func keyOfProtocol(p *probes.Protocol) protocolKey {
 }
 
 // newBaseline takes the counts of a sample, and of the groups as they are then.
-func newBaseline(s *probes.Sample, groups map[GroupBy][]Group) baseline {
+func newBaseline(at *instant, groups map[GroupBy][]Group) baseline {
+	s := at.Sample
 	b := baseline{
 		sample:     s,
+		number:     at.Number,
 		interfaces: make(map[probes.InterfaceKey]*probes.Interface, len(s.Interfaces)),
 		protocols:  make(map[protocolKey]*probes.Protocol, len(s.Protocols)),
 		drops:      make(map[uint64]uint64, len(s.Drops.Rows)),

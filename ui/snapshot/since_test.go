@@ -52,11 +52,11 @@ func TestTotalsSince(t *testing.T) {
 	expect(0)
 	p.Take(countedBy(7))
 	expect(2)
-	q.Paused, q.Since = true, 2
+	q.Moment, q.Since = p.now.Number, 2
 	p.Ask(q)
 	p.Take(countedBy(9))
 	expect(0) // what is seen is from now on
-	q.Paused = false
+	q.Moment = 0
 	p.Ask(q)
 	expect(2)
 	p.Take(countedBy(1)) // everything was made anew

@@ -6,12 +6,16 @@ import (
 	"time"
 
 	"github.com/ebpftop/ebpftop/probes"
+	"github.com/ebpftop/ebpftop/ui/snapshot/past"
 )
 
 // Snapshot is all that one refresh shows. Once handed over it is never changed.
 type Snapshot struct {
-	Sample     *probes.Sample // of which all but the pairs are
+	Sample     *probes.Sample // of which all is but the pairs of now
 	Time       time.Time
+	Moment     past.Moment   // of the sample
+	Moments    []past.Moment // that one can go back to, the oldest first
+	Ago        Ago
 	Since      time.Time // from when on totals are, zero for the start
 	Hooks      []HookCount
 	Attaching  probes.Progress
@@ -27,14 +31,15 @@ type Snapshot struct {
 	OwnersProblem string
 	Execs         Execs
 	Drops         Drops
-	// What follows is of the sample taken at PairsTime, the latest one even
-	// while paused: what is changed by hand has to be seen.
-	CrossConnects []probes.CrossConnect
-	PairRows      []probes.CrossConnect // of these, those to show
+	Pairs         int                   // there are
+	PairRows      []probes.CrossConnect // those of them to show
 	LinksProblem  string
 	OthersUnknown string
 	KeptUnknown   bool
 	InspectorNews string
+	// CrossConnects are the pairs of the sample taken at PairsTime, always the latest one: what
+	// is changed by hand, or on trial, is changed now.
+	CrossConnects []probes.CrossConnect
 	PairsTime     time.Time
 
 	Lost  probes.Lost

@@ -89,15 +89,16 @@ func (t *trails) record(s *probes.Sample, h *history) {
 	}
 }
 
-// values are the history of a subject in both directions, from where it was first looked at.
-func (t *trails) values(subject Subject, h *history) (rx, tx []float64) {
+// values are the history of a subject in both directions up to a step, from where it was first
+// looked at.
+func (t *trails) values(subject Subject, h *history, last int64) (rx, tx []float64) {
 	at := slices.IndexFunc(t.kept, func(old trail) bool { return old.subject == subject })
 	if at < 0 {
 		return nil, nil
 	}
-	steps := h.step - t.kept[at].first + 1
+	steps := last - t.kept[at].first + 1
 	since := func(direction probes.Direction) []float64 {
-		values := h.values(t.kept[at].key(direction))
+		values := h.values(t.kept[at].key(direction), last)
 		return known(values[max(0, len(values)-int(max(0, steps))):])
 	}
 	return since(probes.RX), since(probes.TX)
