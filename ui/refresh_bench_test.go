@@ -127,7 +127,7 @@ func (c crowd) String() string {
 // TestRefreshAllocates for what is seen, and not for every row that is merely
 // there, but for the place of each in the order.
 func TestRefreshAllocates(t *testing.T) {
-	const most, mostPerRow = 6000, 28 // bytes: its number, its rates, and a share of what is kept of the past
+	const most, mostPerRow = 6000, 26 // bytes: its number, its rates, and a share of what is kept of the past
 	few, many := crowd{connections: 1000, interfaces: 4}, crowd{connections: 65_536, interfaces: 4}
 	refresh := func(c crowd) (allocations float64, bytes int64) {
 		o := newOffscreen(false)

@@ -39,30 +39,37 @@ func (p *Presenter) keep() {
 		return
 	}
 	k, s := p.now.Kept, *p.now.Sample
-	s.Connections, s.Passages = busiestOf(s.Connections), busiestOf(s.Passages)
+	s.Connections, s.Passages = p.keptConnections.of(s.Connections), p.keptPassages.of(s.Passages)
 	s.Ended, s.Execs.Events = nil, nil
 	k.LeftOut = len(p.now.Sample.Connections) - len(s.Connections)
 	k.Sample = &s
 	p.past.Add(k)
 }
 
-// busiestOf are as many rows as are kept.
-func busiestOf(conns []probes.Connection) []probes.Connection {
+// busiestRows picks the rows that are kept. It takes turns with the memory for them, because
+// those of the moment before are still compared with.
+type busiestRows struct {
+	numbers   []int32
+	now, last []probes.Connection
+}
+
+// of are as many rows as are kept, until of is called once more after the next time.
+func (b *busiestRows) of(conns []probes.Connection) []probes.Connection {
 	if len(conns) <= mostKept {
 		return conns
 	}
-	rows := make([]int32, len(conns))
-	for i := range rows {
-		rows[i] = int32(i)
+	b.numbers = slices.Grow(b.numbers[:0], len(conns))[:len(conns)]
+	for i := range b.numbers {
+		b.numbers[i] = int32(i)
 	}
 	r := ranking{conns: conns}
-	rows = r.first(rows, mostKept)
+	rows := r.first(b.numbers, mostKept)
 	slices.Sort(rows) // so that they are found again where they were
-	out := make([]probes.Connection, len(rows))
-	for i, row := range rows {
-		out[i] = conns[row]
+	b.now, b.last = b.last[:0], b.now
+	for _, row := range rows {
+		b.now = append(b.now, conns[row])
 	}
-	return out
+	return b.now
 }
 
 // turn shows another moment: the sample with that number or what is kept next to it, 0 for the

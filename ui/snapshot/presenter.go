@@ -21,30 +21,32 @@ type Presenter struct {
 	Snapshots latest.Box[*Snapshot]
 	Queries   latest.Box[Query]
 
-	source    probes.Source
-	query     Query
-	now       instant        // the last sample that came
-	taken     instant        // the one on the screen: an older one while that shows the past
-	shown     *probes.Sample // of taken, with totals since begun
-	base      baseline       // that was asked for
-	begun     baseline       // base, unless taken is older
-	mixed     Protocols      // of shown, without history
-	self      probes.Self    // of shown, smoothed
-	snapshot  Snapshot       // the last one built
-	stale     bool           // snapshot is not of shown
-	history   *history
-	past      *past.Past
-	orders    orders              // of taken
-	live      orders              // of now, while taken is recalled
-	ranked    []*probes.Interface // of shown
-	drops     probes.Drops        // of shown, ranked
-	log       execLog
-	ledger    *Ledger // of now
-	then      *Ledger // of taken, nil if that is now
-	sumsLater bool    // then has connections that ended later
-	trails    trails
-	ended     bool
-	built     time.Time
+	source   probes.Source
+	query    Query
+	now      instant        // the last sample that came
+	taken    instant        // the one on the screen: an older one while that shows the past
+	shown    *probes.Sample // of taken, with totals since begun
+	base     baseline       // that was asked for
+	begun    baseline       // base, unless taken is older
+	mixed    Protocols      // of shown, without history
+	self     probes.Self    // of shown, smoothed
+	snapshot Snapshot       // the last one built
+	stale    bool           // snapshot is not of shown
+	history  *history
+	past     *past.Past
+	// What is kept of each moment, of many.
+	keptConnections, keptPassages busiestRows
+	orders                        orders              // of taken
+	live                          orders              // of now, while taken is recalled
+	ranked                        []*probes.Interface // of shown
+	drops                         probes.Drops        // of shown, ranked
+	log                           execLog
+	ledger                        *Ledger // of now
+	then                          *Ledger // of taken, nil if that is now
+	sumsLater                     bool    // then has connections that ended later
+	trails                        trails
+	ended                         bool
+	built                         time.Time
 }
 
 // orders are those of rows, which consecutive samples make: rows that jump cannot be read.

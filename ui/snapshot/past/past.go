@@ -14,8 +14,9 @@ import (
 const (
 	// Reach is how far back moments are kept, where there is room.
 	Reach = 10 * time.Minute
-	// Room bounds the memory that they take, in bytes.
-	Room = 32 << 20
+	// Room bounds the memory that they take, in bytes. What else it takes to keep and to recall
+	// them is half as much again.
+	Room = 20 << 20
 	// chainLength is how many moments are kept by what differs from the one before. The first
 	// of them is kept as a whole, and is all that remains of them where there is little room.
 	chainLength = 15
@@ -50,7 +51,8 @@ type chain struct {
 	*words
 	links []link
 	ended []ended
-	bytes int // of all streams
+	bytes int   // of all streams
+	arena arena // that streams are in, once the chain is complete
 }
 
 // link is a moment, by what differs from the one before; the first one from nothing.
@@ -76,6 +78,7 @@ func (p *Past) Add(k Kept) {
 	if at == nil || len(at.links) == chainLength {
 		if at != nil {
 			at.numberOf, at.ownerAt = nil, nil
+			at.settle()
 		}
 		at = &chain{words: newWords()}
 		p.chains, p.last = append(p.chains, at), &probes.Sample{}
@@ -86,6 +89,23 @@ func (p *Past) Add(k Kept) {
 	at.links = append(at.links, link{k, stream})
 	p.last = sample
 	p.forget(k.At)
+}
+
+// settle moves all streams together.
+func (ch *chain) settle() {
+	var streams []*[]byte
+	for i := range ch.links {
+		streams = append(streams, &ch.links[i].stream)
+	}
+	for i := range ch.ended {
+		if ch.ended[i].stream != nil {
+			streams = append(streams, &ch.ended[i].stream)
+		}
+	}
+	if all := hold(streams); all != nil {
+		ch.arena.free()
+		ch.arena = all
+	}
 }
 
 func (p *Past) current() *chain {
@@ -140,7 +160,7 @@ func (ch *chain) size() int {
 // oldest ones first, and then these.
 func (p *Past) forget(now time.Duration) {
 	for len(p.chains) > 1 && p.chains[0].links[len(p.chains[0].links)-1].At < now-Reach {
-		p.chains = slices.Delete(p.chains, 0, 1)
+		p.dropOldest()
 	}
 	size := 0
 	for _, ch := range p.chains {
@@ -150,14 +170,22 @@ func (p *Past) forget(now time.Duration) {
 		if size <= p.room {
 			return
 		}
+		if len(ch.links) == 1 {
+			continue
+		}
 		before := ch.size()
 		ch.thin()
 		size -= before - ch.size()
 	}
 	for len(p.chains) > 1 && size > p.room {
 		size -= p.chains[0].size()
-		p.chains = slices.Delete(p.chains, 0, 1)
+		p.dropOldest()
 	}
+}
+
+func (p *Past) dropOldest() {
+	p.chains[0].arena.free()
+	p.chains = slices.Delete(p.chains, 0, 1)
 }
 
 // thin leaves the first moment.
@@ -166,6 +194,7 @@ func (ch *chain) thin() {
 		ch.bytes -= len(ch.links[1+i].stream)
 	}
 	ch.links = slices.Clone(ch.links[:1])
+	ch.settle()
 }
 
 // Moments are those kept, the oldest first. The list never changes.

@@ -37,8 +37,8 @@ func (f filler) address() netip.Addr {
 }
 
 func (f filler) fill(v reflect.Value) {
-	if make := filled[v.Type()]; make != nil {
-		v.Set(reflect.ValueOf(make(f)))
+	if value := filled[v.Type()]; value != nil {
+		v.Set(reflect.ValueOf(value(f)))
 		return
 	}
 	switch v.Kind() {
