@@ -14,6 +14,7 @@ import (
 // field is one line of the form, and what helps to fill it.
 type field interface {
 	press(tea.Msg)
+	click(x int) // on the line
 	// leave says why the field cannot be left as it is.
 	leave() string
 	line(s *styleSet, focused bool, width int) string

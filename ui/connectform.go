@@ -22,7 +22,8 @@ type connectForm struct {
 	keep       *choice[bool]
 	trial      *choice[time.Duration]
 	focus      int
-	review     *review // nil in the first step
+	review     *review                          // nil in the first step
+	drawn      struct{ first, rows, below int } // the fields in sight, and the line below which their help is
 }
 
 // connect opens the form for a new pair.
@@ -194,6 +195,7 @@ func (f *connectForm) View(a area) view {
 	// Where not all have room, those around the one in focus, and a line below.
 	rows := min(len(fields), max(1, a.Height-1))
 	first := min(max(0, f.focus-rows/2), len(fields)-rows)
+	f.drawn.first, f.drawn.rows = first, rows
 	for i := first; i < first+rows; i++ {
 		fd := fields[i]
 		ink := s.Faint
@@ -207,6 +209,7 @@ func (f *connectForm) View(a area) view {
 		v.Lines = append(v.Lines, f.summary(a)...)
 	}
 	rest := max(1, a.Height-len(v.Lines))
+	f.drawn.below = len(v.Lines)
 	below := fields[f.focus].below(area{Width: a.Width, Height: rest, Focused: true, styleSet: s})
 	below = below[:min(len(below), rest)]
 	// The box keeps its size, whatever the list has.

@@ -132,13 +132,13 @@ func (p *connectionsPane) columns(width int) []column[probes.Connection] {
 		{title: "owner", width: owner, grow: 4, limit: 40, cell: who},
 		{title: "local", width: local, grow: 6, limit: most(p.wide.local), cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Local) }},
 		{title: "remote", width: remote, grow: 8, limit: most(p.wide.remote), cell: func(at slot, c *probes.Connection) cell { return endpoint(at, c.Remote) }},
-		{title: "rx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.RXBPS })},
-		{title: "tx", width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.TXBPS })},
-		{title: "rtt", width: 5, right: true, drop: 5, cell: roundTrip},
+		{title: "rx", order: snapshot.Orders[snapshot.Busiest], width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.RXBPS })},
+		{title: "tx", order: snapshot.Orders[snapshot.Busiest], width: 8, right: true, isRate: true, cell: rates(func(c *probes.Connection) float64 { return c.TXBPS })},
+		{title: "rtt", order: snapshot.Orders[snapshot.Slowest], width: 5, right: true, drop: 5, cell: roundTrip},
 		{title: "retrans", width: 7, right: true, drop: 7, cell: retransmits},
 		{title: "rx B", width: 6, right: true, drop: 8, cell: amounts(func(c *probes.Connection) uint64 { return c.RXBytes })},
 		{title: "tx B", width: 6, right: true, drop: 8, cell: amounts(func(c *probes.Connection) uint64 { return c.TXBytes })},
-		{title: "age", width: 3, right: true, drop: 7, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
+		{title: "age", order: snapshot.Orders[snapshot.Newest], width: 3, right: true, drop: 7, cell: faint(func(c *probes.Connection) string { return age(p.now.Sub(c.FirstSeen)) })},
 		{title: "idle", width: 4, right: true, drop: 5, cell: p.idle},
 		{title: "state", width: 11, drop: 6, cell: state},
 		{title: "interface", width: 9, grow: 2, limit: min(max(15, p.wide.path), 40), drop: 7, cell: path},
@@ -300,4 +300,11 @@ func (p *connectionsPane) Selected() *snapshot.Detail {
 
 func (p *connectionsPane) filtered() bool {
 	return p.list.filtered() || p.by != snapshot.ByNothing
+}
+
+func (p *connectionsPane) rows() clickable {
+	if p.by != snapshot.ByNothing {
+		return &p.sums
+	}
+	return &p.list
 }

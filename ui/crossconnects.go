@@ -253,3 +253,5 @@ func (p *crossConnectsPane) back() bool { return p.list.back() }
 
 // ask puts what this pane wants to see into q.
 func (p *crossConnectsPane) ask(q *snapshot.Query) { q.Pairs = p.list.wish() }
+
+func (p *crossConnectsPane) rows() clickable { return &p.list }

@@ -13,6 +13,9 @@ type dialog interface {
 	Refresh()
 	View(a area) view
 	Keys() []key.Binding
+	// Click takes a click on a cell inside the border, Wheel so many lines of the wheel.
+	Click(x, y int, isDouble bool) tea.Cmd
+	Wheel(lines int)
 }
 
 // dialogWidth is the width of a dialog on a wide screen, in cells. Longer lines read badly.
@@ -25,7 +28,8 @@ func (d *pairDialogs) placeDialog(s *styleSet, body []string, width int) []strin
 		return overlay(body, said, 0, len(body)-len(said), width)
 	}
 	box := d.box(s, min(width, dialogWidth), len(body))
-	return overlay(body, box, (width-dialogWidth)/2, (len(body)-len(box))/2, width)
+	d.at = place{x: max(0, (width-dialogWidth)/2), y: max(0, (len(body)-len(box))/2)}
+	return overlay(body, box, d.at.x, d.at.y, width)
 }
 
 // box is the dialog in its border. The last line is for what there is to say.

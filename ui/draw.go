@@ -27,7 +27,7 @@ func (m *model) lines() []string {
 		m.header.narrowed = m.narrowed.subject.String()
 	}
 	out := m.header.lines(&m.styles, &m.shown, w)
-	if w < headWidth || h < headHeight {
+	if m.headLines() < headerLines {
 		out = []string{m.header.line(&m.styles, &m.shown, w)}
 	}
 	body := h - len(out) - footerLines
@@ -70,8 +70,21 @@ func (m *model) detailPane(w, h int) []string {
 	return bordered(m.details.View(a), a, w, h)
 }
 
+// headLines is how many lines the header has.
+func (m *model) headLines() int {
+	if m.width < headWidth || m.height < headHeight {
+		return 1
+	}
+	return headerLines
+}
+
+// places are where panes are in a body of w by h cells.
+func (m *model) places(w, h int) []place {
+	return arrange(w, h, m.focus, m.zoomed, len(m.shown.Interfaces), m.shown.Pairs)
+}
+
 func (m *model) body(w, h int) []string {
-	places := arrange(w, h, m.focus, m.zoomed, len(m.shown.Interfaces), m.shown.Pairs)
+	places := m.places(w, h)
 	drawn := make([][]string, len(places))
 	for i, p := range places {
 		a := area{

@@ -191,3 +191,5 @@ func (p *dropsPane) back() bool { return p.list.back() }
 
 // ask puts what this pane wants to see into q.
 func (p *dropsPane) ask(q *snapshot.Query) { q.Drops = p.list.wish() }
+
+func (p *dropsPane) rows() clickable { return &p.list }

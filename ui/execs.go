@@ -181,3 +181,5 @@ func (p *execsPane) back() bool { return p.list.back() }
 
 // ask puts what this pane wants to see into q.
 func (p *execsPane) ask(q *snapshot.Query) { q.Execs = p.list.wish() }
+
+func (p *execsPane) rows() clickable { return &p.list }

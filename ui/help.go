@@ -20,10 +20,13 @@ func footer(s *styleSet, banner string, keys []key.Binding, width int) string {
 	return fitPainted(" "+banner+m.ShortHelpView(keys), width)
 }
 
+// helpGap is between two keys on a line.
+const helpGap = "  "
+
 // helpModel is the help of bubbles in our styles.
 func helpModel(s *styleSet) help.Model {
 	m := help.New()
-	m.ShortSeparator, m.FullSeparator, m.Ellipsis = "  ", "   ", s.glyphs.Ellipsis
+	m.ShortSeparator, m.FullSeparator, m.Ellipsis = helpGap, "   ", s.glyphs.Ellipsis
 	m.Styles = s.Help
 	return m
 }

@@ -270,3 +270,5 @@ func (p *interfacesPane) Selected() *snapshot.Detail {
 }
 
 func (p *interfacesPane) filtered() bool { return p.list.filtered() }
+
+func (p *interfacesPane) rows() clickable { return &p.list }

@@ -21,6 +21,7 @@ type keyMap struct {
 	Back, Help, CloseHelp, Quit key.Binding
 	Save, CopyText, CopyJSON    key.Binding
 	Units, Reset, FromStart     key.Binding
+	Mouse                       key.Binding
 	Interrupt, Stop, Redraw     key.Binding // also while text is typed
 
 	Connect, Disconnect, Edit key.Binding // cross-connects
@@ -78,6 +79,7 @@ func defaultKeyMap(ascii bool) keyMap {
 		CopyText:  bind("y/Y", "copy row/as JSON", "y"),
 		Reset:     bind("x/X", "reset totals/undo", "x"),
 		FromStart: bind("X", "totals from the start", "X"),
+		Mouse:     bind("m", "mouse on/off", "m"),
 		Units:     bind("b", "bits, bytes", "b"),
 		CopyJSON:  bind("Y", "copy row as JSON", "Y"),
 
@@ -154,7 +156,7 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 			{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Pane, k.Interval, k.Earlier, k.MuchEarlier},
 			{k.Next, k.Previous, k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Pause},
 			{k.Detail, k.Narrow, k.Fold, k.Open, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm},
-			{k.Save, k.CopyText, k.Units, k.Reset, k.Help, k.Quit},
+			{k.Save, k.CopyText, k.Units, k.Mouse, k.Reset, k.Help, k.Quit},
 		}
 	}
 	describe(&k.Next, "next pane")
@@ -179,6 +181,6 @@ func (k keyMap) groups(wide bool) [][]key.Binding {
 	return [][]key.Binding{
 		{k.Up, k.Down, k.PageUp, k.PageDown, k.Home, k.End, k.Next, k.Previous, k.Pane, k.Save, k.Earlier, k.MuchEarlier},
 		{k.Zoom, k.Back, k.Sort, k.Reverse, k.Filter, k.Detail, k.Narrow, k.Fold, k.Open, k.Pause, k.CopyText, k.Reset},
-		{k.Slower, k.Faster, k.Units, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
+		{k.Slower, k.Faster, k.Units, k.Mouse, k.Connect, k.Edit, k.Disconnect, k.Undo, k.Confirm, k.Help, k.Quit},
 	}
 }

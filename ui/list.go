@@ -31,6 +31,7 @@ type list[K comparable, R any] struct {
 	total  int // rows there are; a long table brings only some
 	fresh  bool
 	cursor cursor[K]
+	drawn  drawn[K]
 	by     snapshot.Rows // without the filter
 }
 
@@ -243,14 +244,18 @@ func (l *list[K, R]) top() { l.cursor = cursor[K]{page: l.cursor.page} }
 func (l *list[K, R]) lines(a area, columns []column[R], above, below []string) []string {
 	t := newTable(a.styleSet, a.Width, columns)
 	out := above
+	l.drawn = drawn[K]{heading: -1, rows: l.drawn.rows[:0]}
 	if a.Height >= l.headingFrom {
+		l.drawn.heading, l.drawn.titles = len(out), t.titles()
 		out = append(out, t.heading())
 	}
+	l.drawn.first = len(out)
 	end := a.Height - len(below)
 	from, to := l.cursor.window(end-len(out), l.total)
 	// Rows not here yet come with the next snapshot, in an instant.
 	for i := from; i < min(to, len(l.rows)); i++ {
 		out = append(out, t.row(l.at(i), a.Width, a.Focused && i == l.cursor.index))
+		l.drawn.rows = append(l.drawn.rows, l.key(l.at(i)))
 	}
 	if len(below) > 0 {
 		for len(out) < end {

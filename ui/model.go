@@ -34,7 +34,8 @@ type model struct {
 	tty       tty // nil without a terminal
 	keep      keeper
 	clipboard func(text string) // nil without a terminal
-	redraw    func()            // has the next frame drawn as a whole; nil without a terminal
+	mouse     mouse
+	redraw    func() // has the next frame drawn as a whole; nil without a terminal
 
 	stopWarning string
 	isStopDue   bool // the process is to be stopped after the change that is under way
@@ -71,6 +72,7 @@ func newModel(styles styleSet, keys keyMap, opts *Options, source probes.Source,
 		speed:       &speed{source: source},
 		done:        done,
 		stopWarning: opts.StopWarning,
+		mouse:       mouse{isOn: opts.Mouse},
 		help:        helpScreen{keys: keys, search: newInput(opts.ASCII)},
 	}
 	execs, drops := newExecsPane(keys, opts.Location, opts.ASCII), newDropsPane(keys, opts.Location, opts.ASCII)
@@ -126,6 +128,10 @@ func (m *model) Update(msg tea.Msg) (cmd tea.Cmd) {
 	case tea.KeyPressMsg:
 		m.dialogs.notice, m.dialogs.news = "", ""
 		cmd = m.press(msg)
+	case tea.MouseClickMsg:
+		cmd = m.click(msg.Mouse())
+	case tea.MouseWheelMsg:
+		m.wheel(msg.Mouse())
 	case savedMsg:
 		m.saved(msg)
 	case stopMsg:
@@ -199,6 +205,8 @@ func (m *model) pressView(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Units):
 		m.styles.units = m.styles.units.next()
 		m.dialogs.news = "units: " + string(m.styles.units)
+	case key.Matches(msg, k.Mouse):
+		m.dialogs.news = m.mouse.toggle()
 	case key.Matches(msg, k.Save):
 		return m.save()
 	case key.Matches(msg, k.CopyText, k.CopyJSON):
@@ -287,11 +295,14 @@ func (m *model) keysNow() []key.Binding {
 	if m.zoomed {
 		zoom.SetHelp(zoom.Help().Key, "unzoom")
 	}
-	travel, more := []key.Binding{k.Pause}, []key.Binding{k.Earlier, k.Interval, k.Save, k.CopyText, k.Units, k.Reset}
+	travel, more := []key.Binding{k.Pause}, []key.Binding{k.Earlier, k.Interval, k.Save, k.CopyText, k.Units, k.Mouse, k.Reset}
 	if m.isPast() {
 		travel, more = []key.Binding{named(k.Pause, "now"), named(k.Earlier, "in time")}, more[1:]
 	}
 	keys := m.keysHere()
+	if m.isPast() { // the way back is said first
+		keys, travel = append(travel, keys...), nil
+	}
 	if m.details.top() != nil {
 		return slices.Concat(keys, []key.Binding{k.Help}, travel, []key.Binding{k.Quit}, more)
 	}

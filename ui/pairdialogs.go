@@ -20,6 +20,7 @@ type pairDialogs struct {
 	pairs      []probes.CrossConnect
 	interfaces []probes.Interface
 	open       dialog // nil if none is open
+	at         place  // where it was drawn last
 	undoable   bool   // this screen has made a change
 	trial      trial
 	isPast     bool // the screen shows the past, in which nothing can be changed

@@ -31,6 +31,8 @@ type pane interface {
 	Subject() snapshot.Subject
 	// Selected is what is selected as far as the row tells, nil if none is.
 	Selected() *snapshot.Detail
+	// rows are those that can be clicked.
+	rows() clickable
 	// Keys are those the pane answers to, for the footer.
 	Keys() []key.Binding
 }

@@ -176,3 +176,5 @@ func (p *protocolsPane) back() bool { return p.list.back() }
 
 // ask puts what this pane wants to see into q.
 func (p *protocolsPane) ask(q *snapshot.Query) { q.Protocols = p.list.wish() }
+
+func (p *protocolsPane) rows() clickable { return &p.list }

@@ -7,12 +7,13 @@ import (
 
 // question is a dialog of a few lines that one key answers.
 type question struct {
-	title   string
-	lines   []remark
-	answers []answer
-	stay    key.Binding
-	close   func()
-	isLeave bool // asks how to leave the program
+	title     string
+	lines     []remark
+	answers   []answer
+	stay      key.Binding
+	close     func()
+	answersAt int  // the line that has them, as drawn last
+	isLeave   bool // asks how to leave the program
 }
 
 // answer pairs a key with what it does.
@@ -62,7 +63,9 @@ func (q *question) Keys() []key.Binding {
 }
 
 func (q *question) View(a area) view {
-	lines := append(remarks(a, q.lines), "", " "+helpModel(a.styleSet).ShortHelpView(q.Keys()))
+	said := remarks(a, q.lines)
+	q.answersAt = len(said) + 1
+	lines := append(said, "", " "+helpModel(a.styleSet).ShortHelpView(q.Keys()))
 	return view{Title: a.styleSet.Escape(q.title), Lines: lines}
 }
 

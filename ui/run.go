@@ -34,6 +34,8 @@ type Options struct {
 	Theme Theme
 	// Units are what rates and amounts are shown in at the start. Empty is UnitsBits.
 	Units Units
+	// Mouse has the mouse used at the start.
+	Mouse bool
 	// Location is the zone times are shown in. Nil is time.Local.
 	Location *time.Location
 	// Pairs changes cross-connects while Run runs. Run does not wait for its calls to

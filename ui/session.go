@@ -70,11 +70,19 @@ func newSession(ctx context.Context, source probes.Source, opts *Options, styles
 	s.model.tty = s.terminal
 	s.model.redraw = s.screen.Forget
 	s.model.clipboard = s.screen.Copy
+	s.model.mouse.set = s.setMouse
+	s.setMouse(opts.Mouse)
 	return s, nil
 }
 
 // send hands a message to the model. It does not wait for a program that has ended.
 func (s *session) send(msg tea.Msg) { s.program.Send(msg) }
+
+// setMouse has the terminal report the mouse, or not any more.
+func (s *session) setMouse(on bool) {
+	s.terminal.SetMouse(on)
+	s.screen.SetMouse(on)
+}
 
 // options of the Bubble Tea program. Signals are the caller's, through ctx, and
 // the terminal is ours: the program reads nothing, and draws nothing, as seldom

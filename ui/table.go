@@ -12,7 +12,8 @@ type column[R any] struct {
 	right bool // numbers
 	// isRate adds the unit of rates to the title.
 	isRate bool
-	drop   int // where room is short the highest go first, 0 never
+	order  string // that it sorts by; "": one that is called like the title
+	drop   int    // where room is short the highest go first, 0 never
 }
 
 // slot is where a cell is drawn.

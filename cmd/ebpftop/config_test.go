@@ -25,7 +25,7 @@ type etc struct {
 const (
 	systemSettings = "/etc/ebpftop/config.yaml"
 	settingsUser   = 12345
-	settingsCount  = 16 // that there are
+	settingsCount  = 17 // that there are
 )
 
 // inEtc runs a test where /etc is its own.

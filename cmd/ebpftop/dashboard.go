@@ -55,6 +55,7 @@ func runDashboard(ctx context.Context, watch *watchFlags, opts live.Options, b *
 		Color:       color,
 		Theme:       ui.Theme(watch.theme),
 		Units:       ui.Units(watch.units),
+		Mouse:       watch.mouse,
 	})
 }
 

@@ -38,6 +38,7 @@ type screen struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	errOut bytes.Buffer
+	mouse  mouseMode
 	exited chan struct{} // with err
 	err    error
 	looks  int // at a terminal that a shell has
@@ -45,11 +46,11 @@ type screen struct {
 
 func openScreen(t *testing.T, in *lab.Namespace, cmd *exec.Cmd) *screen {
 	t.Helper()
-	terminal, err := emulated.Open(screenWidth, screenHeight, nil)
-	if err != nil {
+	s := &screen{t: t, cmd: cmd, exited: make(chan struct{})}
+	var err error
+	if s.Terminal, err = emulated.Open(screenWidth, screenHeight, s.mouse.follow); err != nil {
 		t.Fatal(err)
 	}
-	s := &screen{Terminal: terminal, t: t, cmd: cmd, exited: make(chan struct{})}
 	s.Attach(cmd)
 	cmd.Stderr = &s.errOut
 	if err := in.Start(cmd); err != nil {

@@ -47,6 +47,7 @@ type watchFlags struct {
 	ascii          string
 	units          string
 	theme          string
+	mouse          bool
 
 	set    *pflag.FlagSet // these flags, which settings may set
 	config string
@@ -92,7 +93,8 @@ func (w *watchFlags) define(interval time.Duration) {
 	flags.Lookup("ascii").NoOptDefVal = "true"
 	flags.StringVar(&w.units, "units", string(ui.UnitsBits), "show `UNITS`: bits, bytes, bits-iec or bytes-iec")
 	flags.StringVar(&w.theme, "theme", string(ui.ThemeTerminal), "colours by `THEME`: terminal, dark, light, high-contrast or mono")
-	for _, name := range []string{"color", "ascii", "units", "theme"} {
+	flags.BoolVar(&w.mouse, "mouse", true, "use the mouse: with shift, the terminal selects text")
+	for _, name := range []string{"color", "ascii", "units", "theme", "mouse"} {
 		flags.Lookup(name).Hidden = true
 	}
 }

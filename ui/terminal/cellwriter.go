@@ -17,6 +17,7 @@ type cellWriter struct {
 	x, y    int
 	lost    bool // x and y are not known
 	style   uv.Style
+	modes   string // that the terminal has to be in
 }
 
 // clear makes the terminal blank.
@@ -146,7 +147,7 @@ func (w *cellWriter) overwrite(y int, line uv.Line) {
 // style, the character set, the scrolling region and the modes.
 func (w *cellWriter) regain() {
 	w.style = uv.Style{}
-	w.out.WriteString(ansi.ResetStyle + "\x0f\x1b(B\x1b[r" + screenModes)
+	w.out.WriteString(ansi.ResetStyle + "\x0f\x1b(B\x1b[r" + w.modes)
 	w.lost = true
 }
 

@@ -40,13 +40,15 @@ type cancelReader interface {
 func (t *Terminal) Keys() <-chan uv.Event { return t.keys.events }
 
 // listen begins to read, if it does not yet.
-func (k *keyReader) listen(input io.Reader, terminal string) (err error) {
+func (k *keyReader) listen(input io.Reader, terminal string) error {
 	if k.reader != nil {
 		return nil
 	}
-	if k.reader, err = uv.NewCancelReader(input); err != nil {
+	cancelable, err := uv.NewCancelReader(input)
+	if err != nil {
 		return err
 	}
+	k.reader = &reportReader{cancelReader: cancelable}
 	reader := uv.NewTerminalReader(k.reader, terminal)
 	reader.EscTimeout = escapeTime
 	ctx, cancel := context.WithCancel(context.Background())

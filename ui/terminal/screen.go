@@ -34,6 +34,7 @@ type Screen struct {
 	heal    time.Duration
 	frames  latest.Box[Frame]
 	copied  latest.Box[string]
+	mouse   latest.Box[bool]
 	unknown atomic.Bool // what is shown cannot be relied on, as after a resize
 	atOnce  atomic.Bool // the terminal can take a frame before it shows it
 
@@ -45,7 +46,7 @@ type Screen struct {
 
 // NewScreen makes a screen. What the terminal shows is not known yet.
 func NewScreen(output io.Writer, profile colorprofile.Profile) *Screen {
-	return &Screen{output: output, heal: healEvery, frames: latest.NewBox[Frame](), copied: latest.NewBox[string](), writer: cellWriter{profile: profile}}
+	return &Screen{output: output, heal: healEvery, frames: latest.NewBox[Frame](), copied: latest.NewBox[string](), mouse: latest.NewBox[bool](), writer: cellWriter{profile: profile, modes: screenModes}}
 }
 
 // Show leaves a frame to be drawn. It does not wait for that.
@@ -54,6 +55,9 @@ func (s *Screen) Show(f Frame) { s.frames.Put(f) }
 // Copy leaves a text for the terminal to put into the clipboard (OSC 52). It does not wait for
 // that, and a terminal says nothing to it.
 func (s *Screen) Copy(text string) { s.copied.Put(text) }
+
+// SetMouse has the terminal report the mouse, or not any more. It does not wait for that.
+func (s *Screen) SetMouse(on bool) { s.mouse.Put(on) }
 
 // Forget makes the next frame be drawn as a whole.
 func (s *Screen) Forget() { s.unknown.Store(true) }
@@ -71,6 +75,12 @@ func (s *Screen) Run(over <-chan struct{}) {
 			s.draw(f)
 		case text := <-s.copied:
 			_, _ = io.WriteString(s.output, ansi.SetSystemClipboard(text)) // as in flush
+		case on := <-s.mouse:
+			mode := mouseOff
+			if s.writer.modes = screenModes + mouseMode(on); on {
+				mode = mouseOn
+			}
+			_, _ = io.WriteString(s.output, mode)
 		case <-heal.C:
 			s.repaint()
 		case <-over:

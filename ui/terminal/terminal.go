@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	uv "github.com/charmbracelet/ultraviolet"
 	"github.com/charmbracelet/x/ansi"
@@ -28,7 +29,7 @@ var (
 const (
 	enterScreen = ansi.SetModeAltScreenSaveCursor + screenModes
 	screenModes = ansi.ResetModeTextCursorEnable + ansi.ResetModeAutoWrap + ansi.SetModeBracketedPaste
-	leaveScreen = ansi.ResetStyle + ansi.EraseEntireScreen + ansi.CursorHomePosition +
+	leaveScreen = mouseOff + ansi.ResetStyle + ansi.EraseEntireScreen + ansi.CursorHomePosition +
 		ansi.ResetModeBracketedPaste + ansi.SetModeAutoWrap +
 		ansi.ResetModeAltScreenSaveCursor + ansi.SetModeTextCursorEnable
 )
@@ -54,6 +55,8 @@ type Terminal struct {
 	question question
 	remote   bool
 	keys     keyReader
+
+	mouse atomic.Bool // is wanted
 
 	mu     sync.Mutex // held while the terminal is written to
 	isOurs bool       // ready for a screen
@@ -159,7 +162,7 @@ func (t *Terminal) Enter() error {
 	if err := t.keys.listen(t.Input, t.environ.get("TERM")); err != nil {
 		return err
 	}
-	return t.write(enterScreen + t.question.ask(t))
+	return t.write(enterScreen + mouseMode(t.mouse.Load()) + t.question.ask(t))
 }
 
 // Leave makes the terminal what it was, if it is ours.

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/ebpftop/ebpftop/probes/lab/labtest"
+)
+
+// mouseMode follows whether a terminal is to report the mouse.
+type mouseMode struct {
+	mu   sync.Mutex
+	tail string // of the output, a sequence may be torn
+	isOn bool
+}
+
+func (m *mouseMode) follow(output []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text := m.tail + string(output)
+	if on, off := strings.LastIndex(text, "\x1b[?1000h"), strings.LastIndex(text, "\x1b[?1000l"); on != off {
+		m.isOn = on > off
+	}
+	m.tail = text[max(0, len(text)-len("\x1b[?1000h")+1):]
+}
+
+func (s *screen) awaitMouse(on bool) {
+	s.t.Helper()
+	s.awaitText(fmt.Sprint("the mouse reported: ", on), func(string) bool {
+		s.mouse.mu.Lock()
+		defer s.mouse.mu.Unlock()
+		return s.mouse.isOn == on
+	})
+}
+
+// TestMouse has it reported while the screen is there, and not one moment longer, however that
+// ends or is left.
+func TestMouse(t *testing.T) {
+	labtest.RequireRoot(t)
+	s := openShell(t, labtest.Namespace(t), jobShells[0]...)
+	start := func(args string) {
+		t.Helper()
+		s.press("clear; \"$SELF\" --interval 100ms " + args + "\r")
+		s.await("the screen", "hooks", "q quit")
+	}
+	start("")
+	s.awaitMouse(true)
+	x, y := s.find("Protocols")
+	s.press(fmt.Sprintf("\x1b[<0;%d;%dM\x1b[<0;%d;%dm", x+1, y+1, x+1, y+1))
+	s.await("the focus", "━ Protocols")
+	s.press("\x1a")
+	s.await("the prompt", "ebpftop: stopped", prompt)
+	s.awaitMouse(false)
+	s.awaitCooked()
+	s.press("fg\r")
+	s.await("the screen", "hooks", "q quit")
+	s.awaitMouse(true)
+	s.press("m")
+	s.await("what m did", "mouse off: the terminal selects text")
+	s.awaitMouse(false)
+	s.press("\x1a")
+	s.await("the prompt", "ebpftop: stopped", prompt)
+	s.press("fg\r")
+	s.await("the screen", "hooks", "q quit")
+	s.awaitTick()
+	s.awaitMouse(false) // as it was
+	s.press("m")
+	s.awaitMouse(true)
+	s.press("q")
+	s.await("the prompt", prompt)
+	s.awaitMouse(false)
+	for _, signal := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGTERM, syscall.SIGHUP} {
+		start("")
+		s.awaitMouse(true)
+		if err := syscall.Kill(s.job(), signal); err != nil {
+			t.Fatal(err)
+		}
+		s.awaitMouse(false)
+		s.await("the prompt", prompt)
+		s.awaitCooked()
+	}
+	start("--mouse=false")
+	s.awaitTick()
+	s.awaitMouse(false)
+	s.press("q")
+	s.await("the prompt", prompt)
+}
+
+// find is where a text is on the screen.
+func (s *screen) find(words string) (x, y int) {
+	s.t.Helper()
+	for y, line := range strings.Split(s.Text(), "\n") {
+		if before, _, found := strings.Cut(line, words); found {
+			return ansi.StringWidth(before), y
+		}
+	}
+	s.t.Fatalf("%s is not on the screen:\n%s", words, s.Text())
+	return 0, 0
+}
