@@ -96,8 +96,9 @@ func TestPairsOfThePast(t *testing.T) {
 	u.waitForText("eth3 <-> eth4")
 	u.press("c")
 	f.asked(t, "confirm")
-	u.press("[") // to what was before the first sample
+	u.waitForNoText("c confirms") // while that is under way, nothing else is begun
+	u.press("[")                  // to what was before the first sample
 	u.waitForText("nothing is kept from before this")
-	u.press(" ", "u")
-	u.waitForText("The last change of cross-connects is taken back")
+	u.press(" ")
+	u.waitForNoText("PAUSED")
 }
