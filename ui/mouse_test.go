@@ -7,9 +7,9 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"github.com/ebpftop/ebpftop/ui/internal/fake"
+	"github.com/ebpftop/ebpftop/ui/terminal/emulated"
 )
 
 func withMouse(o *Options) { o.Mouse = true }
@@ -18,24 +18,9 @@ func withMouse(o *Options) { o.Mouse = true }
 func (u *terminalUnderTest) clickOn(text string, into int) {
 	u.t.Helper()
 	u.waitForText(text)
-	x, y := u.find(text)
-	u.press(clickAt(x+into, y))
+	x, y, _ := u.Find(text)
+	u.press(emulated.Click(x+into, y))
 }
-
-// find is where a text is on the screen.
-func (u *terminalUnderTest) find(text string) (x, y int) {
-	u.t.Helper()
-	for y, line := range strings.Split(u.screen(), "\n") {
-		if before, _, ok := strings.Cut(line, text); ok {
-			return ansi.StringWidth(before), y
-		}
-	}
-	u.t.Fatalf("%s is not on the screen:\n%s", text, u.screen())
-	return 0, 0
-}
-
-// clickAt is what a terminal sends for a click on a cell, and for its end.
-func clickAt(x, y int) string { return fmt.Sprintf("\x1b[<0;%d;%dM\x1b[<0;%d;%dm", x+1, y+1, x+1, y+1) }
 
 func wheelAt(x, y int, down bool) string {
 	button := 64
@@ -88,7 +73,8 @@ func TestMouseSort(t *testing.T) {
 func TestMouseWheel(t *testing.T) {
 	u := start(t, 80, 24, withMouse)
 	u.feed(livelySamples(9)...)
-	x, y := u.find("Connections")
+	u.waitForText("Connections")
+	x, y, _ := u.Find("Connections")
 	u.press(wheelAt(x, y+2, true), wheelAt(x, y+2, true))
 	u.waitForFocus("Interfaces")
 	u.press("3")
@@ -172,7 +158,7 @@ func TestMouseKey(t *testing.T) {
 
 // TestMouseTorn: no part of a report is a key, however late the rest comes.
 func TestMouseTorn(t *testing.T) {
-	report := clickAt(3, 20)
+	report := emulated.Click(3, 20)
 	for at := 1; at < len(report)/2; at++ {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			t.Parallel()

@@ -7,9 +7,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"github.com/ebpftop/ebpftop/probes/lab/labtest"
+	"github.com/ebpftop/ebpftop/ui/terminal/emulated"
 )
 
 // mouseMode follows whether a terminal is to report the mouse.
@@ -50,8 +49,11 @@ func TestMouse(t *testing.T) {
 	}
 	start("")
 	s.awaitMouse(true)
-	x, y := s.find("Protocols")
-	s.press(fmt.Sprintf("\x1b[<0;%d;%dM\x1b[<0;%d;%dm", x+1, y+1, x+1, y+1))
+	x, y, ok := s.Find("Protocols")
+	if !ok {
+		t.Fatalf("no such pane:\n%s", s.Text())
+	}
+	s.press(emulated.Click(x, y))
 	s.await("the focus", "━ Protocols")
 	s.press("\x1a")
 	s.await("the prompt", "ebpftop: stopped", prompt)
@@ -72,7 +74,7 @@ func TestMouse(t *testing.T) {
 	s.press("m")
 	s.awaitMouse(true)
 	s.press("q")
-	s.await("the prompt", prompt)
+	s.awaitShell()
 	s.awaitMouse(false)
 	for _, signal := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGTERM, syscall.SIGHUP} {
 		start("")
@@ -81,24 +83,12 @@ func TestMouse(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.awaitMouse(false)
-		s.await("the prompt", prompt)
+		s.awaitShell()
 		s.awaitCooked()
 	}
 	start("--mouse=false")
 	s.awaitTick()
 	s.awaitMouse(false)
 	s.press("q")
-	s.await("the prompt", prompt)
-}
-
-// find is where a text is on the screen.
-func (s *screen) find(words string) (x, y int) {
-	s.t.Helper()
-	for y, line := range strings.Split(s.Text(), "\n") {
-		if before, _, found := strings.Cut(line, words); found {
-			return ansi.StringWidth(before), y
-		}
-	}
-	s.t.Fatalf("%s is not on the screen:\n%s", words, s.Text())
-	return 0, 0
+	s.awaitShell()
 }

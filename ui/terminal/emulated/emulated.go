@@ -4,9 +4,11 @@ package emulated
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -112,6 +114,19 @@ func (t *Terminal) Text() string {
 	text, _, _ := t.See()
 	return text
 }
+
+// Find returns where a text begins on the screen, false if it is not there.
+func (t *Terminal) Find(text string) (x, y int, ok bool) {
+	for y, line := range strings.Split(t.Text(), "\n") {
+		if before, _, found := strings.Cut(line, text); found {
+			return ansi.StringWidth(before), y, true
+		}
+	}
+	return 0, 0, false
+}
+
+// Click is what a terminal sends for a click on a cell, and for its end.
+func Click(x, y int) string { return fmt.Sprintf("\x1b[<0;%d;%dM\x1b[<0;%d;%dm", x+1, y+1, x+1, y+1) }
 
 // Ended is closed when no more output can come.
 func (t *Terminal) Ended() <-chan struct{} { return t.ended }
