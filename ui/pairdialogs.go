@@ -92,6 +92,8 @@ func (d *pairDialogs) Keys() []key.Binding {
 		return []key.Binding{d.keys.Interrupt}
 	case d.open != nil:
 		return d.open.Keys()
+	case d.isPast && !d.trial.running():
+		return nil // nothing can be changed there
 	case d.undoable && !d.trial.running():
 		return []key.Binding{d.keys.Undo, d.keys.Connect}
 	}

@@ -102,3 +102,12 @@ func TestPairsOfThePast(t *testing.T) {
 	u.press(" ")
 	u.waitForNoText("PAUSED")
 }
+
+// TestKeysOfThePast: the footer offers no change of pairs while the screen shows the past.
+func TestKeysOfThePast(t *testing.T) {
+	u, _ := startWithEditor(t, 200, 50, lasting)
+	u.waitForText("a connect")
+	u.press(" ")
+	u.waitForText(" PAUSED, ")
+	u.waitForNoText("a connect")
+}
